@@ -1,0 +1,149 @@
+//! What can go wrong with plugins, as a caller or an operator sees it. No
+//! wasmtime error leaves through here: it is told in words.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use super::Slot;
+
+/// Which way a call failed. Each kind is one code of the error taxonomy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PluginErrorKind {
+    /// E410: it trapped: a panic, an abort or an exit.
+    Trapped,
+    /// E411: no answer within the slot's deadline, computing or waiting.
+    DeadlineExceeded,
+    /// E412: it refused its settings.
+    Rejected,
+    /// E413: it wanted more linear memory than the slot allows.
+    MemoryLimit,
+    /// E414: it answered something that the contract rules out.
+    Nonsense,
+}
+
+impl PluginErrorKind {
+    /// The code in the error taxonomy: `E410` to `E414`.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Trapped => "E410",
+            Self::DeadlineExceeded => "E411",
+            Self::Rejected => "E412",
+            Self::MemoryLimit => "E413",
+            Self::Nonsense => "E414",
+        }
+    }
+}
+
+impl fmt::Display for PluginErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Trapped => "trapped",
+            Self::DeadlineExceeded => "exceeded its deadline",
+            Self::Rejected => "refused its settings",
+            Self::MemoryLimit => "exceeded its memory limit",
+            Self::Nonsense => "answered nonsense",
+        })
+    }
+}
+
+/// A call of a plugin that brought no usable answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{slot} {kind}: {message}")]
+pub struct PluginError {
+    /// Whose plugin it was.
+    pub slot: Slot,
+    /// Which way it failed.
+    pub kind: PluginErrorKind,
+    /// What happened, in one sentence.
+    pub message: String,
+}
+
+impl PluginError {
+    pub(super) fn new(slot: Slot, kind: PluginErrorKind, message: impl Into<String>) -> Self {
+        let message = message.into();
+        Self {
+            slot,
+            kind,
+            message,
+        }
+    }
+
+    /// The code in the error taxonomy: `E410` to `E414`.
+    pub fn code(&self) -> &'static str {
+        self.kind.code()
+    }
+}
+
+/// Why a trip has no summary. `stages` are those of the failed attempt, each
+/// with its time in milliseconds.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum SummarizeError {
+    /// The calculator itself says that it cannot: E404 or E405, by `stage`.
+    #[error("the calculation failed in stage {stage}: {message}")]
+    Failed {
+        /// The stage that failed, such as `process_gas_mode`.
+        stage: String,
+        /// What went wrong, in one sentence.
+        message: String,
+        /// The stages it went through.
+        stages: Vec<(String, f64)>,
+    },
+    /// The plugin broke: E410 to E414.
+    #[error("{error}")]
+    Plugin {
+        /// How it broke.
+        error: PluginError,
+        /// The stages it went through.
+        stages: Vec<(String, f64)>,
+    },
+}
+
+/// One file that cannot serve its slot, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// The slot it was meant for.
+    pub slot: Slot,
+    /// Where it was looked for.
+    pub file: PathBuf,
+    /// What is wrong with it: one line a problem.
+    pub problems: Vec<String>,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({}):", self.slot, self.file.display())?;
+        self.problems
+            .iter()
+            .try_for_each(|problem| write!(f, "\n    {problem}"))
+    }
+}
+
+/// Why the host has no plugin set to start with.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// This machine cannot run WebAssembly.
+    #[error("cannot set up the WebAssembly engine: {0}")]
+    Engine(String),
+    /// `plugins.toml` is unreadable or says what the host does not know.
+    #[error("cannot use the plugin settings in {}: {problem}", file.display())]
+    Settings {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong with it, and where.
+        problem: String,
+    },
+    /// One or more slots have no fit plugin.
+    #[error("no plugin set to start with: {}", Listed(.0))]
+    Unfit(Vec<Refusal>),
+}
+
+struct Listed<'a>(&'a [Refusal]);
+
+impl fmt::Display for Listed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for refusal in self.0 {
+            write!(f, "\n  {refusal}")?;
+        }
+        f.write_str("\nThe plugins of this repository are built by: just build-plugins")
+    }
+}

@@ -1,0 +1,83 @@
+//! The one moment at which a call happens: its clocks and its random numbers.
+//! No true time and no true randomness lives here.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
+
+use rand::TryRng;
+use wasmtime_wasi::{HostMonotonicClock, HostWallClock};
+
+/// The time that a call sees, and its random numbers: both from `at_ms`.
+#[derive(Default)]
+pub(super) struct Moment {
+    at_ms: AtomicI64,
+    random: AtomicU64,
+}
+
+impl Moment {
+    /// The next call is at `at_ms`: epoch milliseconds.
+    pub(super) fn set(&self, at_ms: i64) {
+        self.at_ms.store(at_ms, Ordering::Relaxed);
+        self.random.store(at_ms.cast_unsigned(), Ordering::Relaxed);
+    }
+
+    fn since_epoch(&self) -> Duration {
+        let at_ms = self.at_ms.load(Ordering::Relaxed);
+        Duration::from_millis(u64::try_from(at_ms).unwrap_or(0))
+    }
+}
+
+/// A clock that stands still during a call.
+pub(super) struct FixedClock(pub(super) Arc<Moment>);
+
+impl HostWallClock for FixedClock {
+    fn resolution(&self) -> Duration {
+        Duration::from_millis(1)
+    }
+
+    fn now(&self) -> Duration {
+        self.0.since_epoch()
+    }
+}
+
+impl HostMonotonicClock for FixedClock {
+    fn resolution(&self) -> u64 {
+        1_000_000
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.0.since_epoch().as_nanos()).unwrap_or(u64::MAX)
+    }
+}
+
+/// Numbers that look random and are the same for the same call (SplitMix64:
+/// Steele, Lea, Flood, "Fast splittable pseudorandom number generators", 2014).
+pub(super) struct SeededRandom(pub(super) Arc<Moment>);
+
+impl TryRng for SeededRandom {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        let word = self.try_next_u64()?;
+        Ok((word >> 32) as u32)
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
+        let state = self.0.random.fetch_add(STEP, Ordering::Relaxed);
+        let mut word = state.wrapping_add(STEP);
+        word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        Ok(word ^ (word >> 31))
+    }
+
+    fn try_fill_bytes(&mut self, target: &mut [u8]) -> Result<(), Infallible> {
+        for chunk in target.chunks_mut(8) {
+            let word = self.try_next_u64()?.to_le_bytes();
+            chunk.copy_from_slice(&word[..chunk.len()]);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,239 @@
+//! Instances of one plugin: made, lent for one call, used again. An instance
+//! comes back only from a call that ended well; every other end, a dropped
+//! future included, drops it with its lease.
+
+use std::sync::{Mutex, PoisonError};
+
+use tokio::sync::{Semaphore, SemaphorePermit};
+use wasmtime::Store;
+use wasmtime::component::{InstancePre, Resource};
+
+use super::console::OutputLog;
+use super::error::{PluginError, PluginErrorKind};
+use super::sandbox::{Milliseconds, Outcome, Sandbox, within};
+use super::settings::{Limits, SlotSettings};
+use super::world::World;
+
+/// A compiled, configured plugin: everything that its instances are made of.
+pub(super) struct Template<W: World> {
+    component: InstancePre<Sandbox>,
+    indices: W::Indices,
+    limits: Limits,
+    values: Vec<(String, String)>,
+    log: OutputLog,
+}
+
+/// One instance in its store.
+pub(super) struct Instance<W: World> {
+    store: Store<Sandbox>,
+    exports: W,
+    calls: u64,
+}
+
+impl<W: World> Template<W> {
+    pub(super) fn new(
+        component: InstancePre<Sandbox>,
+        indices: W::Indices,
+        settings: SlotSettings,
+    ) -> Self {
+        Self {
+            component,
+            indices,
+            limits: settings.limits,
+            values: settings.values.into_iter().collect(),
+            log: OutputLog::default(),
+        }
+    }
+
+    /// Makes an instance that is not configured yet. Its clock stands at 0:
+    /// how an instance starts must not depend on when.
+    pub(super) async fn open(&self) -> Result<Instance<W>, PluginError> {
+        let mut store = Sandbox::store(self.component.engine(), W::SLOT, self.limits);
+        Sandbox::begin(&mut store, 0);
+        let made = self.component.instantiate_async(&mut store);
+        let outcome = within(self.limits.deadline, made).await;
+        let instance = store.data_mut().end(outcome, &self.log)?;
+        let exports = W::bind(&self.indices, &mut store, &instance)
+            .map_err(|problems| error::<W>(PluginErrorKind::Rejected, problems.join("; ")))?;
+        Ok(Instance {
+            store,
+            exports,
+            calls: 0,
+        })
+    }
+
+    /// Asks an instance who it is.
+    pub(super) async fn describe(
+        &self,
+        instance: &mut Instance<W>,
+    ) -> Result<super::bindings::identity::PluginInfo, PluginError> {
+        Sandbox::begin(&mut instance.store, 0);
+        let call = instance
+            .exports
+            .identity()
+            .call_describe(&mut instance.store);
+        let outcome = within(self.limits.deadline, call).await;
+        instance.store.data_mut().end(outcome, &self.log)
+    }
+
+    /// Sets an instance's settings.
+    pub(super) async fn configure(&self, instance: &mut Instance<W>) -> Result<(), PluginError> {
+        Sandbox::begin(&mut instance.store, 0);
+        let identity = instance.exports.identity();
+        let call = identity.call_configure(&mut instance.store, &self.values);
+        let outcome = within(self.limits.deadline, call).await;
+        instance
+            .store
+            .data_mut()
+            .end(outcome, &self.log)?
+            .map_err(|refusal| error::<W>(PluginErrorKind::Rejected, bounded(&refusal, 1000)))
+    }
+}
+
+/// The instances of a plugin.
+pub(super) struct Pool<W: World> {
+    template: Template<W>,
+    idle: Mutex<Vec<Instance<W>>>,
+    permits: Semaphore,
+}
+
+impl<W: World> Pool<W> {
+    /// A pool that starts with one configured instance.
+    pub(super) fn new(template: Template<W>, first: Instance<W>) -> Self {
+        Self {
+            permits: Semaphore::new(template.limits.pool_size),
+            idle: Mutex::new(vec![first]),
+            template,
+        }
+    }
+
+    /// Lends an instance for one call at `at_ms`: an idle one, or one made
+    /// for it. Waits no longer than the slot's deadline for its turn.
+    pub(super) async fn lease(&self, at_ms: i64) -> Result<Lease<'_, W>, PluginError> {
+        let permit = self.turn().await?;
+        let idle = self.idle().pop();
+        let mut instance = match idle {
+            Some(instance) => instance,
+            None => {
+                let mut instance = self.template.open().await?;
+                self.template.configure(&mut instance).await?;
+                instance
+            }
+        };
+        instance.calls += 1;
+        Sandbox::begin(&mut instance.store, at_ms);
+        Ok(Lease {
+            pool: self,
+            instance,
+            _permit: permit,
+        })
+    }
+
+    async fn turn(&self) -> Result<SemaphorePermit<'_>, PluginError> {
+        if let Ok(permit) = self.permits.try_acquire() {
+            return Ok(permit);
+        }
+        let deadline = self.template.limits.deadline;
+        match tokio::time::timeout(deadline, self.permits.acquire()).await {
+            Ok(Ok(permit)) => Ok(permit),
+            _ => Err(error::<W>(
+                PluginErrorKind::DeadlineExceeded,
+                format!(
+                    "all {} instances were busy for {}",
+                    self.template.limits.pool_size,
+                    Milliseconds(deadline)
+                ),
+            )),
+        }
+    }
+
+    /// An answer that the contract rules out.
+    pub(super) fn nonsense(message: String) -> PluginError {
+        error::<W>(PluginErrorKind::Nonsense, message)
+    }
+
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Instance<W>>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    #[cfg(test)]
+    pub(super) fn idle_instances(&self) -> usize {
+        self.idle().len()
+    }
+
+    #[cfg(test)]
+    pub(super) fn idle_handles(&self) -> usize {
+        let mut idle = self.idle();
+        let tables = idle.iter_mut().map(|one| one.store.data_mut().readings());
+        tables.map(|table| table.iter_mut().count()).sum()
+    }
+}
+
+/// An instance, for one call.
+pub(super) struct Lease<'pool, W: World> {
+    pool: &'pool Pool<W>,
+    instance: Instance<W>,
+    _permit: SemaphorePermit<'pool>,
+}
+
+impl<W: World> Lease<'_, W> {
+    /// The instance's functions, and the store to call them in.
+    pub(super) fn parts(&mut self) -> (&mut Store<Sandbox>, &W) {
+        (&mut self.instance.store, &self.instance.exports)
+    }
+
+    /// Waits for a call of the instance within the slot's deadline.
+    pub(super) fn deadline(&self) -> std::time::Duration {
+        self.pool.template.limits.deadline
+    }
+
+    /// Lends the plugin something of the host for this call.
+    pub(super) fn lend<T: Send + 'static>(&mut self, thing: T) -> Result<Lent<T>, PluginError> {
+        let pushed = self.instance.store.data_mut().readings().push(thing);
+        match pushed {
+            Ok(resource) => Ok(Lent(resource)),
+            Err(full) => Err(error::<W>(PluginErrorKind::Trapped, full.to_string())),
+        }
+    }
+
+    /// Takes back what was lent, so that a pooled instance does not grow.
+    pub(super) fn take_back<T: 'static>(&mut self, lent: Lent<T>) {
+        // An error says that it is gone already, which is what is wanted.
+        let _ = self.instance.store.data_mut().readings().delete(lent.0);
+    }
+
+    /// The stages that the call went through.
+    pub(super) fn stages(&mut self) -> Vec<(String, f64)> {
+        self.instance.store.data_mut().progress().take()
+    }
+
+    /// Ends the call. After an answer the instance waits for the next one;
+    /// after anything else it is dropped.
+    pub(super) fn end<R>(mut self, outcome: Outcome<R>) -> Result<R, PluginError> {
+        let Template { limits, log, .. } = &self.pool.template;
+        let answer = self.instance.store.data_mut().end(outcome, log)?;
+        if self.instance.calls < limits.recycle_after {
+            self.pool.idle().push(self.instance);
+        }
+        Ok(answer)
+    }
+}
+
+/// Something of the host's that a plugin holds for one call.
+pub(super) struct Lent<T: 'static>(Resource<T>);
+
+impl<T> Lent<T> {
+    /// The handle that the plugin gets.
+    pub(super) fn borrow(&self) -> Resource<T> {
+        Resource::new_borrow(self.0.rep())
+    }
+}
+
+fn error<W: World>(kind: PluginErrorKind, message: impl Into<String>) -> PluginError {
+    PluginError::new(W::SLOT, kind, message)
+}
+
+/// A plugin's text, cut to `max` characters.
+pub(super) fn bounded(text: &str, max: usize) -> String {
+    text.chars().take(max).collect()
+}

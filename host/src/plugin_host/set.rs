@@ -1,0 +1,291 @@
+//! What an operation pins: one plugin for each slot, and every call that the
+//! host makes of them. A set never changes; another one takes its place.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::Slot;
+use super::answers;
+use super::bindings::charging::Session;
+use super::bindings::costs::{Cost, Usage};
+use super::bindings::live::{Figures, Point};
+use super::bindings::sampling::{Facts, Verdict};
+use super::bindings::tiers::VehicleStats;
+use super::bindings::trips::{Failure, Summary, Trip};
+use super::bindings::weather::{Impact, Sample};
+use super::error::{PluginError, SummarizeError};
+use super::imports::{EventFields, EventHandle, ReadingsHandle};
+use super::pool::{Pool, bounded};
+use super::readings::TripReadings;
+use super::sandbox::within;
+use super::world::{SamplingPolicy, TripCalculator, UsageTier, World};
+
+/// Which plugin, in which version and with which settings, is active in a
+/// slot: what each event says of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PluginIdentity {
+    /// What the plugin calls itself: 1 to 64 characters.
+    pub name: String,
+    /// What the plugin calls its version.
+    pub version: String,
+    /// SHA-256 of the component file, in hex.
+    pub digest: String,
+    /// The number of this activation of the slot, from 1 on.
+    pub generation: u64,
+    /// SHA-256 of the settings in force, in hex.
+    pub settings_digest: String,
+}
+
+/// A summary, and the time that each stage of it took in milliseconds.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Calculation {
+    /// What the trip did.
+    pub summary: Summary,
+    /// Stages in the order in which they began.
+    pub stages: Vec<(String, f64)>,
+}
+
+/// A plugin that serves its slot.
+pub(super) struct Active<W: World> {
+    pub(super) identity: PluginIdentity,
+    pub(super) pool: Pool<W>,
+}
+
+/// One plugin for each slot. An operation pins the set when it starts and
+/// asks only this one, so nothing that it reports mixes generations.
+pub struct PluginSet {
+    pub(super) sampling_policy: Active<SamplingPolicy>,
+    pub(super) usage_tier: Active<UsageTier>,
+    pub(super) trip_calculator: Active<TripCalculator>,
+}
+
+impl PluginSet {
+    /// The plugin in a slot.
+    pub fn identity(&self, slot: Slot) -> &PluginIdentity {
+        match slot {
+            Slot::SamplingPolicy => &self.sampling_policy.identity,
+            Slot::UsageTier => &self.usage_tier.identity,
+            Slot::TripCalculator => &self.trip_calculator.identity,
+        }
+    }
+
+    /// The usage tier of a vehicle's owner: a snake_case word. `at_ms` (epoch
+    /// milliseconds), here and below, is the time that the plugin sees.
+    pub async fn classify(&self, stats: VehicleStats, at_ms: i64) -> Result<String, PluginError> {
+        self.usage_tier.pool.classify(stats, at_ms).await
+    }
+
+    /// With what probability, and why, a finished event is kept.
+    pub async fn decide(
+        &self,
+        facts: Facts,
+        event: Arc<dyn EventFields>,
+        at_ms: i64,
+    ) -> Result<Verdict, PluginError> {
+        self.sampling_policy.pool.decide(facts, event, at_ms).await
+    }
+
+    /// What a finished trip did.
+    pub async fn summarize(
+        &self,
+        trip: Trip,
+        readings: Arc<TripReadings>,
+        at_ms: i64,
+    ) -> Result<Calculation, SummarizeError> {
+        let pool = &self.trip_calculator.pool;
+        pool.summarize(trip, readings, at_ms).await
+    }
+
+    /// Figures of a running trip, from its first known values to its latest.
+    pub async fn figures_of(
+        &self,
+        first: Point,
+        latest: Point,
+        at_ms: i64,
+    ) -> Result<Figures, PluginError> {
+        let pool = &self.trip_calculator.pool;
+        pool.figures_of(first, latest, at_ms).await
+    }
+
+    /// A WMO weather code (0 to 99) in words.
+    pub async fn condition(&self, code: Option<i32>, at_ms: i64) -> Result<String, PluginError> {
+        self.trip_calculator.pool.condition(code, at_ms).await
+    }
+
+    /// What the weather along a trip does to its consumption; nothing without
+    /// samples.
+    pub async fn assess(
+        &self,
+        samples: Vec<Sample>,
+        at_ms: i64,
+    ) -> Result<Option<Impact>, PluginError> {
+        self.trip_calculator.pool.assess(samples, at_ms).await
+    }
+
+    /// The charging sessions within these readings, in time order.
+    pub async fn sessions(
+        &self,
+        readings: Arc<TripReadings>,
+        at_ms: i64,
+    ) -> Result<Vec<Session>, PluginError> {
+        self.trip_calculator.pool.sessions(readings, at_ms).await
+    }
+
+    /// What a trip's consumption costs.
+    pub async fn cost_of(&self, usage: Usage, at_ms: i64) -> Result<Cost, PluginError> {
+        self.trip_calculator.pool.cost_of(usage, at_ms).await
+    }
+}
+
+/// One call that takes no handle: lease, call within the deadline, end, check
+/// the answer.
+macro_rules! call {
+    ($pool:expr, $at_ms:expr, $interface:ident . $function:ident ( $($argument:expr),* ), $check:expr) => {{
+        let mut lease = $pool.lease($at_ms).await?;
+        let deadline = lease.deadline();
+        let (store, exports) = lease.parts();
+        let call = exports.$interface.$function(store, $($argument),*);
+        let outcome = within(deadline, call).await;
+        let answer = lease.end(outcome)?;
+        $check(&answer).map_err(Self::nonsense)?;
+        Ok(answer)
+    }};
+}
+
+impl Pool<UsageTier> {
+    pub(super) async fn classify(
+        &self,
+        stats: VehicleStats,
+        at_ms: i64,
+    ) -> Result<String, PluginError> {
+        call!(self, at_ms, tiers.call_classify(stats), |tier: &String| {
+            answers::tier(tier)
+        })
+    }
+}
+
+impl Pool<SamplingPolicy> {
+    pub(super) async fn decide(
+        &self,
+        facts: Facts,
+        event: Arc<dyn EventFields>,
+        at_ms: i64,
+    ) -> Result<Verdict, PluginError> {
+        let mut lease = self.lease(at_ms).await?;
+        let deadline = lease.deadline();
+        let event = lease.lend(EventHandle(event))?;
+        let (store, exports) = lease.parts();
+        let call = exports.sampling.call_decide(store, &facts, event.borrow());
+        let outcome = within(deadline, call).await;
+        lease.take_back(event);
+        let verdict = lease.end(outcome)?;
+        answers::verdict(&verdict).map_err(Self::nonsense)?;
+        Ok(verdict)
+    }
+}
+
+impl Pool<TripCalculator> {
+    pub(super) async fn summarize(
+        &self,
+        trip: Trip,
+        readings: Arc<TripReadings>,
+        at_ms: i64,
+    ) -> Result<Calculation, SummarizeError> {
+        let mut stages = Vec::new();
+        let called = self.summary(trip, readings, at_ms, &mut stages).await;
+        match called {
+            Ok(Ok(summary)) => Ok(Calculation { summary, stages }),
+            Ok(Err(failure)) => Err(SummarizeError::Failed {
+                stage: bounded(&failure.stage, 48),
+                message: bounded(&failure.message, 1000),
+                stages,
+            }),
+            Err(error) => Err(SummarizeError::Plugin { error, stages }),
+        }
+    }
+
+    /// The call itself; `stages` are known also when it fails.
+    async fn summary(
+        &self,
+        trip: Trip,
+        readings: Arc<TripReadings>,
+        at_ms: i64,
+        stages: &mut Vec<(String, f64)>,
+    ) -> Result<Result<Summary, Failure>, PluginError> {
+        let mut lease = self.lease(at_ms).await?;
+        let deadline = lease.deadline();
+        let readings = lease.lend(ReadingsHandle(readings))?;
+        let (store, exports) = lease.parts();
+        let call = exports.trips.call_summarize(store, trip, readings.borrow());
+        let outcome = within(deadline, call).await;
+        lease.take_back(readings);
+        *stages = lease.stages();
+        let answer = lease.end(outcome)?;
+        if let Ok(summary) = &answer {
+            answers::summary(summary).map_err(Self::nonsense)?;
+        }
+        Ok(answer)
+    }
+
+    pub(super) async fn sessions(
+        &self,
+        readings: Arc<TripReadings>,
+        at_ms: i64,
+    ) -> Result<Vec<Session>, PluginError> {
+        let mut lease = self.lease(at_ms).await?;
+        let deadline = lease.deadline();
+        let readings = lease.lend(ReadingsHandle(readings))?;
+        let (store, exports) = lease.parts();
+        let call = exports.charging.call_sessions(store, readings.borrow());
+        let outcome = within(deadline, call).await;
+        lease.take_back(readings);
+        let sessions = lease.end(outcome)?;
+        answers::sessions(&sessions).map_err(Self::nonsense)?;
+        Ok(sessions)
+    }
+
+    pub(super) async fn figures_of(
+        &self,
+        first: Point,
+        latest: Point,
+        at_ms: i64,
+    ) -> Result<Figures, PluginError> {
+        call!(
+            self,
+            at_ms,
+            live.call_figures_of(first, latest),
+            answers::figures
+        )
+    }
+
+    pub(super) async fn condition(
+        &self,
+        code: Option<i32>,
+        at_ms: i64,
+    ) -> Result<String, PluginError> {
+        call!(
+            self,
+            at_ms,
+            weather.call_condition(code),
+            |text: &String| answers::condition(text)
+        )
+    }
+
+    pub(super) async fn assess(
+        &self,
+        samples: Vec<Sample>,
+        at_ms: i64,
+    ) -> Result<Option<Impact>, PluginError> {
+        call!(
+            self,
+            at_ms,
+            weather.call_assess(&samples),
+            |impact: &Option<Impact>| { impact.as_ref().map_or(Ok(()), answers::impact) }
+        )
+    }
+
+    pub(super) async fn cost_of(&self, usage: Usage, at_ms: i64) -> Result<Cost, PluginError> {
+        call!(self, at_ms, costs.call_cost_of(usage), answers::cost)
+    }
+}
