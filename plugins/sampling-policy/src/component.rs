@@ -14,7 +14,6 @@ mod bindings {
     //! What `wit-bindgen` makes of the contract.
     #![expect(
         unsafe_code,
-        missing_docs,
         reason = "generated: values cross the component boundary as raw memory"
     )]
     use super::Plugin;
@@ -56,7 +55,7 @@ impl identity::Guest for Plugin {
 }
 
 impl sampling::Guest for Plugin {
-    fn decide(facts: sampling::Facts, _event: sampling::WideEventBorrow<'_>) -> sampling::Verdict {
+    fn decide(facts: sampling::Facts, _event: &sampling::WideEvent) -> sampling::Verdict {
         let facts = Facts {
             success: facts.success,
             duration_ms: facts.duration_ms,

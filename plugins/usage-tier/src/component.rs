@@ -11,7 +11,6 @@ mod bindings {
     //! What `wit-bindgen` makes of the contract.
     #![expect(
         unsafe_code,
-        missing_docs,
         reason = "generated: values cross the component boundary as raw memory"
     )]
     use super::Plugin;
