@@ -1,1 +1,3 @@
-//! x
+//! The VoltTracker library: the modules the binary and the tests share. No logic here.
+
+pub mod simulate;
