@@ -1,3 +1,3 @@
-//! The VoltTracker server as a library: what the binary runs and the tests call.
-
+//! x
 pub mod plugin_host;
+pub mod simulate;

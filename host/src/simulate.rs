@@ -1,0 +1,26 @@
+//! A simulated plug-in hybrid and the uploads its phone would make. Pure: no clock,
+//! no network, no files; the same seed gives the same drive and the same bytes.
+
+mod drive;
+mod encode;
+mod engine;
+mod figures;
+mod noise;
+mod parameters;
+mod path;
+mod powertrain;
+mod readout;
+mod route;
+mod thermal;
+mod truth;
+mod volt;
+
+pub use drive::{Drive, DriveSpec, Sample};
+pub use encode::{Identity, Upload, uploads};
+pub use engine::Engine;
+pub use figures::{Comparison, ServerSummary, ServerTrip, compare};
+pub use path::Motion;
+pub use powertrain::Battery;
+pub use readout::{Readout, Value};
+pub use thermal::Thermal;
+pub use truth::Truth;
