@@ -1,7 +1,11 @@
 //! Fills, as rises between settled levels of the fuel gauge. A gauge is noisy:
 //! fuel sloshes, and a real one jumps by ten points many times a drive.
 
-use super::{fuel::gallons, number::{known, median}, readings::Column};
+use super::{
+    fuel::gallons,
+    number::{known, median},
+    readings::Column,
+};
 use crate::settings::Settings;
 
 /// Share of a level's readings that must be near their median.
@@ -36,7 +40,9 @@ pub struct Level {
 /// Whether a rise from `previous` to `current` percent is a fill.
 #[must_use]
 pub fn is_refuel(current: Option<f64>, previous: Option<f64>, min_points: f64) -> bool {
-    let rise = current.zip(previous).map(|(current, previous)| current - previous);
+    let rise = current
+        .zip(previous)
+        .map(|(current, previous)| current - previous);
     rise.and_then(known).is_some_and(|rise| rise >= min_points)
 }
 
