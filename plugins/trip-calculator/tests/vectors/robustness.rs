@@ -205,3 +205,14 @@ fn a_day_of_readings_is_quick() {
 
     assert!(start.elapsed().as_secs() < 5, "{:?}", start.elapsed());
 }
+
+#[test]
+fn a_day_of_readings_within_a_second_is_quick() {
+    let mut table = table(86_400, |_, row| (row / 1000) as f64);
+    table.times = (0..86_400).map(|row| row / 100).collect();
+    let start = Instant::now();
+
+    run(&Trip::default(), &table);
+
+    assert!(start.elapsed().as_secs() < 5, "{:?}", start.elapsed());
+}
