@@ -62,72 +62,31 @@ plugin_settings::settings! {
     check = consistent;
 }
 
+/// Pairs of settings of which the first must not be above the second.
+macro_rules! in_order {
+    ($settings:ident: $($low:ident <= $high:ident,)+) => {
+        $(if $settings.$low > $settings.$high {
+            return Err(format!(
+                "setting `{}` is {}, but takes at most `{}`, which is {}",
+                stringify!($low), $settings.$low, stringify!($high), $settings.$high,
+            ));
+        })+
+    };
+}
+
 /// Limits must be in order, else a rule could never find anything.
 fn consistent(settings: &Settings) -> Result<(), String> {
-    let s = settings;
-    let ascending = [
-        ("min_mpg", s.min_mpg, "max_mpg", s.max_mpg),
-        (
-            "min_kwh_per_mile",
-            s.min_kwh_per_mile,
-            "max_kwh_per_mile",
-            s.max_kwh_per_mile,
-        ),
-        (
-            "min_fuel_samples",
-            f64::from(s.min_fuel_samples),
-            "max_fuel_samples",
-            f64::from(s.max_fuel_samples),
-        ),
-        (
-            "charging_l1_high_kw",
-            s.charging_l1_high_kw,
-            "charging_l2_kw",
-            s.charging_l2_kw,
-        ),
-        (
-            "charging_l2_kw",
-            s.charging_l2_kw,
-            "charging_dcfc_kw",
-            s.charging_dcfc_kw,
-        ),
-        (
-            "weather_freezing_f",
-            s.weather_freezing_f,
-            "weather_cold_f",
-            s.weather_cold_f,
-        ),
-        (
-            "weather_cold_f",
-            s.weather_cold_f,
-            "weather_cool_f",
-            s.weather_cool_f,
-        ),
-        (
-            "weather_cool_f",
-            s.weather_cool_f,
-            "weather_warm_f",
-            s.weather_warm_f,
-        ),
-        (
-            "weather_warm_f",
-            s.weather_warm_f,
-            "weather_hot_f",
-            s.weather_hot_f,
-        ),
-        (
-            "weather_wind_mph",
-            s.weather_wind_mph,
-            "weather_storm_mph",
-            s.weather_storm_mph,
-        ),
-    ];
-    for (low, low_value, high, high_value) in ascending {
-        if low_value > high_value {
-            return Err(format!(
-                "setting `{low}` is {low_value}, but takes at most `{high}`, which is {high_value}"
-            ));
-        }
+    in_order! { settings:
+        min_mpg <= max_mpg,
+        min_kwh_per_mile <= max_kwh_per_mile,
+        min_fuel_samples <= max_fuel_samples,
+        charging_l1_high_kw <= charging_l2_kw,
+        charging_l2_kw <= charging_dcfc_kw,
+        weather_freezing_f <= weather_cold_f,
+        weather_cold_f <= weather_cool_f,
+        weather_cool_f <= weather_warm_f,
+        weather_warm_f <= weather_hot_f,
+        weather_wind_mph <= weather_storm_mph,
     }
     Ok(())
 }

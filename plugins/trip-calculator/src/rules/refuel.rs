@@ -1,11 +1,18 @@
 //! Fills, as rises between settled levels of the fuel gauge. A gauge is noisy:
 //! fuel sloshes, and a real one jumps by ten points many times a drive.
 
-use super::{fuel::gallons, number::{known, median}, readings::Column};
+use super::{
+    fuel::gallons,
+    number::{known, median},
+    readings::Column,
+};
 use crate::settings::Settings;
 
 /// Share of a level's readings that must be near their median.
 const SETTLED_SHARE: f64 = 0.8;
+/// How many levels are compared on each side of a fill at most: a bound on the
+/// work, however densely a trip is read.
+const MOST_LEVELS: usize = 100;
 
 /// Fuel that was filled in.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,7 +43,9 @@ pub struct Level {
 /// Whether a rise from `previous` to `current` percent is a fill.
 #[must_use]
 pub fn is_refuel(current: Option<f64>, previous: Option<f64>, min_points: f64) -> bool {
-    let rise = current.zip(previous).map(|(current, previous)| current - previous);
+    let rise = current
+        .zip(previous)
+        .map(|(current, previous)| current - previous);
     rise.and_then(known).is_some_and(|rise| rise >= min_points)
 }
 
@@ -125,7 +134,12 @@ pub fn refuels(
 fn level_before(levels: &[Level], settings: &Settings) -> Option<(f64, i64)> {
     let end = levels.last()?.end_ms;
     let is_near = |level: &&Level| seconds(level.start_ms, end) <= settings.fuel_window_seconds;
-    let seen: Vec<&Level> = levels.iter().rev().take_while(is_near).collect();
+    let seen: Vec<&Level> = levels
+        .iter()
+        .rev()
+        .take(MOST_LEVELS)
+        .take_while(is_near)
+        .collect();
     // A single level can be longer than the window: it counts nevertheless.
     let start = seen.last().map_or(end, |level| level.start_ms);
     let percent = median(seen.iter().map(|level| level.percent))
@@ -140,7 +154,7 @@ fn fill((before, seen_ms): (f64, i64), after: &[Level], settings: &Settings) -> 
     let least = settings.refuel_min_points;
     let is_near =
         |level: &&Level| seconds(first.start_ms, level.start_ms) <= settings.fuel_window_seconds;
-    let window: Vec<&Level> = after.iter().take_while(is_near).collect();
+    let window: Vec<&Level> = after.iter().take(MOST_LEVELS).take_while(is_near).collect();
     let percent = median(window.iter().map(|level| level.percent))?;
     let held_ms = window.last()?.end_ms.saturating_sub(first.start_ms);
     let hold_ms = (settings.fuel_hold_seconds * 1000.0).min(seen_ms as f64);
