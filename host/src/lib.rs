@@ -1,1 +1,3 @@
-//! x
+//! The parts of the VoltTracker server; what starts and joins them is elsewhere.
+
+pub mod torque;
