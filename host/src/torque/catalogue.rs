@@ -131,7 +131,11 @@ impl Catalogue {
     /// What is known of a PID, given as hex digits of any case, with or without
     /// leading zeros.
     pub(super) fn pid(&self, hex: &str) -> Option<&Pid> {
-        let number = pid_number(hex)?;
+        self.pid_by_number(pid_number(hex)?)
+    }
+
+    /// What is known of a PID, given as the number its hex digits stand for.
+    pub(super) fn pid_by_number(&self, number: u64) -> Option<&Pid> {
         let index = self
             .pids
             .binary_search_by_key(&number, |pid| pid.number)
@@ -163,7 +167,7 @@ impl fmt::Debug for Pid {
 
 /// The number that hex digits stand for; `None` for other text and for numbers
 /// that no PID has.
-fn pid_number(hex: &str) -> Option<u64> {
+pub(super) fn pid_number(hex: &str) -> Option<u64> {
     if hex.is_empty() {
         return None;
     }

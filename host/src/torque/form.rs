@@ -3,15 +3,34 @@
 
 use std::borrow::Cow;
 
+/// A name and its value.
+type Pair<'q> = (Cow<'q, str>, Cow<'q, str>);
+
 /// The decoded pairs of the query, then those of the body. Escapes that are not
 /// UTF-8 are replaced by U+FFFD; NUL is removed, as PostgreSQL cannot hold it.
-pub(super) fn pairs<'q>(
-    query: &'q [u8],
-    body: &'q [u8],
-) -> impl Iterator<Item = (Cow<'q, str>, Cow<'q, str>)> {
-    form_urlencoded::parse(query)
-        .chain(form_urlencoded::parse(body))
-        .map(|(key, value)| (without_nul(key), without_nul(value)))
+pub(super) fn pairs<'q>(query: &'q [u8], body: &'q [u8]) -> impl Iterator<Item = Pair<'q>> {
+    [query, body]
+        .into_iter()
+        .flat_map(|form| form.split(|&byte| byte == b'&'))
+        .filter_map(|segment| plain(segment).or_else(|| escaped(segment)))
+}
+
+/// The pair of a segment in which nothing is escaped, as in nearly all of
+/// telemetry: one look at it costs less than a decoder for each half.
+fn plain(segment: &[u8]) -> Option<Pair<'_>> {
+    let ordinary = |&byte: &u8| byte.is_ascii() && !matches!(byte, b'%' | b'+' | 0);
+    if segment.is_empty() || !segment.iter().all(ordinary) {
+        return None;
+    }
+    let text = std::str::from_utf8(segment).ok()?;
+    let (key, value) = text.split_once('=').unwrap_or((text, ""));
+    Some((Cow::Borrowed(key), Cow::Borrowed(value)))
+}
+
+/// The pair of any segment but an empty one, which has none.
+fn escaped(segment: &[u8]) -> Option<Pair<'_>> {
+    let (key, value) = form_urlencoded::parse(segment).next()?;
+    Some((without_nul(key), without_nul(value)))
 }
 
 fn without_nul(text: Cow<'_, str>) -> Cow<'_, str> {
@@ -71,6 +90,20 @@ mod tests {
 
     fn masked(raw: &[u8]) -> String {
         redact(raw, |value| format!("<{}>", value.len()))
+    }
+
+    #[test]
+    fn pairs_are_those_of_a_form_whether_escaped_or_not() {
+        for form in [
+            "a=1&b=2",
+            "&&a&=x&b==&=&c=a=b",
+            "a%3D=1+2&%C2%B0=%B0",
+            "\u{b0}=\u{b0}&k=1;2",
+        ] {
+            let usual: Vec<_> = form_urlencoded::parse(form.as_bytes()).collect();
+            let ours: Vec<_> = pairs(form.as_bytes(), b"").collect();
+            assert_eq!(ours, usual, "{form}");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use super::catalogue::Catalogue;
+use super::catalogue::{Catalogue, pid_number};
 use super::reading::{Telemetry, normal_pid};
 use super::{UploadKind, form};
 
@@ -40,7 +40,8 @@ enum Name {
     Version,
     Session,
     Time,
-    Telemetry,
+    /// With the number of its PID, if it is one that a PID can have.
+    Telemetry(Option<u64>),
     Profile,
     DefaultUnit,
     User(&'static str),
@@ -83,10 +84,10 @@ impl<'c, 'q> Parameters<'c, 'q> {
         let name = Name::of(&key);
         self.recognised |= name != Name::Other;
         match name {
-            Name::Telemetry => self
+            Name::Telemetry(pid) => self
                 .telemetry
                 .get_or_insert_with(|| Telemetry::new(self.catalogue))
-                .take(key, TELEMETRY, value),
+                .take(pid, key, TELEMETRY, value),
             Name::DeviceId => put(&mut self.device_id, value),
             Name::Email => put(&mut self.email, value),
             Name::Version => put(&mut self.version, value),
@@ -143,7 +144,7 @@ impl Name {
             head.is_some_and(|head| head.eq_ignore_ascii_case(prefix.as_bytes()))
         };
         match key.as_bytes().first().map(u8::to_ascii_lowercase) {
-            Some(b'k') if is_hex(&key.as_bytes()[TELEMETRY..]) => Self::Telemetry,
+            Some(b'k') => telemetry(&key[TELEMETRY..]),
             Some(b'e') if is("eml") => Self::Email,
             Some(b'i') if is("id") => Self::DeviceId,
             Some(b's') if is("session") => Self::Session,
@@ -162,6 +163,14 @@ impl Name {
     }
 }
 
+fn telemetry(digits: &str) -> Name {
+    match pid_number(digits) {
+        Some(number) => Name::Telemetry(Some(number)),
+        None if is_hex(digits.as_bytes()) => Name::Telemetry(None),
+        None => Name::Other,
+    }
+}
+
 fn is_hex(digits: &[u8]) -> bool {
     !digits.is_empty() && digits.iter().all(u8::is_ascii_hexdigit)
 }
@@ -173,8 +182,9 @@ mod tests {
     #[test]
     fn a_parameter_is_told_by_its_name_in_any_case() {
         for (key, name) in [
-            ("kff1001", Name::Telemetry),
-            ("K0C", Name::Telemetry),
+            ("kff1001", Name::Telemetry(Some(0xff_1001))),
+            ("K0C", Name::Telemetry(Some(0xc))),
+            ("k11112222333344445", Name::Telemetry(None)),
             ("k", Name::Other),
             ("kilometres", Name::Other),
             ("ID", Name::DeviceId),

@@ -94,9 +94,16 @@ impl<'c, 'q> Telemetry<'c, 'q> {
         }
     }
 
-    /// Takes one parameter; the PID is `key` from byte `start` on, hex digits.
-    pub(super) fn take(&mut self, key: Cow<'q, str>, start: usize, text: Cow<'q, str>) {
-        match self.catalogue.pid(&key[start..]) {
+    /// Takes one parameter; the PID is `key` from byte `start` on, hex digits
+    /// that stand for `number`.
+    pub(super) fn take(
+        &mut self,
+        number: Option<u64>,
+        key: Cow<'q, str>,
+        start: usize,
+        text: Cow<'q, str>,
+    ) {
+        match number.and_then(|number| self.catalogue.pid_by_number(number)) {
             Some(pid) => self.take_known(pid, &text),
             None => self.unknown.push((normal_pid(key, start), text)),
         }
