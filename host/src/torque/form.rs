@@ -1,0 +1,146 @@
+//! Form text as bytes: its pairs, and the copy of it that may be kept.
+//! Knows nothing of what the parameters mean, but for the two that name a person.
+
+use std::borrow::Cow;
+
+/// A name and its value.
+type Pair<'q> = (Cow<'q, str>, Cow<'q, str>);
+
+/// The decoded pairs of the query, then those of the body. Escapes that are not
+/// UTF-8 are replaced by U+FFFD; NUL is removed, as PostgreSQL cannot hold it.
+pub(super) fn pairs<'q>(query: &'q [u8], body: &'q [u8]) -> impl Iterator<Item = Pair<'q>> {
+    [query, body]
+        .into_iter()
+        .flat_map(|form| form.split(|&byte| byte == b'&'))
+        .filter_map(|segment| plain(segment).or_else(|| escaped(segment)))
+}
+
+/// The pair of a segment in which nothing is escaped, as in nearly all of
+/// telemetry: one look at it costs less than a decoder for each half.
+fn plain(segment: &[u8]) -> Option<Pair<'_>> {
+    let ordinary = |&byte: &u8| byte.is_ascii() && !matches!(byte, b'%' | b'+' | 0);
+    if segment.is_empty() || !segment.iter().all(ordinary) {
+        return None;
+    }
+    let text = std::str::from_utf8(segment).ok()?;
+    let (key, value) = text.split_once('=').unwrap_or((text, ""));
+    Some((Cow::Borrowed(key), Cow::Borrowed(value)))
+}
+
+/// The pair of any segment but an empty one, which has none.
+fn escaped(segment: &[u8]) -> Option<Pair<'_>> {
+    let (key, value) = form_urlencoded::parse(segment).next()?;
+    Some((without_nul(key), without_nul(value)))
+}
+
+fn without_nul(text: Cow<'_, str>) -> Cow<'_, str> {
+    if text.as_bytes().contains(&0) {
+        Cow::Owned(text.replace('\0', ""))
+    } else {
+        text
+    }
+}
+
+/// The form text with the value of every `id` and `eml` replaced by what
+/// `replace` makes of it, for keeping a request that could not be stored.
+///
+/// `replace` is given the value as [`decode`](super::decode) would take it:
+/// unescaped, trimmed. All else stays as it was sent, made valid UTF-8 (lossily)
+/// and freed of NUL. A whole request target (`/torque/upload?id=…`) may be given
+/// too.
+pub fn redact(raw: &[u8], replace: impl Fn(&str) -> String) -> String {
+    let mut kept = String::with_capacity(raw.len());
+    for (index, segment) in raw.split(|&byte| byte == b'&').enumerate() {
+        if index > 0 {
+            kept.push('&');
+        }
+        match personal_value(segment) {
+            Some((key, value)) => {
+                kept.push_str(&text_of(key));
+                kept.push('=');
+                kept.push_str(&replace(value.trim()));
+            }
+            None => kept.push_str(&text_of(segment)),
+        }
+    }
+    kept
+}
+
+/// The raw key and the decoded value of a segment that says who drives.
+fn personal_value(segment: &[u8]) -> Option<(&[u8], Cow<'_, str>)> {
+    let equals = segment.iter().position(|&byte| byte == b'=')?;
+    let key = &segment[..equals];
+    let name = key.rsplit(|&byte| byte == b'?').next().unwrap_or(key);
+    let (name, _) = pairs(name, b"").next()?;
+    let name = name.trim();
+    if !name.eq_ignore_ascii_case("id") && !name.eq_ignore_ascii_case("eml") {
+        return None;
+    }
+    let (_, value) = pairs(&segment[equals..], b"").next()?;
+    (!value.trim().is_empty()).then_some((key, value))
+}
+
+fn text_of(raw: &[u8]) -> String {
+    String::from_utf8_lossy(raw).replace('\0', "")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn masked(raw: &[u8]) -> String {
+        redact(raw, |value| format!("<{}>", value.len()))
+    }
+
+    #[test]
+    fn pairs_are_those_of_a_form_whether_escaped_or_not() {
+        for form in [
+            "a=1&b=2",
+            "&&a&=x&b==&=&c=a=b",
+            "a%3D=1+2&%C2%B0=%B0",
+            "\u{b0}=\u{b0}&k=1;2",
+        ] {
+            let usual: Vec<_> = form_urlencoded::parse(form.as_bytes()).collect();
+            let ours: Vec<_> = pairs(form.as_bytes(), b"").collect();
+            assert_eq!(ours, usual, "{form}");
+        }
+    }
+
+    #[test]
+    fn id_and_email_are_replaced_and_all_else_stays_as_sent() {
+        let kept = masked(b"eml=a@b.c&v=8&id=0123&kff1001=1%2E5&notice=id%3D4");
+        assert_eq!(kept, "eml=<5>&v=8&id=<4>&kff1001=1%2E5&notice=id%3D4");
+    }
+
+    #[test]
+    fn any_case_any_escaping_and_every_repetition_is_found() {
+        let kept = masked(b"ID=ab&%69%64=abc&Eml=a%40b.c&+id+=x&i%00d=y&id=a=b");
+        assert_eq!(kept, "ID=<2>&%69%64=<3>&Eml=<5>&+id+=<1>&i%00d=<1>&id=<3>");
+    }
+
+    #[test]
+    fn the_replacement_is_asked_for_the_trimmed_and_decoded_value() {
+        let seen = std::cell::RefCell::new(Vec::new());
+        redact(b"eml=+driver%40example.com%00", |value| {
+            seen.borrow_mut().push(value.to_owned());
+            String::new()
+        });
+        assert_eq!(seen.into_inner(), ["driver@example.com"]);
+    }
+
+    #[test]
+    fn a_request_target_is_redacted_too() {
+        let kept = masked(b"/torque/upload?id=secret&kc=1");
+        assert_eq!(kept, "/torque/upload?id=<6>&kc=1");
+    }
+
+    #[test]
+    fn blank_values_and_words_that_only_end_in_id_stay() {
+        assert_eq!(masked(b"id=&grid=5&id"), "id=&grid=5&id");
+    }
+
+    #[test]
+    fn broken_utf8_is_replaced_and_nul_is_removed() {
+        assert_eq!(masked(b"notice=\xb0C\0&id=\xff"), "notice=\u{fffd}C&id=<3>");
+    }
+}
