@@ -71,7 +71,7 @@ macro_rules! world {
                 match ($($export,)*) {
                     ($(Ok($export),)*) => Ok($Indices { $($export),* }),
                     ($($export,)*) => Err([$($export.err()),*].into_iter().flatten()
-                        .map(|error| error.to_string()).collect()),
+                        .map(|error| format!("incomplete export: {error}")).collect()),
                 }
             }
 
@@ -84,7 +84,7 @@ macro_rules! world {
                 match ($($export,)*) {
                     ($(Ok($export),)*) => Ok(Self { $($export),* }),
                     ($($export,)*) => Err([$($export.err()),*].into_iter().flatten()
-                        .map(|error| format!("{error:#}")).collect()),
+                        .map(|error| format!("export of another type: {error:#}")).collect()),
                 }
             }
 
