@@ -140,6 +140,11 @@ impl Sandbox {
         (PluginErrorKind::Trapped, message)
     }
 
+    /// The handles that the instance holds.
+    pub(super) fn handles(&mut self) -> &mut ResourceTable {
+        &mut self.table
+    }
+
     /// The handles that the instance holds; what `wide-events` works on.
     pub(super) fn wide_events(&mut self) -> &mut ResourceTable {
         &mut self.table

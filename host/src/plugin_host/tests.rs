@@ -36,7 +36,7 @@ fn guests() -> &'static Path {
             .args(["--target", "wasm32-wasip2", "--target-dir"])
             .arg(&target)
             .args(["-p", "guest-wayward-policy", "-p", "guest-plain-tier"])
-            .args(["-p", "guest-plain-calculator"])
+            .args(["-p", "guest-plain-calculator", "-p", "guest-mistyped-tier"])
             .status()
             .expect("cargo runs");
         assert!(status.success(), "the guests do not build");

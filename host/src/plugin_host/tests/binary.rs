@@ -1,34 +1,9 @@
 //! Small components written byte by byte: such as no toolchain makes.
 
-/// A component that exports `get-arguments` of WASI, which answers a list of
-/// texts, as this function of this interface, and these interfaces empty.
-pub(super) fn mistaken(interface: &str, function: &str, exports: &[&str]) -> Vec<u8> {
-    let mut bytes = HEADER.to_vec();
-    // An instance type: a list of strings, a function that answers one, and
-    // the export of such a function.
-    let mut ty = vec![0x42, 3, 1, 0x70, 0x73, 1, 0x40, 0, 0, 0, 4];
-    ty.extend(name("get-arguments"));
-    ty.extend([1, 1]);
-    section(&mut bytes, TYPE, &[ty]);
-    let import = [name("wasi:cli/environment@0.2.0"), vec![5, 0]].concat();
-    section(&mut bytes, IMPORT, &[import]);
-    // Function 0 is the one of instance 0.
-    let alias = [vec![1, 0, 0], name("get-arguments")[1..].to_vec()].concat();
-    section(&mut bytes, ALIAS, &[alias]);
-    // Instance 1 is empty, instance 2 has the function under its new name.
-    let renamed = [vec![1, 1], name(function), vec![1, 0]].concat();
-    section(&mut bytes, INSTANCE, &[vec![1, 0], renamed]);
-    let mut items = vec![[name(interface), vec![5, 2, 0]].concat()];
-    items.extend(exports.iter().map(|export| [name(export), vec![5, 1, 0]].concat()));
-    section(&mut bytes, EXPORT, &items);
-    bytes
-}
-
 const HEADER: &[u8] = b"\0asm\x0d\0\x01\0";
 
 /// Sections of a component's binary, as the specification numbers them.
 const INSTANCE: u8 = 5;
-const ALIAS: u8 = 6;
 const TYPE: u8 = 7;
 const IMPORT: u8 = 10;
 const EXPORT: u8 = 11;

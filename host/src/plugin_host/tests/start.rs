@@ -104,7 +104,7 @@ async fn interfaces_of_another_shape_are_refused() {
         "volttracker:plugins/tiers@0.1.0",
     ];
     let environment = "wasi:cli/environment@0.2.0";
-    let mistyped = component(environment, Some("get-arguments"), &exports);
+    let imports = component(environment, Some("get-arguments"), &exports);
     let hollow = component(
         environment,
         None,
@@ -114,7 +114,7 @@ async fn interfaces_of_another_shape_are_refused() {
         ],
     );
     let files: [(Slot, Option<&[u8]>); 2] = [
-        (Slot::UsageTier, Some(&mistyped)),
+        (Slot::UsageTier, Some(&imports)),
         (Slot::SamplingPolicy, Some(&hollow)),
     ];
     assert_snapshot!(refusal("", &files).await, @r"
@@ -124,6 +124,18 @@ async fn interfaces_of_another_shape_are_refused() {
       sampling-policy (plugins/sampling-policy.wasm):
         incomplete export: instance export `volttracker:plugins/identity@0.1.0` does not have export `describe`
         incomplete export: instance export `volttracker:plugins/sampling@0.1.0` does not have export `decide`
+    The plugins of this repository are built by: just build-plugins
+    ");
+}
+
+#[tokio::test]
+async fn exports_of_another_type_are_refused() {
+    let mistyped = std::fs::read(guests().join("guest_mistyped_tier.wasm")).expect("read");
+    let files: [(Slot, Option<&[u8]>); 1] = [(Slot::UsageTier, Some(&mistyped))];
+    assert_snapshot!(refusal("", &files).await, @r"
+    no plugin set to start with:
+      usage-tier (plugins/usage-tier.wasm):
+        cannot be started: export of another type: identity: expected `record` found `string`; export of another type: tiers: expected `record` found `u32`
     The plugins of this repository are built by: just build-plugins
     ");
 }
