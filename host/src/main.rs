@@ -1,1 +1,3 @@
+//! The `volttracker` binary.
+
 fn main() {}

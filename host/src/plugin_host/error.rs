@@ -13,7 +13,7 @@ pub enum PluginErrorKind {
     Trapped,
     /// E411: no answer within the slot's deadline, computing or waiting.
     DeadlineExceeded,
-    /// E412: it refused its settings.
+    /// E412: an instance was unfit, or refused its settings.
     Rejected,
     /// E413: it wanted more linear memory than the slot allows.
     MemoryLimit,
@@ -39,7 +39,7 @@ impl fmt::Display for PluginErrorKind {
         f.write_str(match self {
             Self::Trapped => "trapped",
             Self::DeadlineExceeded => "exceeded its deadline",
-            Self::Rejected => "refused its settings",
+            Self::Rejected => "was rejected",
             Self::MemoryLimit => "exceeded its memory limit",
             Self::Nonsense => "answered nonsense",
         })
@@ -133,7 +133,7 @@ pub enum StartError {
         problem: String,
     },
     /// One or more slots have no fit plugin.
-    #[error("no plugin set to start with: {}", Listed(.0))]
+    #[error("no plugin set to start with:{}", Listed(.0))]
     Unfit(Vec<Refusal>),
 }
 

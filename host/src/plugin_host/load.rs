@@ -9,7 +9,7 @@ use wasmtime::component::{Component, Linker};
 
 use super::bindings::identity::PluginInfo;
 use super::canary::Canary;
-use super::error::Refusal;
+use super::error::{PluginError, PluginErrorKind, Refusal};
 use super::pool::{Instance, Pool, Template};
 use super::sandbox::Sandbox;
 use super::set::{Active, PluginIdentity};
@@ -80,7 +80,10 @@ fn one(problem: String) -> Problems {
 async fn read(file: &Path, limits: Limits) -> Result<Vec<u8>, String> {
     let metadata = tokio::fs::metadata(file).await.map_err(unreadable)?;
     if metadata.len() > limits.component_bytes {
-        let (size, limit) = (metadata.len() >> 20, limits.component_bytes >> 20);
+        let (size, limit) = (
+            metadata.len().div_ceil(1 << 20),
+            limits.component_bytes >> 20,
+        );
         return Err(format!(
             "is {size} MB, more than {limit} MB: raise component_mb in plugins.toml if it is meant to be"
         ));
@@ -183,7 +186,7 @@ fn allowed<W: World>(import: &str) -> bool {
         let version = import.rsplit('@').next().unwrap_or("");
         WASI.contains(&package) && version.starts_with("0.2.")
     };
-    W::IMPORTS.iter().any(|interface| own(&interface)) || wasi()
+    W::IMPORTS.iter().any(own) || wasi()
 }
 
 fn without_version(name: &str) -> &str {
@@ -205,7 +208,12 @@ fn link<W: World>(component: &Component, settings: SlotSettings) -> Result<Templ
 
 /// Makes the first instance, asks it who it is and configures it.
 async fn start<W: World>(template: &Template<W>) -> Result<(Instance<W>, PluginInfo), String> {
-    let told = |step: &'static str| move |error: super::PluginError| format!("{step}: {error}");
+    let told = |step: &'static str| {
+        move |error: PluginError| match error.kind {
+            PluginErrorKind::Rejected => format!("{step}: {}", error.message),
+            kind => format!("{step}: it {kind}: {}", error.message),
+        }
+    };
     let mut instance = template.open().await.map_err(told("cannot be started"))?;
     let info = template
         .describe(&mut instance)

@@ -81,3 +81,30 @@ impl TryRng for SeededRandom {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_moment_gives_the_same_numbers() {
+        let moment = Arc::new(Moment::default());
+        let mut random = SeededRandom(Arc::clone(&moment));
+        let mut draw = |at_ms| {
+            moment.set(at_ms);
+            let mut bytes = [0; 19];
+            let Ok(()) = random.try_fill_bytes(&mut bytes);
+            bytes
+        };
+        let first = draw(1_700_000_000_000);
+        assert_ne!(draw(1_700_000_000_001), first);
+        assert_eq!(draw(1_700_000_000_000), first);
+    }
+
+    #[test]
+    fn a_moment_before_1970_is_1970() {
+        let moment = Moment::default();
+        moment.set(-5);
+        assert_eq!(moment.since_epoch(), Duration::ZERO);
+    }
+}

@@ -164,7 +164,7 @@ impl<W: World> Pool<W> {
     #[cfg(test)]
     pub(super) fn idle_handles(&self) -> usize {
         let mut idle = self.idle();
-        let tables = idle.iter_mut().map(|one| one.store.data_mut().readings());
+        let tables = idle.iter_mut().map(|one| one.store.data_mut().handles());
         tables.map(|table| table.iter_mut().count()).sum()
     }
 }
@@ -182,14 +182,14 @@ impl<W: World> Lease<'_, W> {
         (&mut self.instance.store, &self.instance.exports)
     }
 
-    /// Waits for a call of the instance within the slot's deadline.
+    /// How long the call may take.
     pub(super) fn deadline(&self) -> std::time::Duration {
         self.pool.template.limits.deadline
     }
 
     /// Lends the plugin something of the host for this call.
     pub(super) fn lend<T: Send + 'static>(&mut self, thing: T) -> Result<Lent<T>, PluginError> {
-        let pushed = self.instance.store.data_mut().readings().push(thing);
+        let pushed = self.instance.store.data_mut().handles().push(thing);
         match pushed {
             Ok(resource) => Ok(Lent(resource)),
             Err(full) => Err(error::<W>(PluginErrorKind::Trapped, full.to_string())),
@@ -199,7 +199,7 @@ impl<W: World> Lease<'_, W> {
     /// Takes back what was lent, so that a pooled instance does not grow.
     pub(super) fn take_back<T: 'static>(&mut self, lent: Lent<T>) {
         // An error says that it is gone already, which is what is wanted.
-        let _ = self.instance.store.data_mut().readings().delete(lent.0);
+        let _ = self.instance.store.data_mut().handles().delete(lent.0);
     }
 
     /// The stages that the call went through.

@@ -122,6 +122,14 @@ impl Sandbox {
             Some(exit) => format!("ended itself with status {}", exit.0),
             None => error.root_cause().to_string(),
         };
+        // The engine's error for it has no public type.
+        if cause.contains("fuel allocated for hostcalls") {
+            let message = format!(
+                "hands over more than {} MB at once",
+                MAX_HANDOVER_BYTES >> 20
+            );
+            return (PluginErrorKind::Nonsense, message);
+        }
         let printed = self.console.text();
         let message = if printed.is_empty() {
             cause
@@ -130,6 +138,11 @@ impl Sandbox {
             format!("{cause}; it printed: {printed}")
         };
         (PluginErrorKind::Trapped, message)
+    }
+
+    /// The handles that the instance holds.
+    pub(super) fn handles(&mut self) -> &mut ResourceTable {
+        &mut self.table
     }
 
     /// The handles that the instance holds; what `wide-events` works on.

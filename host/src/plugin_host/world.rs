@@ -38,6 +38,14 @@ pub(super) trait World: Sized + Send + Sync + 'static {
     fn identity(&self) -> &identity::Guest;
 }
 
+fn mistyped(interface: &str, error: &wasmtime::Error) -> String {
+    let interface = interface.replace('_', "-");
+    format!(
+        "export of another type: {interface}: {}",
+        error.root_cause()
+    )
+}
+
 macro_rules! world {
     (
         $(#[$doc:meta])* $World:ident, $Indices:ident:
@@ -71,7 +79,7 @@ macro_rules! world {
                 match ($($export,)*) {
                     ($(Ok($export),)*) => Ok($Indices { $($export),* }),
                     ($($export,)*) => Err([$($export.err()),*].into_iter().flatten()
-                        .map(|error| error.to_string()).collect()),
+                        .map(|error| format!("incomplete export: {error}")).collect()),
                 }
             }
 
@@ -80,11 +88,14 @@ macro_rules! world {
                 store: &mut Store<Sandbox>,
                 instance: &Instance,
             ) -> Result<Self, Vec<String>> {
-                $(let $export = indices.$export.load(&mut *store, instance);)*
+                $(let $export = indices
+                    .$export
+                    .load(&mut *store, instance)
+                    .map_err(|error| mistyped(stringify!($export), &error));)*
                 match ($($export,)*) {
                     ($(Ok($export),)*) => Ok(Self { $($export),* }),
                     ($($export,)*) => Err([$($export.err()),*].into_iter().flatten()
-                        .map(|error| format!("{error:#}")).collect()),
+                        .collect()),
                 }
             }
 

@@ -1,0 +1,129 @@
+//! A trip calculator for tests: its summary says what it was given, and its
+//! start charge says how to misbehave. No real rule.
+#![allow(unsafe_code, missing_docs, reason = "generated bindings")]
+
+wit_bindgen::generate!({ world: "trip-calculator", path: "../../../wit" });
+
+use exports::volttracker::plugins::charging::{self, Session};
+use exports::volttracker::plugins::costs::{self, Cost, Usage};
+use exports::volttracker::plugins::identity::{self, PluginInfo};
+use exports::volttracker::plugins::live::{self, Figures, Point};
+use exports::volttracker::plugins::trips::{self, Failure, Readings, Summary, Trip};
+use exports::volttracker::plugins::weather::{self, Impact, Sample};
+use volttracker::plugins::progress;
+
+/// Start charges that are no charges.
+const FAIL: f64 = -1.0;
+const PANIC: f64 = -2.0;
+const NOT_A_NUMBER: f64 = -3.0;
+const BAD_STAGE: f64 = -4.0;
+
+struct Plugin;
+
+impl identity::Guest for Plugin {
+    fn describe() -> PluginInfo {
+        PluginInfo {
+            name: "plain-calculator".into(),
+            version: "0.1.0".into(),
+            description: "Repeats what it is given.".into(),
+            settings: vec![],
+        }
+    }
+
+    fn configure(_settings: Vec<(String, String)>) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+impl trips::Guest for Plugin {
+    fn summarize(trip: Trip, readings: &Readings) -> Result<Summary, Failure> {
+        progress::stage("calculate_basics");
+        let odometer = readings.column("odometer_miles").unwrap_or_default();
+        progress::stage("process_gas_mode");
+        let mut distance_miles = odometer.last().map(|last| last - odometer[0]);
+        match trip.start_soc {
+            Some(FAIL) => {
+                return Err(Failure {
+                    stage: "process_gas_mode".into(),
+                    message: "told to".into(),
+                });
+            }
+            Some(PANIC) => panic!("told to"),
+            Some(NOT_A_NUMBER) => distance_miles = Some(f64::NAN),
+            Some(BAD_STAGE) => progress::stage("Not A Name"),
+            _ => {}
+        }
+        Ok(Summary {
+            end_time_ms: readings.times().last().copied(),
+            end_odometer_miles: odometer.last().copied(),
+            distance_miles,
+            distance_source: Some("odometer".into()),
+            ambient_temp_avg_f: None,
+            gas_mode_entered: false,
+            gas_mode_entry_time_ms: None,
+            soc_at_gas_transition: None,
+            fuel_level_at_gas_entry: None,
+            fuel_level_at_end: None,
+            electric_miles: None,
+            gas_miles: None,
+            gas_mpg: None,
+            fuel_used_gallons: None,
+            electric_kwh_used: None,
+            kwh_per_mile: None,
+            soc_transition: None,
+            refuels: vec![],
+            metrics: vec![("columns_asked_for".into(), 1.0)],
+        })
+    }
+}
+
+impl live::Guest for Plugin {
+    fn figures_of(first: Point, latest: Point) -> Figures {
+        let miles = |point: Point| point.odometer_miles.unwrap_or(0.0);
+        Figures {
+            miles_driven: Some(miles(latest) - miles(first)),
+            kwh_used: None,
+            kwh_per_mile: None,
+            in_gas_mode: false,
+            fuel_used_gallons: None,
+        }
+    }
+}
+
+impl weather::Guest for Plugin {
+    fn condition(code: Option<i32>) -> String {
+        code.map_or("Unknown".into(), |code| format!("Code {code}"))
+    }
+
+    fn assess(samples: Vec<Sample>) -> Option<Impact> {
+        let sample = samples.into_iter().next()?;
+        Some(Impact {
+            temperature_f: sample.temperature_f,
+            precipitation_in: sample.precipitation_in,
+            wind_speed_mph: sample.wind_speed_mph,
+            conditions: sample.conditions,
+            factor: 1.0,
+            extreme: false,
+        })
+    }
+}
+
+impl charging::Guest for Plugin {
+    fn sessions(_readings: &charging::Readings) -> Vec<Session> {
+        vec![]
+    }
+}
+
+impl costs::Guest for Plugin {
+    fn cost_of(usage: Usage) -> Cost {
+        let gas_cost = usage.gas_gallons.unwrap_or(0.0) * 3.0;
+        Cost {
+            electric_cost: 0.0,
+            gas_cost,
+            total_cost: gas_cost,
+            cost_per_mile: None,
+        }
+    }
+}
+
+export!(Plugin);

@@ -1,0 +1,141 @@
+//! A sampling policy for tests: does what the operation's name says, be it
+//! hostile. No real rule.
+#![allow(unsafe_code, missing_docs, reason = "generated bindings")]
+
+wit_bindgen::generate!({ world: "sampling-policy", path: "../../../wit" });
+
+use std::cell::Cell;
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
+use std::time::{Duration, SystemTime};
+
+use exports::volttracker::plugins::identity::{self, PluginInfo, Setting};
+use exports::volttracker::plugins::sampling::{self, Facts, Verdict, WideEvent};
+use volttracker::plugins::wide_events::Value;
+
+thread_local! {
+    /// Calls that this instance has had: what a pure plugin must not have.
+    static CALLS: Cell<u32> = const { Cell::new(0) };
+    static RATE: Cell<f64> = const { Cell::new(0.5) };
+    static HABIT: Cell<Habit> = const { Cell::new(Habit::Sound) };
+}
+
+/// What is wrong with it from its configuration on.
+#[derive(Clone, Copy, PartialEq)]
+enum Habit {
+    Sound,
+    Impure,
+    Looping,
+}
+
+struct Plugin;
+
+impl identity::Guest for Plugin {
+    fn describe() -> PluginInfo {
+        let setting = |key: &str, default: &str, doc: &str| Setting {
+            key: key.into(),
+            default: default.into(),
+            doc: doc.into(),
+        };
+        PluginInfo {
+            name: "wayward-policy".into(),
+            version: "0.1.0".into(),
+            description: "Does what the operation's name says.".into(),
+            settings: vec![
+                setting("rate", "0.5", "Probability of a good verdict: 0 to 1."),
+                setting("habit", "sound", "What is wrong with it from the start."),
+            ],
+        }
+    }
+
+    fn configure(settings: Vec<(String, String)>) -> Result<(), String> {
+        for (key, value) in settings {
+            match (key.as_str(), value.as_str()) {
+                ("rate", _) => RATE.set(
+                    value
+                        .parse()
+                        .map_err(|_| format!("rate is `{value}`; it takes 0 to 1"))?,
+                ),
+                ("habit", "impure") => HABIT.set(Habit::Impure),
+                ("habit", "looping") => HABIT.set(Habit::Looping),
+                ("habit", "trapping") => panic!("told to trap"),
+                _ => return Err(format!("no setting `{key}`; there are rate and habit")),
+            }
+        }
+        if HABIT.get() == Habit::Looping {
+            endless();
+        }
+        Ok(())
+    }
+}
+
+impl sampling::Guest for Plugin {
+    fn decide(facts: Facts, event: &WideEvent) -> Verdict {
+        CALLS.set(CALLS.get() + 1);
+        let (probability, reason) = match facts.operation.as_str() {
+            "loop" => endless(),
+            "panic" => panic!("told to panic"),
+            "exit" => std::process::exit(3),
+            "sleep" => {
+                std::thread::sleep(Duration::from_secs(3600));
+                (1.0, "slept".to_owned())
+            }
+            "memory" => {
+                std::hint::black_box(vec![1_u8; 1 << 28]);
+                (1.0, "grabbed".to_owned())
+            }
+            "nan" => (f64::NAN, "nonsense".to_owned()),
+            "long_reason" => (0.5, "x".repeat(65)),
+            "huge_answer" => (0.5, "x".repeat(8 << 20)),
+            "clock" => (0.5, format!("at_{}", clock_ms())),
+            "random" => (0.5, format!("hash_{}", RandomState::new().hash_one(1))),
+            "calls" => (0.5, format!("call_{}", CALLS.get())),
+            "print" => {
+                println!("out\nand on");
+                eprintln!("{}", "err ".repeat(5000));
+                (0.5, "printed".to_owned())
+            }
+            "files" => (0.5, listing()),
+            "event" => (0.5, text_of(event.get("error.code"))),
+            _ if HABIT.get() == Habit::Impure => (0.5, format!("call_{}", CALLS.get())),
+            _ => (RATE.get(), "good".to_owned()),
+        };
+        Verdict {
+            probability,
+            reason,
+        }
+    }
+}
+
+fn endless() -> ! {
+    loop {
+        std::hint::black_box(());
+    }
+}
+
+fn clock_ms() -> u128 {
+    let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since_epoch.unwrap_or_default().as_millis()
+}
+
+/// What it sees of the host: nothing, if all is well.
+fn listing() -> String {
+    let files = std::fs::read_dir("/").is_ok();
+    let variables = std::env::vars().count();
+    let arguments = std::env::args().count();
+    let network = std::net::TcpStream::connect("127.0.0.1:80")
+        .map_err(|error| error.kind() == std::io::ErrorKind::ConnectionRefused);
+    let reached = !matches!(network, Err(false));
+    format!("files_{files}_variables_{variables}_arguments_{arguments}_network_{reached}")
+}
+
+fn text_of(value: Option<Value>) -> String {
+    match value {
+        Some(Value::Text(text)) => text.to_lowercase(),
+        Some(Value::Number(number)) => format!("number_{number}"),
+        Some(Value::Flag(flag)) => format!("flag_{flag}"),
+        None => "nothing".into(),
+    }
+}
+
+export!(Plugin);
