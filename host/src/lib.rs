@@ -1,5 +1,19 @@
-//! x
+//! VoltTracker: receives what a Torque Pro phone uploads from a plug-in
+//! hybrid, makes trips of it, and tells what happened in wide events.
+//!
+//! An upload's way: [`http`] → [`ingest`] ([`torque`], [`store`]) → answer →
+//! [`events`] ([`plugin_host`]). A trip's end: [`finalize`].
+
+pub mod app;
 pub mod cli;
+pub mod config;
+pub mod events;
+pub mod finalize;
+pub mod http;
+pub mod identity;
+pub mod ingest;
 pub mod plugin_host;
+pub mod run_marker;
 pub mod simulate;
+pub mod store;
 pub mod torque;

@@ -41,6 +41,9 @@ pub use imports::{EventFields, FieldValue};
 pub use readings::TripReadings;
 pub use set::{Calculation, PluginIdentity, PluginSet};
 
+/// Version of the WebAssembly runtime; a test holds it to the lock file.
+pub const WASMTIME_VERSION: &str = "48.0.8";
+
 /// A decision that the server leaves to a plugin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -91,17 +94,10 @@ impl PluginHost {
         let engine = engine::start().map_err(|error| StartError::Engine(format!("{error:#}")))?;
         let set = load_set(&engine, dir, settings).await?;
         for slot in Slot::ALL {
-            let PluginIdentity {
-                name,
-                version,
-                digest,
-                ..
-            } = set.identity(slot);
+            let PluginIdentity { name, version, digest, .. } = set.identity(slot);
             tracing::info!(%slot, name, version, digest, "plugin active");
         }
-        Ok(Self {
-            active: Arc::new(ArcSwap::from_pointee(set)),
-        })
+        Ok(Self { active: Arc::new(ArcSwap::from_pointee(set)) })
     }
 
     /// The plugin set of one operation: pin it once, when the operation
@@ -117,8 +113,7 @@ async fn read_settings(dir: &Path) -> Result<settings::PluginSettings, StartErro
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
         read => read.map_err(|error| error.to_string()),
     };
-    read.and_then(|text| settings::parse(&text))
-        .map_err(|problem| StartError::Settings { file, problem })
+    read.and_then(|text| settings::parse(&text)).map_err(|problem| StartError::Settings { file, problem })
 }
 
 /// Loads a whole set. All three slots are tried, so that an operator reads of
@@ -134,16 +129,11 @@ async fn load_set(
         load::load(engine, dir, settings.trip_calculator),
     );
     match loaded {
-        (Ok(sampling_policy), Ok(usage_tier), Ok(trip_calculator)) => Ok(PluginSet {
-            sampling_policy,
-            usage_tier,
-            trip_calculator,
-        }),
+        (Ok(sampling_policy), Ok(usage_tier), Ok(trip_calculator)) => {
+            Ok(PluginSet { sampling_policy, usage_tier, trip_calculator })
+        }
         (policy, tier, calculator) => Err(StartError::Unfit(
-            [calculator.err(), tier.err(), policy.err()]
-                .into_iter()
-                .flatten()
-                .collect(),
+            [calculator.err(), tier.err(), policy.err()].into_iter().flatten().collect(),
         )),
     }
 }

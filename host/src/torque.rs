@@ -184,12 +184,7 @@ impl RefusalCode {
 /// a reading: nothing readable (E300), no identity (E002), no session (E005),
 /// nothing but header parameters (E304), telemetry without a time (E304) or at an
 /// impossible one (E301). `received_ms` is what "ahead of receipt" is judged by.
-pub fn decode(
-    catalogue: &Catalogue,
-    query: &[u8],
-    body: &[u8],
-    received_ms: i64,
-) -> Result<Upload, Refusal> {
+pub fn decode(catalogue: &Catalogue, query: &[u8], body: &[u8], received_ms: i64) -> Result<Upload, Refusal> {
     let mut sent = Parameters::sort(catalogue, query, body);
     let kind = sent.kind();
     let telemetry = sent.telemetry.take().map(Telemetry::settle);
@@ -206,10 +201,7 @@ pub fn decode(
         message,
     };
     if !sent.recognised {
-        let reason = (
-            RefusalCode::Unreadable,
-            "no parameter that Torque Pro sends",
-        );
+        let reason = (RefusalCode::Unreadable, "no parameter that Torque Pro sends");
         return Err(refuse(identity, reason));
     }
     let Some(identity) = identity else {
@@ -221,12 +213,7 @@ pub fn decode(
         return Err(refuse(Some(identity), reason));
     };
     match content_of(catalogue, sent, kind, telemetry, received_ms) {
-        Ok(content) => Ok(Upload {
-            identity,
-            session_id,
-            header,
-            content,
-        }),
+        Ok(content) => Ok(Upload { identity, session_id, header, content }),
         Err(reason) => Err(refuse(Some(identity), reason)),
     }
 }
@@ -273,15 +260,9 @@ fn content_of(
 }
 
 fn profile(mut values: BTreeMap<String, String>) -> Profile {
-    let key = values
-        .keys()
-        .find(|key| key.eq_ignore_ascii_case("name"))
-        .cloned();
+    let key = values.keys().find(|key| key.eq_ignore_ascii_case("name")).cloned();
     let name = key.and_then(|key| values.remove(&key));
-    Profile {
-        name: name.filter(|name| !name.trim().is_empty()),
-        values,
-    }
+    Profile { name: name.filter(|name| !name.trim().is_empty()), values }
 }
 
 /// The PIDs whose reported unit is not the catalogue's. Where either says

@@ -117,11 +117,7 @@ pub async fn run(args: SimulateArgs) -> anyhow::Result<()> {
 }
 
 /// Drives all vehicles at the same time; reports in the order of their numbers.
-async fn drive_all(
-    args: &SimulateArgs,
-    sender: &Sender,
-    start_ms: i64,
-) -> anyhow::Result<Vec<Report>> {
+async fn drive_all(args: &SimulateArgs, sender: &Sender, start_ms: i64) -> anyhow::Result<Vec<Report>> {
     let mut tasks = JoinSet::new();
     for number in 1..=args.vehicles {
         let vehicle_start_ms = start_ms - i64::from(number - 1) * STAGGER_MS;
@@ -156,9 +152,8 @@ async fn check_all(
 
 /// The server's address; only plain HTTP, because this command carries no TLS.
 fn server_address(text: &str) -> anyhow::Result<Url> {
-    let url = Url::parse(text).with_context(|| {
-        format!("--url {text} is no address; give one like http://127.0.0.1:8080")
-    })?;
+    let url = Url::parse(text)
+        .with_context(|| format!("--url {text} is no address; give one like http://127.0.0.1:8080"))?;
     match url.scheme() {
         "http" if url.has_host() => Ok(url),
         "https" => bail!(

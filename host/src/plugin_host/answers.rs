@@ -67,14 +67,8 @@ fn refuels(refuels: &[trips::Refuel]) -> Checked {
     at_most("refuels", refuels.len(), MAX_REFUELS)?;
     refuels.iter().try_for_each(|refuel| {
         finite(&[
-            (
-                "refuels.level_before_percent",
-                Some(refuel.level_before_percent),
-            ),
-            (
-                "refuels.level_after_percent",
-                Some(refuel.level_after_percent),
-            ),
+            ("refuels.level_before_percent", Some(refuel.level_before_percent)),
+            ("refuels.level_after_percent", Some(refuel.level_after_percent)),
             ("refuels.odometer_miles", refuel.odometer_miles),
         ])?;
         not_negative(&[("refuels.gallons", Some(refuel.gallons))])
@@ -144,25 +138,14 @@ pub(super) fn cost(cost: &costs::Cost) -> Checked {
 }
 
 fn finite(figures: &[(&str, Option<f64>)]) -> Checked {
-    let odd = figures
-        .iter()
-        .find(|(_, value)| value.is_some_and(|value| !value.is_finite()));
-    odd.map_or(Ok(()), |(name, value)| {
-        Err(format!(
-            "{name} is {}, not a number",
-            value.unwrap_or(f64::NAN)
-        ))
-    })
+    let odd = figures.iter().find(|(_, value)| value.is_some_and(|value| !value.is_finite()));
+    odd.map_or(Ok(()), |(name, value)| Err(format!("{name} is {}, not a number", value.unwrap_or(f64::NAN))))
 }
 
 fn not_negative(figures: &[(&str, Option<f64>)]) -> Checked {
     finite(figures)?;
-    let odd = figures
-        .iter()
-        .find(|(_, value)| value.is_some_and(|value| value < 0.0));
-    odd.map_or(Ok(()), |(name, value)| {
-        Err(format!("{name} is {}, below 0", value.unwrap_or(f64::NAN)))
-    })
+    let odd = figures.iter().find(|(_, value)| value.is_some_and(|value| value < 0.0));
+    odd.map_or(Ok(()), |(name, value)| Err(format!("{name} is {}, below 0", value.unwrap_or(f64::NAN))))
 }
 
 fn word(name: &str, word: &str, max: usize) -> Checked {
@@ -170,9 +153,7 @@ fn word(name: &str, word: &str, max: usize) -> Checked {
         return Ok(());
     }
     let shown = super::pool::bounded(word, max);
-    Err(format!(
-        "{name} is `{shown}`, not a snake_case word of 1 to {max} characters"
-    ))
+    Err(format!("{name} is `{shown}`, not a snake_case word of 1 to {max} characters"))
 }
 
 fn text(name: &str, text: &str, max: usize) -> Checked {
@@ -182,9 +163,7 @@ fn text(name: &str, text: &str, max: usize) -> Checked {
         return Ok(());
     }
     let shown = super::pool::bounded(text, max);
-    Err(format!(
-        "{name} is {shown:?}, not a text of 1 to {max} characters"
-    ))
+    Err(format!("{name} is {shown:?}, not a text of 1 to {max} characters"))
 }
 
 fn at_most(name: &str, count: usize, max: usize) -> Checked {
@@ -202,10 +181,7 @@ mod tests {
     fn a_verdict_is_a_probability_and_a_word() {
         let check = |probability, reason: &str| {
             let reason = reason.to_owned();
-            verdict(&sampling::Verdict {
-                probability,
-                reason,
-            })
+            verdict(&sampling::Verdict { probability, reason })
         };
         assert_eq!(check(0.0, "slow"), Ok(()));
         assert_eq!(check(1.0, "new_user"), Ok(()));
@@ -218,18 +194,13 @@ mod tests {
             (0.5, "Not a word"),
             (0.5, &"x".repeat(65)),
         ] {
-            assert!(
-                check(probability, reason).is_err(),
-                "{probability} {reason}"
-            );
+            assert!(check(probability, reason).is_err(), "{probability} {reason}");
         }
     }
 
     #[test]
     fn metrics_are_few_finite_and_distinct() {
-        let named = |count: usize| -> Vec<_> {
-            (0..count).map(|index| (format!("m{index}"), 1.0)).collect()
-        };
+        let named = |count: usize| -> Vec<_> { (0..count).map(|index| (format!("m{index}"), 1.0)).collect() };
         assert_eq!(metrics(&named(32)), Ok(()));
         assert_eq!(metrics(&named(33)), Err("33 metrics, more than 32".into()));
         assert!(metrics(&[("a".into(), f64::NAN)]).is_err());

@@ -65,9 +65,9 @@ fn same<T: PartialEq, E: std::fmt::Display>(
 ) -> Result<(), String> {
     match (first, again) {
         (Ok(first), Ok(again)) if first == again => Ok(()),
-        (Ok(_), Ok(_)) => Err(format!(
-            "answers `{function}` differently when asked the same again: plugins must be pure"
-        )),
+        (Ok(_), Ok(_)) => {
+            Err(format!("answers `{function}` differently when asked the same again: plugins must be pure"))
+        }
         (Err(error), _) | (_, Err(error)) => failed(function, &error),
     }
 }
@@ -163,10 +163,5 @@ fn sample() -> Sample {
 }
 
 fn usage() -> Usage {
-    Usage {
-        electric_miles: Some(12.0),
-        electric_kwh: Some(3.6),
-        gas_miles: Some(0.0),
-        gas_gallons: None,
-    }
+    Usage { electric_miles: Some(12.0), electric_kwh: Some(3.6), gas_miles: Some(0.0), gas_gallons: None }
 }

@@ -113,9 +113,7 @@ impl OutputLog {
     /// one is to be left out too.
     fn admit(&self, now: Instant) -> Option<u64> {
         let mut window = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let fresh = window
-            .since
-            .is_none_or(|since| now.duration_since(since) >= Duration::from_secs(1));
+        let fresh = window.since.is_none_or(|since| now.duration_since(since) >= Duration::from_secs(1));
         if fresh {
             window.since = Some(now);
             window.lines = 0;

@@ -32,15 +32,13 @@ pub(super) fn start() -> wasmtime::Result<Engine> {
         Engine::new(&config)
     })?;
     let weak = engine.weak();
-    std::thread::Builder::new()
-        .name("plugin-ticker".into())
-        .spawn(move || {
-            loop {
-                std::thread::sleep(TICK);
-                let Some(engine) = weak.upgrade() else { break };
-                engine.increment_epoch();
-            }
-        })?;
+    std::thread::Builder::new().name("plugin-ticker".into()).spawn(move || {
+        loop {
+            std::thread::sleep(TICK);
+            let Some(engine) = weak.upgrade() else { break };
+            engine.increment_epoch();
+        }
+    })?;
     Ok(engine)
 }
 

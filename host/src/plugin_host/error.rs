@@ -61,11 +61,7 @@ pub struct PluginError {
 impl PluginError {
     pub(super) fn new(slot: Slot, kind: PluginErrorKind, message: impl Into<String>) -> Self {
         let message = message.into();
-        Self {
-            slot,
-            kind,
-            message,
-        }
+        Self { slot, kind, message }
     }
 
     /// The code in the error taxonomy: `E410` to `E414`.
@@ -112,9 +108,7 @@ pub struct Refusal {
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({}):", self.slot, self.file.display())?;
-        self.problems
-            .iter()
-            .try_for_each(|problem| write!(f, "\n    {problem}"))
+        self.problems.iter().try_for_each(|problem| write!(f, "\n    {problem}"))
     }
 }
 

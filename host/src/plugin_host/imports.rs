@@ -29,11 +29,7 @@ pub struct ReadingsHandle(pub(super) Arc<TripReadings>);
 impl wide_events::Host for ResourceTable {}
 
 impl wide_events::HostWideEvent for ResourceTable {
-    fn get(
-        &mut self,
-        event: Resource<EventHandle>,
-        path: String,
-    ) -> wasmtime::Result<Option<FieldValue>> {
+    fn get(&mut self, event: Resource<EventHandle>, path: String) -> wasmtime::Result<Option<FieldValue>> {
         Ok(ResourceTable::get(self, &event)?.0.get(&path))
     }
 
@@ -106,9 +102,7 @@ impl progress::Host for Stages {
         self.end_running();
         if !super::answers::is_snake_case(&name, 48) {
             let name: String = name.chars().take(48).collect();
-            self.misuse = Some(format!(
-                "stage `{name}` is not a snake_case name of 1 to 48 characters"
-            ));
+            self.misuse = Some(format!("stage `{name}` is not a snake_case name of 1 to 48 characters"));
         } else if self.ended.len() >= MAX_STAGES {
             self.misuse = Some(format!("named more than {MAX_STAGES} stages"));
         } else {

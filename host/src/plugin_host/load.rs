@@ -22,14 +22,8 @@ const PACKAGE: &str = "volttracker:plugins";
 const VERSION: &str = "0.1.0";
 
 /// The WASI packages that plugins may import: they lead into an empty world.
-const WASI: [&str; 6] = [
-    "wasi:cli",
-    "wasi:clocks",
-    "wasi:filesystem",
-    "wasi:io",
-    "wasi:random",
-    "wasi:sockets",
-];
+const WASI: [&str; 6] =
+    ["wasi:cli", "wasi:clocks", "wasi:filesystem", "wasi:io", "wasi:random", "wasi:sockets"];
 
 type Problems = Vec<String>;
 
@@ -41,11 +35,7 @@ pub(super) async fn load<W: Canary>(
 ) -> Result<Active<W>, Refusal> {
     let file = dir.join(format!("{}.wasm", W::SLOT));
     let loaded = load_file::<W>(engine, &file, settings).await;
-    loaded.map_err(|problems| Refusal {
-        slot: W::SLOT,
-        file,
-        problems,
-    })
+    loaded.map_err(|problems| Refusal { slot: W::SLOT, file, problems })
 }
 
 async fn load_file<W: Canary>(
@@ -63,13 +53,8 @@ async fn load_file<W: Canary>(
     let (instance, info) = start(&template).await.map_err(one)?;
     let pool = Pool::new(template, instance);
     W::try_out(&pool).await.map_err(one)?;
-    let identity = PluginIdentity {
-        name: info.name,
-        version: info.version,
-        digest,
-        generation: 1,
-        settings_digest,
-    };
+    let identity =
+        PluginIdentity { name: info.name, version: info.version, digest, generation: 1, settings_digest };
     Ok(Active { identity, pool })
 }
 
@@ -80,10 +65,7 @@ fn one(problem: String) -> Problems {
 async fn read(file: &Path, limits: Limits) -> Result<Vec<u8>, String> {
     let metadata = tokio::fs::metadata(file).await.map_err(unreadable)?;
     if metadata.len() > limits.component_bytes {
-        let (size, limit) = (
-            metadata.len().div_ceil(1 << 20),
-            limits.component_bytes >> 20,
-        );
+        let (size, limit) = (metadata.len().div_ceil(1 << 20), limits.component_bytes >> 20);
         return Err(format!(
             "is {size} MB, more than {limit} MB: raise component_mb in plugins.toml if it is meant to be"
         ));
@@ -110,9 +92,7 @@ fn check_form(bytes: &[u8]) -> Result<(), String> {
             "is a core module, not a component: build it for the target wasm32-wasip2"
         }
         [b'\0', b'a', b's', b'm', ..] => "is WebAssembly of an unknown version, or cut off",
-        _ if is_text(bytes) => {
-            "is a text, not a component: it must be the binary that a build makes"
-        }
+        _ if is_text(bytes) => "is a text, not a component: it must be the binary that a build makes",
         _ => "is not WebAssembly: it does not start with \\0asm",
     };
     Err(problem.to_owned())
@@ -120,9 +100,7 @@ fn check_form(bytes: &[u8]) -> Result<(), String> {
 
 fn is_text(bytes: &[u8]) -> bool {
     let start = &bytes[..bytes.len().min(512)];
-    start
-        .iter()
-        .all(|byte| matches!(byte, b'\t' | b'\n' | b'\r' | b' '..=b'~') || *byte >= 0x80)
+    start.iter().all(|byte| matches!(byte, b'\t' | b'\n' | b'\r' | b' '..=b'~') || *byte >= 0x80)
 }
 
 /// Compiles off the async threads: it takes from 12 ms to many seconds.
@@ -131,10 +109,7 @@ async fn compile(engine: &Engine, bytes: Vec<u8>) -> Result<Component, String> {
     let compiled = tokio::task::spawn_blocking(move || Component::from_binary(&engine, &bytes));
     match compiled.await {
         Ok(Ok(component)) => Ok(component),
-        Ok(Err(error)) => Err(format!(
-            "is not a valid component, or cut off: {}",
-            error.root_cause()
-        )),
+        Ok(Err(error)) => Err(format!("is not a valid component, or cut off: {}", error.root_cause())),
         Err(panic) => Err(format!("cannot be compiled: {panic}")),
     }
 }
@@ -160,9 +135,7 @@ fn check_interfaces<W: World>(component: &Component) -> Result<(), Problems> {
         if exports.contains(&wanted.as_str()) {
             continue;
         }
-        let other = exports
-            .iter()
-            .find(|name| without_version(name) == interface);
+        let other = exports.iter().find(|name| without_version(name) == interface);
         problems.push(match other {
             Some(other) => format!("export of another version: {other}, not {wanted}"),
             None => format!("missing export: {wanted}"),
@@ -179,8 +152,7 @@ fn refuse_if_any(problems: Problems) -> Result<(), Problems> {
 }
 
 fn allowed<W: World>(import: &str) -> bool {
-    let own =
-        |interface: &&str| import == format!("{PACKAGE}/{}@{VERSION}", interface.replace('_', "-"));
+    let own = |interface: &&str| import == format!("{PACKAGE}/{}@{VERSION}", interface.replace('_', "-"));
     let wasi = || {
         let package = import.split('/').next().unwrap_or(import);
         let version = import.rsplit('@').next().unwrap_or("");
@@ -215,22 +187,14 @@ async fn start<W: World>(template: &Template<W>) -> Result<(Instance<W>, PluginI
         }
     };
     let mut instance = template.open().await.map_err(told("cannot be started"))?;
-    let info = template
-        .describe(&mut instance)
-        .await
-        .map_err(told("does not describe itself"))?;
+    let info = template.describe(&mut instance).await.map_err(told("does not describe itself"))?;
     let length = info.name.chars().count();
     if !(1..=64).contains(&length) {
-        return Err(format!(
-            "calls itself by a name of {length} characters, not 1 to 64"
-        ));
+        return Err(format!("calls itself by a name of {length} characters, not 1 to 64"));
     }
     if !(1..=64).contains(&info.version.chars().count()) {
         return Err("has a version of no or more than 64 characters".to_owned());
     }
-    template
-        .configure(&mut instance)
-        .await
-        .map_err(told("cannot be configured"))?;
+    template.configure(&mut instance).await.map_err(told("cannot be configured"))?;
     Ok((instance, info))
 }

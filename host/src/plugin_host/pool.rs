@@ -31,11 +31,7 @@ pub(super) struct Instance<W: World> {
 }
 
 impl<W: World> Template<W> {
-    pub(super) fn new(
-        component: InstancePre<Sandbox>,
-        indices: W::Indices,
-        settings: SlotSettings,
-    ) -> Self {
+    pub(super) fn new(component: InstancePre<Sandbox>, indices: W::Indices, settings: SlotSettings) -> Self {
         Self {
             component,
             indices,
@@ -55,11 +51,7 @@ impl<W: World> Template<W> {
         let instance = store.data_mut().end(outcome, &self.log)?;
         let exports = W::bind(&self.indices, &mut store, &instance)
             .map_err(|problems| error::<W>(PluginErrorKind::Rejected, problems.join("; ")))?;
-        Ok(Instance {
-            store,
-            exports,
-            calls: 0,
-        })
+        Ok(Instance { store, exports, calls: 0 })
     }
 
     /// Asks an instance who it is.
@@ -68,10 +60,7 @@ impl<W: World> Template<W> {
         instance: &mut Instance<W>,
     ) -> Result<super::bindings::identity::PluginInfo, PluginError> {
         Sandbox::begin(&mut instance.store, 0);
-        let call = instance
-            .exports
-            .identity()
-            .call_describe(&mut instance.store);
+        let call = instance.exports.identity().call_describe(&mut instance.store);
         let outcome = within(self.limits.deadline, call).await;
         instance.store.data_mut().end(outcome, &self.log)
     }
@@ -100,11 +89,7 @@ pub(super) struct Pool<W: World> {
 impl<W: World> Pool<W> {
     /// A pool that starts with one configured instance.
     pub(super) fn new(template: Template<W>, first: Instance<W>) -> Self {
-        Self {
-            permits: Semaphore::new(template.limits.pool_size),
-            idle: Mutex::new(vec![first]),
-            template,
-        }
+        Self { permits: Semaphore::new(template.limits.pool_size), idle: Mutex::new(vec![first]), template }
     }
 
     /// Lends an instance for one call at `at_ms`: an idle one, or one made
@@ -122,11 +107,7 @@ impl<W: World> Pool<W> {
         };
         instance.calls += 1;
         Sandbox::begin(&mut instance.store, at_ms);
-        Ok(Lease {
-            pool: self,
-            instance,
-            _permit: permit,
-        })
+        Ok(Lease { pool: self, instance, _permit: permit })
     }
 
     async fn turn(&self) -> Result<SemaphorePermit<'_>, PluginError> {

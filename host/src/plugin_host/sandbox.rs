@@ -62,11 +62,7 @@ impl Sandbox {
         // long calculation from holding up what else runs on its thread.
         store.epoch_deadline_callback(|context| {
             let late = Instant::now() >= context.data().deadline;
-            Ok(if late {
-                UpdateDeadline::Interrupt
-            } else {
-                UpdateDeadline::Yield(1)
-            })
+            Ok(if late { UpdateDeadline::Interrupt } else { UpdateDeadline::Yield(1) })
         });
         store
     }
@@ -85,11 +81,7 @@ impl Sandbox {
     }
 
     /// Ends a call: logs what it printed, and tells a failure in words.
-    pub(super) fn end<R>(
-        &mut self,
-        outcome: Outcome<R>,
-        log: &OutputLog,
-    ) -> Result<R, PluginError> {
+    pub(super) fn end<R>(&mut self, outcome: Outcome<R>, log: &OutputLog) -> Result<R, PluginError> {
         log.report(self.slot, &self.console);
         let (kind, message) = match outcome {
             Ok(Ok(answer)) => match self.stages.misuse() {
@@ -97,10 +89,7 @@ impl Sandbox {
                 Some(misuse) => (PluginErrorKind::Nonsense, misuse),
             },
             Ok(Err(error)) => self.explain(&error),
-            Err(elapsed) => (
-                PluginErrorKind::DeadlineExceeded,
-                format!("no answer within {elapsed}"),
-            ),
+            Err(elapsed) => (PluginErrorKind::DeadlineExceeded, format!("no answer within {elapsed}")),
         };
         Err(PluginError::new(self.slot, kind, message))
     }
@@ -112,10 +101,7 @@ impl Sandbox {
             return (PluginErrorKind::MemoryLimit, message);
         }
         if error.downcast_ref() == Some(&Trap::Interrupt) {
-            let message = format!(
-                "still computing after {}",
-                Milliseconds(self.limits.deadline)
-            );
+            let message = format!("still computing after {}", Milliseconds(self.limits.deadline));
             return (PluginErrorKind::DeadlineExceeded, message);
         }
         let cause = match error.downcast_ref::<I32Exit>() {
@@ -124,10 +110,7 @@ impl Sandbox {
         };
         // The engine's error for it has no public type.
         if cause.contains("fuel allocated for hostcalls") {
-            let message = format!(
-                "hands over more than {} MB at once",
-                MAX_HANDOVER_BYTES >> 20
-            );
+            let message = format!("hands over more than {} MB at once", MAX_HANDOVER_BYTES >> 20);
             return (PluginErrorKind::Nonsense, message);
         }
         let printed = self.console.text();
@@ -163,10 +146,7 @@ impl Sandbox {
 
 impl WasiView for Sandbox {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        WasiCtxView {
-            ctx: &mut self.wasi,
-            table: &mut self.table,
-        }
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
     }
 }
 
@@ -188,9 +168,7 @@ pub(super) async fn within<R>(
     deadline: Duration,
     call: impl Future<Output = wasmtime::Result<R>>,
 ) -> Outcome<R> {
-    tokio::time::timeout(deadline, call)
-        .await
-        .map_err(|_| Milliseconds(deadline))
+    tokio::time::timeout(deadline, call).await.map_err(|_| Milliseconds(deadline))
 }
 
 fn empty_wasi(console: &Console, moment: &Arc<Moment>) -> WasiCtx {
@@ -224,11 +202,7 @@ const MAX_TABLE_ENTRIES: usize = 20_000;
 
 impl MemoryLimit {
     fn new(limit_bytes: usize) -> Self {
-        Self {
-            limit_bytes,
-            used_bytes: 0,
-            denied_bytes: None,
-        }
+        Self { limit_bytes, used_bytes: 0, denied_bytes: None }
     }
 }
 

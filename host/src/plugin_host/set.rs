@@ -98,12 +98,7 @@ impl PluginSet {
     }
 
     /// Figures of a running trip, from its first known values to its latest.
-    pub async fn figures_of(
-        &self,
-        first: Point,
-        latest: Point,
-        at_ms: i64,
-    ) -> Result<Figures, PluginError> {
+    pub async fn figures_of(&self, first: Point, latest: Point, at_ms: i64) -> Result<Figures, PluginError> {
         let pool = &self.trip_calculator.pool;
         pool.figures_of(first, latest, at_ms).await
     }
@@ -115,11 +110,7 @@ impl PluginSet {
 
     /// What the weather along a trip does to its consumption; nothing without
     /// samples.
-    pub async fn assess(
-        &self,
-        samples: Vec<Sample>,
-        at_ms: i64,
-    ) -> Result<Option<Impact>, PluginError> {
+    pub async fn assess(&self, samples: Vec<Sample>, at_ms: i64) -> Result<Option<Impact>, PluginError> {
         self.trip_calculator.pool.assess(samples, at_ms).await
     }
 
@@ -154,14 +145,8 @@ macro_rules! call {
 }
 
 impl Pool<UsageTier> {
-    pub(super) async fn classify(
-        &self,
-        stats: VehicleStats,
-        at_ms: i64,
-    ) -> Result<String, PluginError> {
-        call!(self, at_ms, tiers.call_classify(stats), |tier: &String| {
-            answers::tier(tier)
-        })
+    pub(super) async fn classify(&self, stats: VehicleStats, at_ms: i64) -> Result<String, PluginError> {
+        call!(self, at_ms, tiers.call_classify(stats), |tier: &String| { answers::tier(tier) })
     }
 }
 
@@ -251,25 +236,11 @@ impl Pool<TripCalculator> {
         latest: Point,
         at_ms: i64,
     ) -> Result<Figures, PluginError> {
-        call!(
-            self,
-            at_ms,
-            live.call_figures_of(first, latest),
-            answers::figures
-        )
+        call!(self, at_ms, live.call_figures_of(first, latest), answers::figures)
     }
 
-    pub(super) async fn condition(
-        &self,
-        code: Option<i32>,
-        at_ms: i64,
-    ) -> Result<String, PluginError> {
-        call!(
-            self,
-            at_ms,
-            weather.call_condition(code),
-            |text: &String| answers::condition(text)
-        )
+    pub(super) async fn condition(&self, code: Option<i32>, at_ms: i64) -> Result<String, PluginError> {
+        call!(self, at_ms, weather.call_condition(code), |text: &String| answers::condition(text))
     }
 
     pub(super) async fn assess(
@@ -277,12 +248,9 @@ impl Pool<TripCalculator> {
         samples: Vec<Sample>,
         at_ms: i64,
     ) -> Result<Option<Impact>, PluginError> {
-        call!(
-            self,
-            at_ms,
-            weather.call_assess(&samples),
-            |impact: &Option<Impact>| { impact.as_ref().map_or(Ok(()), answers::impact) }
-        )
+        call!(self, at_ms, weather.call_assess(&samples), |impact: &Option<Impact>| {
+            impact.as_ref().map_or(Ok(()), answers::impact)
+        })
     }
 
     pub(super) async fn cost_of(&self, usage: Usage, at_ms: i64) -> Result<Cost, PluginError> {

@@ -160,9 +160,7 @@ impl Place {
             return Ok(value);
         }
         let (slot, low, high) = (self.slot, range.start(), range.end());
-        Err(format!(
-            "[{slot}] {key} is {value}; it takes {low} to {high}"
-        ))
+        Err(format!("[{slot}] {key} is {value}; it takes {low} to {high}"))
     }
 
     fn values(&self, settings: Table) -> Result<BTreeMap<String, String>, String> {
@@ -219,12 +217,8 @@ mod tests {
         let text = "[sampling-policy.settings]\n\
             new_user_days = 30\nnew_user_rate = 0.25\nflags = ['a', 'b']\nstrict = true";
         let values = parse(text).expect("valid").sampling_policy.values;
-        let expected = [
-            ("flags", "a,b"),
-            ("new_user_days", "30"),
-            ("new_user_rate", "0.25"),
-            ("strict", "true"),
-        ];
+        let expected =
+            [("flags", "a,b"), ("new_user_days", "30"), ("new_user_rate", "0.25"), ("strict", "true")];
         let expected = expected.map(|(key, value)| (key.to_owned(), value.to_owned()));
         assert_eq!(values, BTreeMap::from(expected));
     }

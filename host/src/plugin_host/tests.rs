@@ -76,9 +76,7 @@ async fn policy(entries: &str) -> Active<SamplingPolicy> {
     let text = format!("[sampling-policy]\n{entries}\n");
     let settings = settings::parse(&text).expect("settings");
     let engine = super::engine::start().expect("engine");
-    load::load(&engine, dir.path(), settings.sampling_policy)
-        .await
-        .expect("a fit policy")
+    load::load(&engine, dir.path(), settings.sampling_policy).await.expect("a fit policy")
 }
 
 fn facts(operation: &str) -> Facts {

@@ -6,8 +6,7 @@ use wasmtime::component::{HasSelf, Instance, InstancePre, Linker, ResourceTable}
 
 use super::Slot;
 use super::bindings::{
-    charging, costs, identity, live, progress, readings, sampling, tiers, trips, weather,
-    wide_events,
+    charging, costs, identity, live, progress, readings, sampling, tiers, trips, weather, wide_events,
 };
 use super::imports::Stages;
 use super::sandbox::Sandbox;
@@ -40,10 +39,7 @@ pub(super) trait World: Sized + Send + Sync + 'static {
 
 fn mistyped(interface: &str, error: &wasmtime::Error) -> String {
     let interface = interface.replace('_', "-");
-    format!(
-        "export of another type: {interface}: {}",
-        error.root_cause()
-    )
+    format!("export of another type: {interface}: {}", error.root_cause())
 }
 
 macro_rules! world {

@@ -4,6 +4,7 @@
 use std::f64::consts::TAU;
 
 use rand::RngExt;
+use rand_chacha::ChaCha8Rng;
 
 use super::engine::Engine;
 use super::noise::{Wander, stream};
@@ -77,33 +78,45 @@ pub struct Drive {
     pub truth: Truth,
 }
 
-impl Drive {
-    /// Simulates a drive; the same spec gives the same drive.
-    pub fn simulate(spec: DriveSpec) -> Self {
-        let mut rng = stream(spec.seed, DRIVE_STREAM);
-        let total_ms = u64::from(spec.minutes.max(1)) * 60_000;
-        let sustain = rng
-            .random_range(15.2..19.8_f64)
-            .min(spec.initial_soc_percent);
-        let base_ambient_c = rng.random_range(-3.0..29.0);
-        let history = History {
+impl Sample {
+    /// The car before it moves, as cold as the air.
+    fn parked(motion: &Motion, spec: &DriveSpec, sustain_soc: f64, ambient_c: f64) -> Self {
+        Self {
+            elapsed_ms: 0,
+            motion: motion.clone(),
+            battery: Battery::at_rest(spec.initial_soc_percent),
+            engine: Engine::new(sustain_soc),
+            thermal: Thermal::soaked(ambient_c),
+            traction_kw: 0.0,
+            gas_mode: false,
+            gas_distance_m: 0.0,
+        }
+    }
+}
+
+impl History {
+    /// A car of some years.
+    fn draw(rng: &mut ChaCha8Rng) -> Self {
+        Self {
             odometer_km: rng.random_range(30_000.0..140_000.0),
             electric_share: rng.random_range(0.6..0.8),
             // Enough for the longest drive the command allows.
             fuel_percent: rng.random_range(72.0..95.0),
             last_charge_wh: rng.random_range(7_000.0..12_500.0_f64).round(),
-        };
+        }
+    }
+}
+
+impl Drive {
+    /// Simulates a drive; the same spec gives the same drive.
+    pub fn simulate(spec: DriveSpec) -> Self {
+        let mut rng = stream(spec.seed, DRIVE_STREAM);
+        let total_ms = u64::from(spec.minutes.max(1)) * 60_000;
+        let sustain = rng.random_range(15.2..19.8_f64).min(spec.initial_soc_percent);
+        let base_ambient_c = rng.random_range(-3.0..29.0);
+        let history = History::draw(&mut rng);
         let mut path = Path::new(&mut rng, total_ms as f64 / 1_000.0);
-        let mut car = Sample {
-            elapsed_ms: 0,
-            motion: path.motion().clone(),
-            battery: Battery::at_rest(spec.initial_soc_percent),
-            engine: Engine::new(sustain),
-            thermal: Thermal::soaked(base_ambient_c),
-            traction_kw: 0.0,
-            gas_mode: false,
-            gas_distance_m: 0.0,
-        };
+        let mut car = Sample::parked(path.motion(), &spec, sustain, base_ambient_c);
         let interval_ms = (spec.interval_ms / STEP_MS).max(1) * STEP_MS;
         let mut accessory_noise = Wander::default();
         let mut tally = Tally::default();
@@ -123,12 +136,7 @@ impl Drive {
         }
         let last = samples.len() - 1;
         let truth = tally.finish(&samples[0], &samples[last], &samples);
-        Self {
-            spec,
-            history,
-            samples,
-            truth,
-        }
+        Self { spec, history, samples, truth }
     }
 }
 
@@ -139,8 +147,7 @@ fn step(car: &mut Sample, path: &mut Path, base_ambient_c: f64, extra_kw: f64) {
     let before_m = car.motion.distance_m;
     path.step(dt_s);
     car.motion = path.motion().clone();
-    car.thermal.ambient_c =
-        base_ambient_c + 0.6 * (TAU * car.elapsed_ms as f64 / 1_500_000.0).sin();
+    car.thermal.ambient_c = base_ambient_c + 0.6 * (TAU * car.elapsed_ms as f64 / 1_500_000.0).sin();
     car.traction_kw = traction_kw(&car.motion, car.thermal.ambient_c);
     let demand_kw = car.traction_kw + accessories_kw(car.thermal.ambient_c) + extra_kw;
     car.engine.step(demand_kw, car.battery.soc_percent, dt_s);
@@ -149,8 +156,7 @@ fn step(car: &mut Sample, path: &mut Path, base_ambient_c: f64, extra_kw: f64) {
         car.gas_distance_m += car.motion.distance_m - before_m;
     }
     car.battery.step(demand_kw - car.engine.power_kw, dt_s);
-    car.thermal
-        .step(car.traction_kw, car.battery.amperes, car.engine.on, dt_s);
+    car.thermal.step(car.traction_kw, car.battery.amperes, car.engine.on, dt_s);
 }
 
 #[cfg(test)]

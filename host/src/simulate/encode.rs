@@ -73,10 +73,7 @@ pub struct Upload {
 }
 
 /// All requests of a drive in the order in which the app makes them.
-pub fn uploads<'a>(
-    drive: &'a Drive,
-    identity: &'a Identity,
-) -> impl Iterator<Item = Upload> + use<'a> {
+pub fn uploads<'a>(drive: &'a Drive, identity: &'a Identity) -> impl Iterator<Item = Upload> + use<'a> {
     let begin_ms = identity.start_ms - LEAD_IN_MS;
     let opening = [
         (begin_ms + 36, notice("Trip started")),
@@ -100,18 +97,12 @@ pub fn uploads<'a>(
             query: identity.header(time_ms) + &telemetry(&readout.read(sample)),
         }
     });
-    opening
-        .into_iter()
-        .map(told)
-        .chain(readings)
-        .chain(closing.into_iter().map(told))
+    opening.into_iter().map(told).chain(readings).chain(closing.into_iter().map(told))
 }
 
 /// Escapes what the app escapes in names; `°` and `%`-free text goes raw.
 fn escape(text: &str) -> String {
-    text.replace('%', "%25")
-        .replace(' ', "%20")
-        .replace('&', "%26")
+    text.replace('%', "%25").replace(' ', "%20").replace('&', "%26")
 }
 
 fn notice(text: &str) -> String {
@@ -145,10 +136,7 @@ fn user_units() -> String {
         let pid = padded(parameter.pid);
         let unit = escape(parameter.display_unit);
         let (short, full) = (escape(parameter.short_name), escape(parameter.full_name));
-        let _ = write!(
-            text,
-            "&userUnit{pid}={unit}&userShortName{pid}={short}&userFullName{pid}={full}"
-        );
+        let _ = write!(text, "&userUnit{pid}={unit}&userShortName{pid}={short}&userFullName{pid}={full}");
         text
     })
 }
@@ -157,14 +145,11 @@ fn user_units() -> String {
 fn telemetry(values: &[Value]) -> String {
     let repeated = ["ff1005", "ff1006", "ff1001"];
     let again = values.iter().filter(|v| repeated.contains(&v.pid));
-    values
-        .iter()
-        .chain(again)
-        .fold(String::new(), |mut text, value| {
-            let decimals = value.decimals;
-            let _ = write!(text, "&k{}={:.decimals$}", value.pid, value.value);
-            text
-        })
+    values.iter().chain(again).fold(String::new(), |mut text, value| {
+        let decimals = value.decimals;
+        let _ = write!(text, "&k{}={:.decimals$}", value.pid, value.value);
+        text
+    })
 }
 
 #[cfg(test)]

@@ -1,8 +1,6 @@
 //! The petrol engine: when it starts, what it gives to the bus and what it burns.
 
-use super::volt::{
-    ENGINE_EFFICIENCY, ENGINE_FRICTION_FUEL_KW, ENGINE_LIMIT_KW, PETROL_KWH_PER_GALLON,
-};
+use super::volt::{ENGINE_EFFICIENCY, ENGINE_FRICTION_FUEL_KW, ENGINE_LIMIT_KW, PETROL_KWH_PER_GALLON};
 
 /// Shortest run after a start in seconds, so that oil and catalyst get warm.
 const SHORTEST_RUN_S: f64 = 150.0;
@@ -72,11 +70,7 @@ impl Engine {
             self.running_s = 0.0;
             self.power_kw = 0.0;
         }
-        let goal = if self.on {
-            IDLE_RPM + 48.0 * self.power_kw
-        } else {
-            0.0
-        };
+        let goal = if self.on { IDLE_RPM + 48.0 * self.power_kw } else { 0.0 };
         self.rpm += (goal - self.rpm).clamp(-RPM_SLEW * dt_s, RPM_SLEW * dt_s);
     }
 

@@ -87,58 +87,10 @@ struct Tolerance {
 pub fn compare(truth: &Truth, trip: &ServerTrip) -> Vec<Comparison> {
     let nothing = ServerSummary::default();
     let server = trip.summary.as_ref().unwrap_or(&nothing);
-    let count = |n: u64| Some(n as f64);
-    let flag = |yes: bool| f64::from(u8::from(yes));
-    let entry_s = truth.gas_entry_after_ms.map(|ms| ms as f64 / 1_000.0);
-    let server_entry_s = server
-        .gas_mode_entry_time_ms
-        .map(|ms| (ms - trip.start_time_ms) as f64 / 1_000.0);
-    let road = |percent| tolerance(percent, ODOMETER_STEP_MILES, "mi");
-    vec![
-        within(
-            "readings",
-            count(truth.readings),
-            count(trip.readings),
-            tolerance(0.0, 0.0, ""),
-        ),
-        within(
-            "distance_miles",
-            Some(truth.distance_miles),
-            server.distance_miles,
-            road(1.0),
-        ),
-        within(
-            "electric_miles",
-            Some(truth.electric_miles),
-            server.electric_miles,
-            road(3.0),
-        ),
-        within(
-            "gas_miles",
-            Some(truth.gas_miles),
-            server.gas_miles,
-            road(3.0),
-        ),
-        electric_kwh(truth, server),
-        kwh_per_mile(truth, server),
-        within(
-            "gas_entered",
-            Some(flag(truth.gas_entered)),
-            server.gas_mode_entered.map(flag),
-            tolerance(0.0, 0.0, ""),
-        ),
-        within(
-            "gas_entry_after_s",
-            entry_s,
-            server_entry_s,
-            tolerance(0.0, 1.0, "s"),
-        ),
-        within(
-            "soc_at_gas_transition",
-            truth.soc_at_gas_transition,
-            server.soc_at_gas_transition,
-            tolerance(0.0, 0.5, "points"),
-        ),
+    let mut rows = distances(truth, trip.readings, server);
+    rows.extend([electric_kwh(truth, server), kwh_per_mile(truth, server)]);
+    rows.extend(gas_entry(truth, trip.start_time_ms, server));
+    rows.extend([
         within(
             "fuel_used_gallons",
             truth.fuel_used_gallons,
@@ -153,15 +105,54 @@ pub fn compare(truth: &Truth, trip: &ServerTrip) -> Vec<Comparison> {
             // The car gives whole °C.
             tolerance(0.0, 1.0, "°F"),
         ),
+    ]);
+    rows
+}
+
+/// Readings and miles.
+fn distances(truth: &Truth, readings: u64, server: &ServerSummary) -> Vec<Comparison> {
+    let count = |n: u64| Some(n as f64);
+    let exact = tolerance(0.0, 0.0, "");
+    let mut rows = vec![within("readings", count(truth.readings), count(readings), exact)];
+    let miles = [
+        ("distance_miles", truth.distance_miles, server.distance_miles, 1.0),
+        ("electric_miles", truth.electric_miles, server.electric_miles, 3.0),
+        ("gas_miles", truth.gas_miles, server.gas_miles, 3.0),
+    ];
+    rows.extend(miles.map(|(figure, truth, server, percent)| {
+        let allowed = tolerance(percent, ODOMETER_STEP_MILES, "mi");
+        within(figure, Some(truth), server, allowed)
+    }));
+    rows
+}
+
+/// Whether, when and at which SOC petrol took over.
+fn gas_entry(truth: &Truth, start_time_ms: i64, server: &ServerSummary) -> [Comparison; 3] {
+    let flag = |yes: bool| f64::from(u8::from(yes));
+    let entry_s = truth.gas_entry_after_ms.map(|ms| ms as f64 / 1_000.0);
+    let server_entry_s = server.gas_mode_entry_time_ms.map(|ms| (ms - start_time_ms) as f64 / 1_000.0);
+    let mut entered = within(
+        "gas_entered",
+        Some(flag(truth.gas_entered)),
+        server.gas_mode_entered.map(flag),
+        tolerance(0.0, 0.0, ""),
+    );
+    // Not to say is not the same as no.
+    entered.ok &= server.gas_mode_entered.is_some();
+    [
+        entered,
+        within("gas_entry_after_s", entry_s, server_entry_s, tolerance(0.0, 1.0, "s")),
+        within(
+            "soc_at_gas_transition",
+            truth.soc_at_gas_transition,
+            server.soc_at_gas_transition,
+            tolerance(0.0, 0.5, "points"),
+        ),
     ]
 }
 
 fn tolerance(percent: f64, amount: f64, unit: &'static str) -> Tolerance {
-    Tolerance {
-        percent,
-        amount,
-        unit,
-    }
+    Tolerance { percent, amount, unit }
 }
 
 impl Tolerance {
@@ -182,50 +173,32 @@ impl Tolerance {
 
 /// Compares one figure. A figure that one side lacks counts as 0, so its absence is right
 /// only where the other side is within the tolerance of nothing.
-fn within(
-    figure: &'static str,
-    truth: Option<f64>,
-    server: Option<f64>,
-    tolerance: Tolerance,
-) -> Comparison {
+fn within(figure: &'static str, truth: Option<f64>, server: Option<f64>, tolerance: Tolerance) -> Comparison {
     let expected = truth.unwrap_or(0.0);
     let off = (server.unwrap_or(0.0) - expected).abs();
-    let missing = truth.is_some() && server.is_none() && figure == "gas_entered";
     Comparison {
         figure,
         truth,
         server,
         difference_percent: difference_percent(truth, server),
         allowed: tolerance.text(),
-        ok: off <= tolerance.of(expected) && !missing,
+        ok: off <= tolerance.of(expected),
     }
 }
 
 /// Energy has no figure for half an electric mile or less.
 fn electric_kwh(truth: &Truth, server: &ServerSummary) -> Comparison {
     let allowed = tolerance(5.0, 0.05, "kWh");
-    let mut row = within(
-        "electric_kwh",
-        Some(truth.electric_kwh),
-        server.electric_kwh_used,
-        allowed,
-    );
+    let mut row = within("electric_kwh", Some(truth.electric_kwh), server.electric_kwh_used, allowed);
     row.ok |= server.electric_kwh_used.is_none() && too_short_for_energy(truth);
     row
 }
 
 /// Consumption likewise, and only from 0.1 to 1.0 kWh per mile.
 fn kwh_per_mile(truth: &Truth, server: &ServerSummary) -> Comparison {
-    let allowed = tolerance(8.0, 0.005, "kWh/mi");
-    let mut row = within(
-        "kwh_per_mile",
-        truth.kwh_per_mile,
-        server.kwh_per_mile,
-        allowed,
-    );
-    let implausible = truth
-        .kwh_per_mile
-        .is_some_and(|figure| !(0.11..=0.92).contains(&figure));
+    let allowed = tolerance(8.0, 0.01, "kWh/mi");
+    let mut row = within("kwh_per_mile", truth.kwh_per_mile, server.kwh_per_mile, allowed);
+    let implausible = truth.kwh_per_mile.is_some_and(|figure| !(0.11..=0.92).contains(&figure));
     row.ok |= server.kwh_per_mile.is_none() && (too_short_for_energy(truth) || implausible);
     // Around half a mile the odometer's step decides whether there is a figure.
     row.ok |= too_short_for_energy(truth) && truth.electric_miles > 0.5 - ODOMETER_STEP_MILES;
@@ -258,10 +231,7 @@ fn gas_mpg(truth: &Truth, server: &ServerSummary) -> Comparison {
         server: server.gas_mpg,
         difference_percent: difference_percent(truth.gas_mpg, server.gas_mpg),
         allowed: if truth.gas_entered {
-            let (low, high) = (
-                lowest.max(*VALID_MPG.start()),
-                highest.min(*VALID_MPG.end()),
-            );
+            let (low, high) = (lowest.max(*VALID_MPG.start()), highest.min(*VALID_MPG.end()));
             let or_none = if may_be_absent { " or none" } else { "" };
             format!("{low:.1}–{high:.1}{or_none}")
         } else {

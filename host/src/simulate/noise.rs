@@ -25,13 +25,7 @@ pub struct Wander {
 
 impl Wander {
     /// The next value after `elapsed_s`, with the given deviation and time constant.
-    pub fn step(
-        &mut self,
-        rng: &mut ChaCha8Rng,
-        elapsed_s: f64,
-        deviation: f64,
-        tau_s: f64,
-    ) -> f64 {
+    pub fn step(&mut self, rng: &mut ChaCha8Rng, elapsed_s: f64, deviation: f64, tau_s: f64) -> f64 {
         let keep = (-elapsed_s / tau_s).exp();
         self.value = self.value * keep + deviation * (1.0 - keep * keep).sqrt() * bell(rng);
         self.value

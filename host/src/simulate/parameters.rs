@@ -17,25 +17,13 @@ pub struct Parameter {
 }
 
 /// Rows of PID, unit, display unit, short name, full name.
-type Row = (
-    &'static str,
-    &'static str,
-    &'static str,
-    &'static str,
-    &'static str,
-);
+type Row = (&'static str, &'static str, &'static str, &'static str, &'static str);
 
 /// Every parameter of an upload, in the order in which the app would list them.
 pub fn parameters() -> impl Iterator<Item = Parameter> {
     PHONE.iter().chain(STANDARD).chain(VOLT).map(|row| {
         let (pid, unit, display_unit, short_name, full_name) = *row;
-        Parameter {
-            pid,
-            unit,
-            display_unit,
-            short_name,
-            full_name,
-        }
+        Parameter { pid, unit, display_unit, short_name, full_name }
     })
 }
 
@@ -50,41 +38,11 @@ const PHONE: &[Row] = &[
     ("ff123a", "", "", "GPS Sat", "GPS Satellites"),
     ("ff1204", "km", "miles", "Trip", "Trip Distance"),
     ("ff1271", "l", "gal", "Fuel Used", "Fuel used (trip)"),
-    (
-        "ff1220",
-        "g",
-        "g",
-        "Accel(x)",
-        "Acceleration Sensor(X axis)",
-    ),
-    (
-        "ff1221",
-        "g",
-        "g",
-        "Accel(y)",
-        "Acceleration Sensor(Y axis)",
-    ),
-    (
-        "ff1222",
-        "g",
-        "g",
-        "Accel(z)",
-        "Acceleration Sensor(Z axis)",
-    ),
-    (
-        "ff1270",
-        "mb",
-        "mb",
-        "Baro",
-        "Barometer (on Android device)",
-    ),
-    (
-        "ff1266",
-        "s",
-        "s",
-        "TripTime",
-        "Trip Time(Since journey start)",
-    ),
+    ("ff1220", "g", "g", "Accel(x)", "Acceleration Sensor(X axis)"),
+    ("ff1221", "g", "g", "Accel(y)", "Acceleration Sensor(Y axis)"),
+    ("ff1222", "g", "g", "Accel(z)", "Acceleration Sensor(Z axis)"),
+    ("ff1270", "mb", "mb", "Baro", "Barometer (on Android device)"),
+    ("ff1266", "s", "s", "TripTime", "Trip Time(Since journey start)"),
     ("ff1238", "V", "V", "Volts(Ad)", "Voltage (OBD Adapter)"),
 ];
 
@@ -99,13 +57,7 @@ const STANDARD: &[Row] = &[
     ("f", "°C", "°F", "Intake", "Intake Air Temperature"),
     ("46", "°C", "°F", "Air temp", "Ambient air temp"),
     ("a6", "km", "miles", "Odometer", "Odometer (from ECU)"),
-    (
-        "21",
-        "km",
-        "miles",
-        "MIL On",
-        "Distance travelled with MIL CEL lit",
-    ),
+    ("21", "km", "miles", "MIL On", "Distance travelled with MIL CEL lit"),
     ("2f", " ", " ", "Fuel", "Fuel Level (From Engine ECU)"),
     ("5b", " ", " ", "HBATT", "Hybrid Battery Charge ( )"),
 ];

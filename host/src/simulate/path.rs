@@ -62,11 +62,7 @@ impl Path {
     /// A parked car at the start of a new route of `total_s` seconds.
     pub fn new(rng: &mut ChaCha8Rng, total_s: f64) -> Self {
         let legs = plan(rng, total_s);
-        let mut hill = |height_m, length_m| Hill {
-            height_m,
-            length_m,
-            phase: rng.random_range(0.0..TAU),
-        };
+        let mut hill = |height_m, length_m| Hill { height_m, length_m, phase: rng.random_range(0.0..TAU) };
         let hills = [hill(11.0, 6_200.0), hill(3.5, 1_450.0), hill(0.6, 390.0)];
         let base_altitude_m = rng.random_range(260.0..310.0);
         let road_heading_deg = legs[0].heading_deg;
@@ -136,9 +132,7 @@ impl Path {
     fn steer(&mut self, driven_m: f64, dt_s: f64) {
         let motion = &mut self.motion;
         if motion.speed_mps > 1.0 {
-            let fastest_deg = (LATERAL_LIMIT / motion.speed_mps)
-                .to_degrees()
-                .min(motion.speed_mps * 10.0);
+            let fastest_deg = (LATERAL_LIMIT / motion.speed_mps).to_degrees().min(motion.speed_mps * 10.0);
             let off = self.legs[self.leg].heading_deg - self.road_heading_deg;
             self.road_heading_deg += off.clamp(-fastest_deg * dt_s, fastest_deg * dt_s);
         }
@@ -154,11 +148,7 @@ impl Path {
     fn follow_land(&mut self) {
         let at = |hill: &Hill| TAU * self.motion.distance_m / hill.length_m + hill.phase;
         let rise: f64 = self.hills.iter().map(|h| h.height_m * at(h).sin()).sum();
-        let slope: f64 = self
-            .hills
-            .iter()
-            .map(|h| h.height_m * at(h).cos() * TAU / h.length_m)
-            .sum();
+        let slope: f64 = self.hills.iter().map(|h| h.height_m * at(h).cos() * TAU / h.length_m).sum();
         self.motion.altitude_m = self.base_altitude_m + rise;
         self.motion.grade = slope;
     }

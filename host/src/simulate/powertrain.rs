@@ -2,9 +2,9 @@
 
 use super::path::Motion;
 use super::volt::{
-    BATTERY_KWH, DRAG_AREA_M2, DRIVE_EFFICIENCY, GRAVITY, MASS_KG, MOTOR_LIMIT_KW,
-    PACK_EMPTY_VOLTS, PACK_OHMS, PACK_VOLTS_PER_SOC, REGEN_EFFICIENCY, REGEN_LIMIT_KW,
-    ROLLING_RESISTANCE, ROTATING_MASS_FACTOR,
+    BATTERY_KWH, DRAG_AREA_M2, DRIVE_EFFICIENCY, GRAVITY, MASS_KG, MOTOR_LIMIT_KW, PACK_EMPTY_VOLTS,
+    PACK_OHMS, PACK_VOLTS_PER_SOC, REGEN_EFFICIENCY, REGEN_LIMIT_KW, ROLLING_RESISTANCE,
+    ROTATING_MASS_FACTOR,
 };
 
 /// Cabin temperature at which heating and cooling need nothing, in °C.
@@ -26,12 +26,7 @@ pub struct Battery {
 impl Battery {
     /// A pack at rest.
     pub fn at_rest(soc_percent: f64) -> Self {
-        let mut battery = Self {
-            soc_percent,
-            power_kw: 0.0,
-            volts: 0.0,
-            amperes: 0.0,
-        };
+        let mut battery = Self { soc_percent, power_kw: 0.0, volts: 0.0, amperes: 0.0 };
         battery.solve_circuit();
         battery
     }
@@ -48,9 +43,7 @@ impl Battery {
     /// Current and voltage from power: P = (E − I·R)·I.
     fn solve_circuit(&mut self) {
         let open = PACK_EMPTY_VOLTS + PACK_VOLTS_PER_SOC * self.soc_percent;
-        let root = (open * open - 4_000.0 * PACK_OHMS * self.power_kw)
-            .max(0.0)
-            .sqrt();
+        let root = (open * open - 4_000.0 * PACK_OHMS * self.power_kw).max(0.0).sqrt();
         self.amperes = (open - root) / (2.0 * PACK_OHMS);
         self.volts = open - self.amperes * PACK_OHMS;
     }

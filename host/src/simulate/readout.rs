@@ -28,11 +28,7 @@ pub struct Value {
 /// A closure that appends PID, value and decimals to the reading.
 fn pushing(out: &mut Vec<Value>) -> impl FnMut(&'static str, f64, usize) {
     |pid, value, decimals| {
-        out.push(Value {
-            pid,
-            value,
-            decimals,
-        });
+        out.push(Value { pid, value, decimals });
     }
 }
 
@@ -67,60 +63,43 @@ impl Readout {
         self.last_ms = sample.elapsed_ms;
         let mut values = Vec::with_capacity(64);
         self.read_phone(sample, elapsed_s, &mut values);
+        self.read_phone_sums(sample, &mut values);
         self.read_standard(sample, elapsed_s, &mut values);
         self.read_volt(sample, &mut values);
         values
     }
 
-    /// Position, GPS speed and the app's own sums.
+    /// Position, height and speed of the phone's receiver.
     fn read_phone(&mut self, sample: &Sample, elapsed_s: f64, out: &mut Vec<Value>) {
         let motion = &sample.motion;
         let moving = motion.speed_mps > 0.3;
         if moving || sample.elapsed_ms == 0 {
             // Errors of a fix wander slowly, and receivers hold the position at rest.
-            let since_s = if sample.elapsed_ms == 0 {
-                1e6
-            } else {
-                elapsed_s
-            };
+            let since_s = if sample.elapsed_ms == 0 { 1e6 } else { elapsed_s };
             self.east_m.step(&mut self.rng, since_s, 2.0, 60.0);
             self.north_m.step(&mut self.rng, since_s, 2.0, 60.0);
             self.height_m.step(&mut self.rng, since_s, 4.0, 90.0);
         }
         let east_deg = METRES_PER_DEGREE * motion.latitude.to_radians().cos();
         let speed_noise = 0.12 * bell(&mut self.rng);
-        let gps_mps = if moving {
-            (motion.speed_mps + speed_noise).max(0.0)
-        } else {
-            0.0
-        };
+        let gps_mps = if moving { (motion.speed_mps + speed_noise).max(0.0) } else { 0.0 };
         let mut put = pushing(out);
-        put(
-            "ff1005",
-            motion.longitude + self.east_m.value() / east_deg,
-            8,
-        );
-        put(
-            "ff1006",
-            motion.latitude + self.north_m.value() / METRES_PER_DEGREE,
-            8,
-        );
+        put("ff1005", motion.longitude + self.east_m.value() / east_deg, 8);
+        put("ff1006", motion.latitude + self.north_m.value() / METRES_PER_DEGREE, 8);
         put("ff1001", gps_mps * KMH_PER_MPS, 6);
         put("ff1007", if moving { motion.heading_deg } else { 0.0 }, 1);
         put("ff1239", (4.0 + bell(&mut self.rng)).clamp(2.0, 9.0), 1);
         put("ff1010", motion.altitude_m + self.height_m.value(), 1);
-        put(
-            "ff123a",
-            (13.0 + bell(&mut self.rng)).round().clamp(7.0, 18.0),
-            1,
-        );
+        put("ff123a", (13.0 + bell(&mut self.rng)).round().clamp(7.0, 18.0), 1);
+    }
+
+    /// The app's sums, and what the phone feels of its own: acceleration and air pressure.
+    fn read_phone_sums(&mut self, sample: &Sample, out: &mut Vec<Value>) {
+        let motion = &sample.motion;
+        let mut put = pushing(out);
         // The app sums the speed it reads from the car, which is a little off.
         put("ff1204", motion.distance_m * 1.004 / 1_000.0, 6);
-        put(
-            "ff1271",
-            sample.engine.fuel_used_gallons * LITRES_PER_GALLON,
-            6,
-        );
+        put("ff1271", sample.engine.fuel_used_gallons * LITRES_PER_GALLON, 6);
         put("ff1220", 0.02 * bell(&mut self.rng), 6);
         let forward_g = motion.acceleration_mps2 / GRAVITY + motion.grade;
         put("ff1221", forward_g + 0.02 * bell(&mut self.rng), 6);

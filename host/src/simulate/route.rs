@@ -31,11 +31,7 @@ enum Road {
 /// The road at a share (0–1) of the drive's time.
 fn road_at(share: f64, total_s: f64) -> Road {
     if total_s < SHORT_DRIVE_S {
-        return if share < 0.5 {
-            Road::City
-        } else {
-            Road::Arterial
-        };
+        return if share < 0.5 { Road::City } else { Road::Arterial };
     }
     match share {
         s if s < 0.10 => Road::City,
@@ -55,47 +51,23 @@ pub fn plan(rng: &mut ChaCha8Rng, total_s: f64) -> Vec<Leg> {
         let road = road_at(at_s / total_s, total_s);
         let (target_mps, cruise_s, stop_chance) = wish(rng, road);
         at_s = (at_s + cruise_s).min(last_s);
-        legs.push(Leg {
-            end_s: at_s,
-            target_mps,
-            heading_deg,
-        });
+        legs.push(Leg { end_s: at_s, target_mps, heading_deg });
         if at_s < last_s && rng.random_bool(stop_chance) {
             at_s = (at_s + rng.random_range(18.0..38.0)).min(last_s);
-            legs.push(Leg {
-                end_s: at_s,
-                target_mps: 0.0,
-                heading_deg,
-            });
+            legs.push(Leg { end_s: at_s, target_mps: 0.0, heading_deg });
         }
         heading_deg += turn(rng, road);
     }
-    legs.push(Leg {
-        end_s: f64::INFINITY,
-        target_mps: 0.0,
-        heading_deg,
-    });
+    legs.push(Leg { end_s: f64::INFINITY, target_mps: 0.0, heading_deg });
     legs
 }
 
 /// Speed in m/s, time in s, and the chance of a stop afterwards.
 fn wish(rng: &mut ChaCha8Rng, road: Road) -> (f64, f64, f64) {
     match road {
-        Road::City => (
-            rng.random_range(9.5..13.5),
-            rng.random_range(25.0..50.0),
-            0.8,
-        ),
-        Road::Arterial => (
-            rng.random_range(15.0..20.0),
-            rng.random_range(50.0..100.0),
-            0.5,
-        ),
-        Road::Motorway => (
-            rng.random_range(29.5..33.5),
-            rng.random_range(60.0..150.0),
-            0.0,
-        ),
+        Road::City => (rng.random_range(9.5..13.5), rng.random_range(25.0..50.0), 0.8),
+        Road::Arterial => (rng.random_range(15.0..20.0), rng.random_range(50.0..100.0), 0.5),
+        Road::Motorway => (rng.random_range(29.5..33.5), rng.random_range(60.0..150.0), 0.0),
     }
 }
 

@@ -90,10 +90,7 @@ impl Tally {
     /// The figures of the whole drive.
     pub fn finish(self, first: &Sample, last: &Sample, samples: &[Sample]) -> Truth {
         let distance_miles = miles(last.motion.distance_m - first.motion.distance_m);
-        let electric_miles = self
-            .entry
-            .as_ref()
-            .map_or(distance_miles, |entry| miles(entry.distance_m));
+        let electric_miles = self.entry.as_ref().map_or(distance_miles, |entry| miles(entry.distance_m));
         let gas_miles = distance_miles - electric_miles;
         let burned = |entry: &Entry| last.engine.fuel_used_gallons - entry.fuel_gallons;
         let fuel_used_gallons = self.entry.as_ref().map(burned);

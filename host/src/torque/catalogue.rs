@@ -136,10 +136,7 @@ impl Catalogue {
 
     /// What is known of a PID, given as the number its hex digits stand for.
     pub(super) fn pid_by_number(&self, number: u64) -> Option<&Pid> {
-        let index = self
-            .pids
-            .binary_search_by_key(&number, |pid| pid.number)
-            .ok()?;
+        let index = self.pids.binary_search_by_key(&number, |pid| pid.number).ok()?;
         self.pids.get(index)
     }
 
@@ -194,10 +191,9 @@ mod tests {
 
     #[test]
     fn the_shipped_catalogues_are_what_they_say() {
-        for (catalogue, name) in [
-            (Catalogue::volt_gen2(), "volt-gen2"),
-            (Catalogue::legacy(), "volttracker-legacy"),
-        ] {
+        for (catalogue, name) in
+            [(Catalogue::volt_gen2(), "volt-gen2"), (Catalogue::legacy(), "volttracker-legacy")]
+        {
             assert_eq!(catalogue.name(), name);
             assert_eq!(catalogue.tank_gallons(), 9.3122);
             assert!(catalogue.position().is_some());

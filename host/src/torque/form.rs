@@ -34,11 +34,7 @@ fn escaped(segment: &[u8]) -> Option<Pair<'_>> {
 }
 
 fn without_nul(text: Cow<'_, str>) -> Cow<'_, str> {
-    if text.as_bytes().contains(&0) {
-        Cow::Owned(text.replace('\0', ""))
-    } else {
-        text
-    }
+    if text.as_bytes().contains(&0) { Cow::Owned(text.replace('\0', "")) } else { text }
 }
 
 /// The form text with the value of every `id` and `eml` replaced by what
@@ -94,12 +90,7 @@ mod tests {
 
     #[test]
     fn pairs_are_those_of_a_form_whether_escaped_or_not() {
-        for form in [
-            "a=1&b=2",
-            "&&a&=x&b==&=&c=a=b",
-            "a%3D=1+2&%C2%B0=%B0",
-            "\u{b0}=\u{b0}&k=1;2",
-        ] {
+        for form in ["a=1&b=2", "&&a&=x&b==&=&c=a=b", "a%3D=1+2&%C2%B0=%B0", "\u{b0}=\u{b0}&k=1;2"] {
             let usual: Vec<_> = form_urlencoded::parse(form.as_bytes()).collect();
             let ours: Vec<_> = pairs(form.as_bytes(), b"").collect();
             assert_eq!(ours, usual, "{form}");

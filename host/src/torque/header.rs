@@ -78,17 +78,11 @@ pub(super) fn session_id(text: &str) -> Option<Uuid> {
         return None;
     }
     let own = text.contains('-').then(|| Uuid::try_parse(text).ok());
-    Some(
-        own.flatten()
-            .unwrap_or_else(|| Uuid::new_v5(&Uuid::NAMESPACE_OID, text.as_bytes())),
-    )
+    Some(own.flatten().unwrap_or_else(|| Uuid::new_v5(&Uuid::NAMESPACE_OID, text.as_bytes())))
 }
 
 /// The time of a reading in epoch milliseconds; `text` is the `time` parameter.
-pub(super) fn time_ms(
-    text: Option<&str>,
-    received_ms: i64,
-) -> Result<i64, (RefusalCode, &'static str)> {
+pub(super) fn time_ms(text: Option<&str>, received_ms: i64) -> Result<i64, (RefusalCode, &'static str)> {
     let Some(text) = text else {
         return Err((RefusalCode::NoTelemetry, "telemetry without a time"));
     };
@@ -128,17 +122,10 @@ mod tests {
         let uuid = "550e8400-e29b-41d4-a716-446655440000";
         let braces = format!("{{{uuid}}}");
         for text in [uuid, &uuid.to_uppercase(), &braces] {
-            assert_eq!(
-                session_id(text).map(|id| id.to_string()).as_deref(),
-                Some(uuid)
-            );
+            assert_eq!(session_id(text).map(|id| id.to_string()).as_deref(), Some(uuid));
         }
         let hashed = session_id(&uuid.replace('-', "")).map(|id| id.get_version_num());
-        assert_eq!(
-            hashed,
-            Some(5),
-            "without hyphens it is a text like any other"
-        );
+        assert_eq!(hashed, Some(5), "without hyphens it is a text like any other");
     }
 
     #[test]
@@ -150,16 +137,7 @@ mod tests {
         assert_eq!(code(Some(" 1459259898454 ")), Ok(1_459_259_898_454));
         assert_eq!(code(Some(&a_day_ahead)), Ok(received + DAY_MS));
         assert_eq!(code(None), Err(RefusalCode::NoTelemetry));
-        for text in [
-            "",
-            "x",
-            "0",
-            "-1",
-            "1767312345",
-            "1.5e12",
-            "99999999999999999999",
-            &too_far,
-        ] {
+        for text in ["", "x", "0", "-1", "1767312345", "1.5e12", "99999999999999999999", &too_far] {
             assert_eq!(code(Some(text)), Err(RefusalCode::BadTime), "{text}");
         }
     }

@@ -96,8 +96,7 @@ impl<'c, 'q> Parameters<'c, 'q> {
             Name::Notice => put(&mut self.notice, value),
             Name::NoticeClass => put(&mut self.notice_class, value),
             Name::Profile => {
-                self.profile
-                    .insert(key[PROFILE..].to_owned(), value.into_owned());
+                self.profile.insert(key[PROFILE..].to_owned(), value.into_owned());
             }
             Name::DefaultUnit => {
                 let pid = normal_pid(key, DEFAULT_UNIT).into_owned();

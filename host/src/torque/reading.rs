@@ -31,10 +31,7 @@ impl Reading {
     /// The value of a field.
     pub fn get(&self, field: &str) -> Option<f64> {
         let found = self.fields.binary_search_by(|(name, _)| (*name).cmp(field));
-        found
-            .ok()
-            .and_then(|index| self.fields.get(index))
-            .map(|&(_, value)| value)
+        found.ok().and_then(|index| self.fields.get(index)).map(|&(_, value)| value)
     }
 
     /// The fields as a JSON object; the same fields always give the same text.
@@ -96,13 +93,7 @@ impl<'c, 'q> Telemetry<'c, 'q> {
 
     /// Takes one parameter; the PID is `key` from byte `start` on, hex digits
     /// that stand for `number`.
-    pub(super) fn take(
-        &mut self,
-        number: Option<u64>,
-        key: Cow<'q, str>,
-        start: usize,
-        text: Cow<'q, str>,
-    ) {
+    pub(super) fn take(&mut self, number: Option<u64>, key: Cow<'q, str>, start: usize, text: Cow<'q, str>) {
         match number.and_then(|number| self.catalogue.pid_by_number(number)) {
             Some(pid) => self.take_known(pid, &text),
             None => self.unknown.push((normal_pid(key, start), text)),
@@ -128,9 +119,7 @@ impl<'c, 'q> Telemetry<'c, 'q> {
     fn fill(&mut self, pid: &Pid, value: f64) {
         let kept = match (self.slots[pid.slot], pid.combine) {
             (Some((_, precedence)), _) if precedence > pid.precedence => return,
-            (Some((before, precedence)), Combine::Max) if precedence == pid.precedence => {
-                value.max(before)
-            }
+            (Some((before, precedence)), Combine::Max) if precedence == pid.precedence => value.max(before),
             _ => value,
         };
         self.slots[pid.slot] = Some((kept, pid.precedence));
@@ -177,9 +166,7 @@ impl<'c, 'q> Telemetry<'c, 'q> {
     fn derive(&mut self) {
         for derived in self.catalogue.derived() {
             if self.slots[derived.slot].is_none() {
-                let value = self
-                    .computed(&derived.rule)
-                    .filter(|value| value.is_finite());
+                let value = self.computed(&derived.rule).filter(|value| value.is_finite());
                 self.slots[derived.slot] = value.map(|value| (value + 0.0, 0));
             }
         }
@@ -246,7 +233,5 @@ fn settle_unknown(mut sent: Vec<(Cow<'_, str>, Cow<'_, str>)>) -> Vec<(String, S
         }
         same
     });
-    sent.into_iter()
-        .map(|(pid, text)| (pid.into_owned(), text.into_owned()))
-        .collect()
+    sent.into_iter().map(|(pid, text)| (pid.into_owned(), text.into_owned())).collect()
 }

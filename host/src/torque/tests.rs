@@ -50,14 +50,8 @@ fn keys_match_in_any_case_and_with_leading_zeros() {
 #[test]
 fn of_a_repeated_key_or_alias_the_last_finite_value_wins() {
     assert_eq!(read("kc=1&kc=2&kc=NaN").get("engine_rpm"), Some(2.0));
-    assert_eq!(
-        read("k2f=20&k22002f=30").get("fuel_level_percent"),
-        Some(30.0)
-    );
-    assert_eq!(
-        read("k22002f=30&k2f=20").get("fuel_level_percent"),
-        Some(20.0)
-    );
+    assert_eq!(read("k2f=20&k22002f=30").get("fuel_level_percent"), Some(30.0));
+    assert_eq!(read("k22002f=30&k2f=20").get("fuel_level_percent"), Some(20.0));
 }
 
 #[test]
@@ -92,9 +86,7 @@ fn a_value_that_is_no_number_is_dropped_and_counted_and_the_rest_kept() {
         "99999",
     ] {
         let upload = uploaded(&format!("kc={text}&k42=14.1"));
-        let Content::Reading(reading) = &upload.content else {
-            panic!("not a reading")
-        };
+        let Content::Reading(reading) = &upload.content else { panic!("not a reading") };
         assert_eq!(reading.fields, [("battery_voltage", 14.1)], "{text}");
         assert_eq!(upload.header.dropped_values_count, 1, "{text}");
     }
@@ -102,27 +94,15 @@ fn a_value_that_is_no_number_is_dropped_and_counted_and_the_rest_kept() {
 
 #[test]
 fn numbers_are_read_as_the_app_writes_them() {
-    for (text, value) in [
-        ("7.07E-4", 7.07e-4),
-        ("+12", 12.0),
-        (" 5 ", 5.0),
-        ("%2B5", 5.0),
-        (".5", 0.5),
-    ] {
-        assert_eq!(
-            read(&format!("k42={text}")).get("battery_voltage"),
-            Some(value),
-            "{text}"
-        );
+    for (text, value) in [("7.07E-4", 7.07e-4), ("+12", 12.0), (" 5 ", 5.0), ("%2B5", 5.0), (".5", 0.5)] {
+        assert_eq!(read(&format!("k42={text}")).get("battery_voltage"), Some(value), "{text}");
     }
 }
 
 #[test]
 fn no_fix_is_no_position_and_no_error() {
     let upload = uploaded("kff1005=0.0&kff1006=-0&kc=1");
-    let Content::Reading(reading) = &upload.content else {
-        panic!("not a reading")
-    };
+    let Content::Reading(reading) = &upload.content else { panic!("not a reading") };
     assert_eq!(reading.fields, [("engine_rpm", 1.0)]);
     assert!(!reading.position_dropped);
     assert_eq!(upload.header.dropped_values_count, 2);
@@ -144,22 +124,13 @@ fn an_impossible_position_is_left_out_as_a_pair_and_reported() {
 #[test]
 fn a_position_repeated_rightly_is_not_impossible() {
     let reading = read("kff1005=999&kff1006=38.5&kff1006=38.5&kff1005=-121.3");
-    assert_eq!(
-        (reading.get("longitude"), reading.position_dropped),
-        (Some(-121.3), false)
-    );
+    assert_eq!((reading.get("longitude"), reading.position_dropped), (Some(-121.3), false));
 }
 
 #[test]
 fn the_odometer_is_the_cars_own_or_else_both_lifetime_counters() {
-    assert_eq!(
-        read("k224322=25000&k224323=15000").get("odometer_miles"),
-        Some(40000.0)
-    );
-    assert_eq!(
-        read("ka6=1.609344&k224322=25000&k224323=15000").get("odometer_miles"),
-        Some(1.0)
-    );
+    assert_eq!(read("k224322=25000&k224323=15000").get("odometer_miles"), Some(40000.0));
+    assert_eq!(read("ka6=1.609344&k224322=25000&k224323=15000").get("odometer_miles"), Some(1.0));
     assert_eq!(read("k224322=25000").get("odometer_miles"), None);
     assert_eq!(read("k21=1609.344").get("odometer_miles"), None);
 }
@@ -176,14 +147,9 @@ fn fuel_remaining_and_charger_connected_are_derived() {
 #[test]
 fn unknown_pids_are_kept_as_text_and_counted_once_each() {
     let upload = uploaded("kABC=1.50&k0999=-&kabc=NaN&kff=a%00%26&kc=1");
-    let Content::Reading(reading) = &upload.content else {
-        panic!("not a reading")
-    };
+    let Content::Reading(reading) = &upload.content else { panic!("not a reading") };
     let kept = [("999", "-"), ("abc", "1.50"), ("ff", "a&")];
-    assert_eq!(
-        reading.unknown,
-        kept.map(|(pid, text)| (pid.to_owned(), text.to_owned()))
-    );
+    assert_eq!(reading.unknown, kept.map(|(pid, text)| (pid.to_owned(), text.to_owned())));
     assert_eq!(upload.header.unknown_params_count, 3);
     assert_eq!(upload.header.raw_params_count, 10);
     assert_eq!(upload.header.dropped_values_count, 0);
@@ -191,14 +157,8 @@ fn unknown_pids_are_kept_as_text_and_counted_once_each() {
 
 #[test]
 fn the_same_content_gives_the_same_json() {
-    let (one, other) = (
-        read("kc=-0&k42=14.10&kab=\"&k9=1"),
-        read("k9=1&k42=14.1&kab=\"&kc=0"),
-    );
-    assert_eq!(
-        one.fields_to_json(),
-        r#"{"battery_voltage":14.1,"engine_rpm":0.0}"#
-    );
+    let (one, other) = (read("kc=-0&k42=14.10&kab=\"&k9=1"), read("k9=1&k42=14.1&kab=\"&kc=0"));
+    assert_eq!(one.fields_to_json(), r#"{"battery_voltage":14.1,"engine_rpm":0.0}"#);
     assert_eq!(one.unknown_to_json(), r#"{"9":"1","ab":"\""}"#);
     assert_eq!(one, other);
     assert_eq!(one.fields_to_json(), other.fields_to_json());
@@ -208,19 +168,8 @@ fn the_same_content_gives_the_same_json() {
 #[test]
 fn the_body_is_read_after_the_query() {
     let query = format!("{HEADER}&kc=1&kd=0");
-    let upload = decode(
-        Catalogue::volt_gen2(),
-        query.as_bytes(),
-        b"kc=2",
-        RECEIVED_MS,
-    );
-    let Ok(Upload {
-        content: Content::Reading(reading),
-        ..
-    }) = upload
-    else {
-        panic!("no reading")
-    };
+    let upload = decode(Catalogue::volt_gen2(), query.as_bytes(), b"kc=2", RECEIVED_MS);
+    let Ok(Upload { content: Content::Reading(reading), .. }) = upload else { panic!("no reading") };
     assert_eq!(reading.get("engine_rpm"), Some(2.0));
     assert_eq!(reading.get("vehicle_speed_mph"), Some(0.0));
 }
@@ -240,15 +189,11 @@ fn the_kind_is_told_by_the_parameters_and_telemetry_wins() {
 
 #[test]
 fn a_profile_has_a_name_and_its_other_values() {
-    let Content::Profile(profile) = uploaded("profileName=My%20Volt&profileFuelType=2").content
-    else {
+    let Content::Profile(profile) = uploaded("profileName=My%20Volt&profileFuelType=2").content else {
         panic!("not a profile")
     };
     assert_eq!(profile.name.as_deref(), Some("My Volt"));
-    assert_eq!(
-        profile.values,
-        BTreeMap::from([("FuelType".to_owned(), "2".to_owned())])
-    );
+    assert_eq!(profile.values, BTreeMap::from([("FuelType".to_owned(), "2".to_owned())]));
 }
 
 #[test]
@@ -258,14 +203,8 @@ fn only_telemetry_needs_a_time() {
         let notice = format!("{header}{time}&notice=x");
         assert!(decode(Catalogue::volt_gen2(), notice.as_bytes(), b"", RECEIVED_MS).is_ok());
     }
-    assert_eq!(
-        refused(&format!("{header}&kc=1")).code,
-        RefusalCode::NoTelemetry
-    );
-    assert_eq!(
-        refused(&format!("{header}&time=0&kc=1")).code,
-        RefusalCode::BadTime
-    );
+    assert_eq!(refused(&format!("{header}&kc=1")).code, RefusalCode::NoTelemetry);
+    assert_eq!(refused(&format!("{header}&time=0&kc=1")).code, RefusalCode::BadTime);
 }
 
 #[test]
@@ -274,16 +213,10 @@ fn a_refusal_names_the_first_thing_missing() {
         ("", RefusalCode::Unreadable),
         ("{\"kc\":1}", RefusalCode::Unreadable),
         ("kc=1", RefusalCode::MissingIdentity),
-        (
-            "id=+&eml=&session=1&time=1767312345678&kc=1",
-            RefusalCode::MissingIdentity,
-        ),
+        ("id=+&eml=&session=1&time=1767312345678&kc=1", RefusalCode::MissingIdentity),
         ("id=d1&kc=1", RefusalCode::BadSession),
         ("id=d1&session=+%00&kc=1", RefusalCode::BadSession),
-        (
-            "id=d1&session=1&time=1767312345678",
-            RefusalCode::NoTelemetry,
-        ),
+        ("id=d1&session=1&time=1767312345678", RefusalCode::NoTelemetry),
         ("id=d1&session=1&foo=bar", RefusalCode::NoTelemetry),
         ("id=d1&session=1&time=1767312345&kc=1", RefusalCode::BadTime),
     ] {
@@ -306,35 +239,21 @@ fn a_refusal_says_what_is_known_and_not_who_it_was() {
     assert_eq!(refusal.header, expected);
     assert_eq!(refusal.to_string(), "E301: time is zero");
     let shown = format!("{refusal:?} {refusal}");
-    assert!(
-        !shown.contains("secret") && !shown.contains("who@b.c"),
-        "{shown}"
-    );
+    assert!(!shown.contains("secret") && !shown.contains("who@b.c"), "{shown}");
 }
 
 #[test]
 fn broken_escapes_are_replaced_and_nul_is_removed_from_all_text() {
-    let Content::Notice { text, class } = uploaded("notice=a%FF%00b%zz&noticeClass=%00").content
-    else {
+    let Content::Notice { text, class } = uploaded("notice=a%FF%00b%zz&noticeClass=%00").content else {
         panic!("not a notice")
     };
-    assert_eq!(
-        (text.as_str(), class.as_deref()),
-        ("a\u{fffd}b%zz", Some(""))
-    );
+    assert_eq!((text.as_str(), class.as_deref()), ("a\u{fffd}b%zz", Some("")));
 }
 
 #[test]
 fn a_request_of_64_kilobytes_is_read_in_no_time() {
     let started = std::time::Instant::now();
-    for parameters in [
-        "k1=&",
-        "userUnitff1=%C2%B0&",
-        "kff1005=1&",
-        "=&",
-        "&",
-        "kffffffffffffffffff=1&",
-    ] {
+    for parameters in ["k1=&", "userUnitff1=%C2%B0&", "kff1005=1&", "=&", "&", "kffffffffffffffffff=1&"] {
         let _ = uploaded(&(parameters.repeat(65_536 / parameters.len()) + "kc=1"));
     }
     assert!(started.elapsed().as_secs() < 2, "{:?}", started.elapsed());

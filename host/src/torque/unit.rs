@@ -50,10 +50,7 @@ pub(super) fn conversion(from: &str, to: &str) -> Option<Convert> {
     if same(from, to) {
         return Some(|v| v);
     }
-    CONVERSIONS
-        .iter()
-        .find(|(f, t, _)| same(f, from) && same(t, to))
-        .map(|&(_, _, convert)| convert)
+    CONVERSIONS.iter().find(|(f, t, _)| same(f, from) && same(t, to)).map(|&(_, _, convert)| convert)
 }
 
 /// Whether two texts mean the same unit: `km h` is `km/h`.

@@ -60,10 +60,7 @@ pub fn configure<S: SettingSet>(given: &[(String, String)]) -> Result<S, String>
 /// The refusal of a key that no setting has.
 pub fn unknown<S: SettingSet>(key: &str) -> String {
     let known: Vec<_> = S::declarations().iter().map(|d| d.key).collect();
-    format!(
-        "unknown setting `{key}`: this plugin takes {}",
-        known.join(", ")
-    )
+    format!("unknown setting `{key}`: this plugin takes {}", known.join(", "))
 }
 
 /// Reads one value.
@@ -162,10 +159,8 @@ mod tests {
 
     #[test]
     fn defaults_are_what_describe_lists() {
-        let listed: Vec<_> = Sample::declarations()
-            .into_iter()
-            .map(|d| (d.key.to_owned(), d.default.to_owned()))
-            .collect();
+        let listed: Vec<_> =
+            Sample::declarations().into_iter().map(|d| (d.key.to_owned(), d.default.to_owned())).collect();
 
         assert_eq!(configure::<Sample>(&listed), Ok(Sample::default()));
         assert_eq!(Sample::default().flags.0, ["a_b", "c"]);
@@ -199,10 +194,7 @@ mod tests {
         );
         assert_eq!(
             given("tank", "1"),
-            Err(
-                "unknown setting `tank`: this plugin takes tank_gallons, from_trips, flags, tier"
-                    .into()
-            )
+            Err("unknown setting `tank`: this plugin takes tank_gallons, from_trips, flags, tier".into())
         );
     }
 
@@ -229,15 +221,9 @@ mod tests {
 
     #[test]
     fn a_key_given_twice_is_refused() {
-        let twice = [
-            ("tier".to_owned(), "a".to_owned()),
-            ("tier".to_owned(), "b".to_owned()),
-        ];
+        let twice = [("tier".to_owned(), "a".to_owned()), ("tier".to_owned(), "b".to_owned())];
 
-        assert_eq!(
-            configure::<Sample>(&twice),
-            Err("setting `tier` is given twice".into())
-        );
+        assert_eq!(configure::<Sample>(&twice), Err("setting `tier` is given twice".into()));
     }
 
     #[test]

@@ -12,10 +12,7 @@ use crate::{
 
 mod bindings {
     //! What `wit-bindgen` makes of the contract.
-    #![expect(
-        unsafe_code,
-        reason = "generated: values cross the component boundary as raw memory"
-    )]
+    #![expect(unsafe_code, reason = "generated: values cross the component boundary as raw memory")]
     use super::Plugin;
 
     wit_bindgen::generate!({ world: "sampling-policy", path: "../../wit" });
@@ -66,9 +63,6 @@ impl sampling::Guest for Plugin {
             account_age_days: facts.account_age_days,
         };
         let verdict = SETTINGS.with_borrow(|settings| decide(&facts, settings));
-        sampling::Verdict {
-            probability: verdict.probability,
-            reason: verdict.reason.into(),
-        }
+        sampling::Verdict { probability: verdict.probability, reason: verdict.reason.into() }
     }
 }

@@ -51,23 +51,15 @@ fn kept(input: &Value) -> bool {
 fn should_emit() {
     let vectors: Value = serde_json::from_str(include_str!("../../../tests/vectors/sampling.json"))
         .expect("the vectors are JSON");
-    let cases = vectors["groups"]["should_emit"]["cases"]
-        .as_array()
-        .expect("a group has cases");
-    let mut ours: BTreeMap<_, _> = OURS
-        .iter()
-        .map(|(id, kept, why)| (*id, (*kept, *why)))
-        .collect();
+    let cases = vectors["groups"]["should_emit"]["cases"].as_array().expect("a group has cases");
+    let mut ours: BTreeMap<_, _> = OURS.iter().map(|(id, kept, why)| (*id, (*kept, *why))).collect();
 
     for case in cases {
         let id = case["id"].as_str().expect("a case has an id");
         let differs = case.get("bug").is_some() || case.get("differs").is_some();
         let (expected, why) = match ours.remove(id) {
             Some(known) if differs => known,
-            None if !differs => (
-                case["expect"].as_bool().expect("a decision"),
-                "as the reference",
-            ),
+            None if !differs => (case["expect"].as_bool().expect("a decision"), "as the reference"),
             known => panic!("{id}: listed here {known:?}, differs in the vectors: {differs}"),
         };
         assert_eq!(kept(&case["in"]), expected, "{id}: {why}");

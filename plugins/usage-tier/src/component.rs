@@ -9,10 +9,7 @@ use crate::{rules::tier::tier, settings::Settings};
 
 mod bindings {
     //! What `wit-bindgen` makes of the contract.
-    #![expect(
-        unsafe_code,
-        reason = "generated: values cross the component boundary as raw memory"
-    )]
+    #![expect(unsafe_code, reason = "generated: values cross the component boundary as raw memory")]
     use super::Plugin;
 
     wit_bindgen::generate!({ world: "usage-tier", path: "../../wit" });

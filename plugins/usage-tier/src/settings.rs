@@ -12,11 +12,7 @@ plugin_settings::settings! {
 
 /// Tiers must ascend, else one of them could never be reached.
 fn ascending(settings: &Settings) -> Result<(), String> {
-    let Settings {
-        light_from,
-        moderate_from,
-        heavy_from,
-    } = settings;
+    let Settings { light_from, moderate_from, heavy_from } = settings;
     if light_from <= moderate_from && moderate_from <= heavy_from {
         return Ok(());
     }
@@ -31,10 +27,8 @@ mod tests {
     use super::*;
 
     fn given(pairs: &[(&str, &str)]) -> Result<Settings, String> {
-        let pairs: Vec<_> = pairs
-            .iter()
-            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
-            .collect();
+        let pairs: Vec<_> =
+            pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
         plugin_settings::configure(&pairs)
     }
 

@@ -8,9 +8,7 @@ use usage_tier::{rules::tier::tier, settings::Settings};
 fn usage_tier() {
     let vectors: Value = serde_json::from_str(include_str!("../../../tests/vectors/vehicle.json"))
         .expect("the vectors are JSON");
-    let cases = vectors["groups"]["usage_tier"]["cases"]
-        .as_array()
-        .expect("a group has cases");
+    let cases = vectors["groups"]["usage_tier"]["cases"].as_array().expect("a group has cases");
 
     for case in cases {
         let trips = case["in"]["total_trips"].as_u64().expect("a count");

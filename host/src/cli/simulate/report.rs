@@ -98,9 +98,7 @@ pub fn print_check(reports: &[Report], as_json: bool) -> anyhow::Result<()> {
         let passed = reports.iter().all(|r| r.failed_figures().next().is_none());
         return print_json(json!({ "vehicles": reports, "passed": passed }));
     }
-    reports
-        .iter()
-        .for_each(|report| print!("\n{}", check_table(report)));
+    reports.iter().for_each(|report| print!("\n{}", check_table(report)));
     Ok(())
 }
 
@@ -149,25 +147,19 @@ fn truth_table(reports: &[Report]) -> String {
         );
     }
     text.push('\n');
-    for report in reports {
-        let entry = report.gas_entry_time.map_or_else(
-            || "no gas mode".to_owned(),
-            |time| format!("gas mode from {time}"),
-        );
-        let Report {
-            profile_name,
-            session,
-            session_id,
-            start_time,
-            end_time,
-            ..
-        } = report;
-        let _ = writeln!(
-            text,
-            "{profile_name}: session {session} = {session_id}\n         {start_time} to {end_time}, {entry}"
-        );
-    }
+    reports.iter().for_each(|report| text.push_str(&identity_lines(report)));
     text
+}
+
+/// Which session it was, and when.
+fn identity_lines(report: &Report) -> String {
+    let entry = report
+        .gas_entry_time
+        .map_or_else(|| "no gas mode".to_owned(), |time| format!("gas mode from {time}"));
+    let Report { profile_name, session, session_id, start_time, end_time, .. } = report;
+    format!(
+        "{profile_name}: session {session} = {session_id}\n         {start_time} to {end_time}, {entry}\n"
+    )
 }
 
 /// One line per figure of a vehicle.
@@ -177,9 +169,8 @@ fn check_table(report: &Report) -> String {
         report.profile_name, "figure", "truth", "server", "difference", "allowed"
     );
     for row in report.check.iter().flatten() {
-        let difference = row
-            .difference_percent
-            .map_or_else(String::new, |percent| format!("{percent:+.1} %"));
+        let difference =
+            row.difference_percent.map_or_else(String::new, |percent| format!("{percent:+.1} %"));
         let verdict = if row.ok { "ok" } else { "DIFFERS" };
         let decimals = if row.figure == "readings" { 0 } else { 3 };
         let _ = writeln!(

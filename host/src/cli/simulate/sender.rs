@@ -63,12 +63,7 @@ impl Sender {
         if let Some(token) = token {
             upload_url = with_path(&upload_url, &[token]);
         }
-        Self {
-            client,
-            upload_url,
-            shown_url,
-            policy,
-        }
+        Self { client, upload_url, shown_url, policy }
     }
 
     /// Sends until the server answers `OK!`; gives the number of resends it took.
@@ -147,11 +142,7 @@ fn judge(status: StatusCode, body: &str) -> Outcome {
 fn no_answer(error: reqwest::Error) -> String {
     let connecting = error.is_connect();
     let error = anyhow::Error::new(error.without_url());
-    let hint = if connecting {
-        "; is the server running, and is --url right?"
-    } else {
-        ""
-    };
+    let hint = if connecting { "; is the server running, and is --url right?" } else { "" };
     format!("{error:#}{hint}")
 }
 

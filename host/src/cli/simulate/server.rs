@@ -32,11 +32,7 @@ impl TripApi {
     pub fn new(client: Client, base: &Url, token: Option<&str>) -> Self {
         let mut url = with_path(base, &["api", "trips"]);
         url.set_query(Some("limit=100"));
-        Self {
-            client,
-            url,
-            token: token.map(str::to_owned),
-        }
+        Self { client, url, token: token.map(str::to_owned) }
     }
 
     /// The trips of `sessions` (UUIDs as text) by session, once all are closed.
@@ -72,14 +68,7 @@ impl TripApi {
         if let Some(token) = &self.token {
             request = request.bearer_auth(token);
         }
-        let page = async {
-            request
-                .send()
-                .await?
-                .error_for_status()?
-                .json::<TripPage>()
-                .await
-        };
+        let page = async { request.send().await?.error_for_status()?.json::<TripPage>().await };
         let page = page.await.map_err(reqwest::Error::without_url);
         let page = page.with_context(|| format!("could not read the trips at {}", self.url))?;
         Ok(page.trips)
@@ -87,10 +76,7 @@ impl TripApi {
 }
 
 /// The closed ones of the wanted trips; a failed one is an error.
-fn closed_among(
-    sessions: &[String],
-    trips: Vec<ServerTrip>,
-) -> anyhow::Result<BTreeMap<String, ServerTrip>> {
+fn closed_among(sessions: &[String], trips: Vec<ServerTrip>) -> anyhow::Result<BTreeMap<String, ServerTrip>> {
     let wanted: BTreeSet<&String> = sessions.iter().collect();
     let mut closed = BTreeMap::new();
     for trip in trips {
@@ -123,11 +109,7 @@ mod tests {
     use super::*;
 
     fn trip(session: &str, status: &str) -> ServerTrip {
-        ServerTrip {
-            session_id: session.to_owned(),
-            status: status.to_owned(),
-            ..ServerTrip::default()
-        }
+        ServerTrip { session_id: session.to_owned(), status: status.to_owned(), ..ServerTrip::default() }
     }
 
     fn sessions() -> Vec<String> {
@@ -136,11 +118,7 @@ mod tests {
 
     #[test]
     fn only_closed_trips_of_the_simulated_sessions_count() {
-        let list = vec![
-            trip("a", "closed"),
-            trip("b", "open"),
-            trip("other", "failed"),
-        ];
+        let list = vec![trip("a", "closed"), trip("b", "open"), trip("other", "failed")];
         let closed = closed_among(&sessions(), list).unwrap();
         assert_eq!(closed.keys().collect::<Vec<_>>(), ["a"]);
         assert_eq!(missing(&sessions(), &closed), ["b"]);

@@ -26,14 +26,8 @@ fn args(words: &[&str]) -> Result<SimulateArgs, clap::Error> {
 fn defaults_are_those_of_the_help() {
     let args = args(&[]).unwrap();
     assert_eq!(args.url, "http://127.0.0.1:8080");
-    assert_eq!(
-        (args.vehicles, args.minutes, args.interval_ms, args.seed),
-        (1, 40, 2_000, 1)
-    );
-    assert_eq!(
-        (args.initial_soc, args.speed_up, args.timeout_seconds),
-        (60.0, 60.0, 120)
-    );
+    assert_eq!((args.vehicles, args.minutes, args.interval_ms, args.seed), (1, 40, 2_000, 1));
+    assert_eq!((args.initial_soc, args.speed_up, args.timeout_seconds), (60.0, 60.0, 120));
     assert!(!args.json && !args.check && args.start_time.is_none());
 }
 
@@ -60,28 +54,15 @@ fn the_drive_ends_now_unless_told_otherwise() {
     let ends_now = start_ms(&args(&["--minutes", "30"]).unwrap(), now).unwrap();
     assert_eq!(ends_now, now.as_millisecond() - 30 * 60_000);
     let told = args(&["--start-time", "2026-01-03T11:00:00+01:00"]).unwrap();
-    assert_eq!(
-        start_ms(&told, now).unwrap(),
-        now.as_millisecond() + 22 * 3_600_000
-    );
+    assert_eq!(start_ms(&told, now).unwrap(), now.as_millisecond() + 22 * 3_600_000);
     let late = args(&["--start-time", "2026-01-03T11:30:00Z"]).unwrap();
-    assert!(
-        start_ms(&late, now)
-            .unwrap_err()
-            .to_string()
-            .contains("24 hours")
-    );
+    assert!(start_ms(&late, now).unwrap_err().to_string().contains("24 hours"));
 }
 
 #[test]
 fn an_https_address_is_refused_with_what_to_do() {
-    let error = server_address("https://example.com")
-        .unwrap_err()
-        .to_string();
-    assert!(
-        error.contains("no TLS") && error.contains("http://127.0.0.1:8080"),
-        "{error}"
-    );
+    let error = server_address("https://example.com").unwrap_err().to_string();
+    assert!(error.contains("no TLS") && error.contains("http://127.0.0.1:8080"), "{error}");
     assert!(server_address("ftp://example.com").is_err());
     assert!(server_address("localhost:8080").is_err());
     assert!(server_address("http://localhost:8080/").is_ok());
@@ -96,9 +77,7 @@ async fn server(trip: serde_json::Value) -> (String, Arc<Mutex<Vec<String>>>) {
         "OK!"
     };
     let trips = move || async move { axum::Json(json!({ "trips": [trip], "next_cursor": null })) };
-    let app = Router::new()
-        .route("/torque/upload", get(upload))
-        .route("/api/trips", get(trips));
+    let app = Router::new().route("/torque/upload", get(upload)).route("/api/trips", get(trips));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move { axum::serve(listener, app).await });
@@ -109,13 +88,9 @@ const START: &str = "2025-06-01T08:00:00Z";
 
 /// The trip an exact server would list for `--minutes 1 --seed 1` from [`START`].
 fn exact_trip() -> serde_json::Value {
-    let truth = Drive::simulate(DriveSpec {
-        seed: 1,
-        minutes: 1,
-        initial_soc_percent: 60.0,
-        interval_ms: 2_000,
-    })
-    .truth;
+    let truth =
+        Drive::simulate(DriveSpec { seed: 1, minutes: 1, initial_soc_percent: 60.0, interval_ms: 2_000 })
+            .truth;
     let start_ms = START.parse::<Timestamp>().unwrap().as_millisecond();
     json!({
         "session_id": Identity::new(1, 1, start_ms).session_id().to_string(),
@@ -130,15 +105,7 @@ fn exact_trip() -> serde_json::Value {
 
 async fn run_against(trip: serde_json::Value) -> (anyhow::Result<()>, Vec<String>) {
     let (url, asked) = server(trip).await;
-    let words = [
-        "--minutes",
-        "1",
-        "--speed-up",
-        "0",
-        "--check",
-        "--timeout-seconds",
-        "0",
-    ];
+    let words = ["--minutes", "1", "--speed-up", "0", "--check", "--timeout-seconds", "0"];
     let mut args = args(&words).unwrap();
     args.url = url;
     args.token = None;
@@ -172,8 +139,5 @@ async fn a_trip_that_stays_open_is_an_error_that_names_its_session() {
     trip["status"] = json!("open");
     let session = trip["session_id"].as_str().unwrap().to_owned();
     let error = run_against(trip).await.0.unwrap_err().to_string();
-    assert!(
-        error.contains(&session) && error.contains("--timeout-seconds"),
-        "{error}"
-    );
+    assert!(error.contains(&session) && error.contains("--timeout-seconds"), "{error}");
 }

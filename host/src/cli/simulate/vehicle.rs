@@ -33,12 +33,7 @@ impl Vehicle {
             initial_soc_percent: args.initial_soc,
             interval_ms: args.interval_ms,
         });
-        Self {
-            number,
-            identity: Identity::new(seed, number, start_ms),
-            drive,
-            speed_up: args.speed_up,
-        }
+        Self { number, identity: Identity::new(seed, number, start_ms), drive, speed_up: args.speed_up }
     }
 
     /// Uploads the whole drive.
@@ -67,10 +62,7 @@ impl Vehicle {
                 sample.into_iter().for_each(|sample| self.tell(sample));
             }
         }
-        eprintln!(
-            "{}: arrived, {sent} readings sent",
-            self.identity.profile_name
-        );
+        eprintln!("{}: arrived, {sent} readings sent", self.identity.profile_name);
         Report::new(self.number, &self.identity, self.drive.truth, sent, resends)
     }
 

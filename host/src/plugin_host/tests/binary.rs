@@ -26,10 +26,7 @@ pub(super) fn component(import: &str, function: Option<&str>, exports: &[&str]) 
     section(&mut bytes, IMPORT, &[[name(import), vec![5, 0]].concat()]);
     // Instance 0 is the import, instance 1 this one: no exports of its own.
     section(&mut bytes, INSTANCE, &[vec![1, 0]]);
-    let exports: Vec<_> = exports
-        .iter()
-        .map(|export| [name(export), vec![5, 1, 0]].concat())
-        .collect();
+    let exports: Vec<_> = exports.iter().map(|export| [name(export), vec![5, 1, 0]].concat()).collect();
     section(&mut bytes, EXPORT, &exports);
     bytes
 }

@@ -17,9 +17,7 @@ fn trip(start_soc: f64) -> Trip {
 fn readings(count: u32) -> Arc<TripReadings> {
     let miles = (0..count).map(|index| 100.0 + f64::from(index)).collect();
     Arc::new(TripReadings {
-        times_ms: (0..count)
-            .map(|index| AT_MS + i64::from(index) * 1000)
-            .collect(),
+        times_ms: (0..count).map(|index| AT_MS + i64::from(index) * 1000).collect(),
         columns: BTreeMap::from([("odometer_miles".to_owned(), miles)]),
     })
 }
@@ -40,24 +38,14 @@ async fn a_trip_is_summarized_stage_by_stage() {
     let summary = calculation.summary;
     assert_eq!(summary.end_time_ms, Some(AT_MS + 2000));
     assert_eq!(summary.distance_miles, Some(2.0));
-    assert_eq!(
-        names(&calculation.stages),
-        ["calculate_basics", "process_gas_mode"]
-    );
+    assert_eq!(names(&calculation.stages), ["calculate_basics", "process_gas_mode"]);
 }
 
 #[tokio::test]
 async fn the_calculators_own_failure_names_its_stage() {
     match summarize(-1.0).await.expect_err("failure") {
-        SummarizeError::Failed {
-            stage,
-            message,
-            stages,
-        } => {
-            assert_eq!(
-                (stage.as_str(), message.as_str()),
-                ("process_gas_mode", "told to")
-            );
+        SummarizeError::Failed { stage, message, stages } => {
+            assert_eq!((stage.as_str(), message.as_str()), ("process_gas_mode", "told to"));
             assert_eq!(names(&stages), ["calculate_basics", "process_gas_mode"]);
         }
         SummarizeError::Plugin { error, .. } => panic!("{error}"),
@@ -81,10 +69,7 @@ async fn a_broken_calculator_tells_how_far_it_came() {
 async fn a_days_readings_fit_in_the_default_memory() {
     let set = host().await.pin();
     let summary = set.summarize(trip(60.0), readings(86_400), AT_MS).await;
-    assert_eq!(
-        summary.expect("summary").summary.distance_miles,
-        Some(86_399.0)
-    );
+    assert_eq!(summary.expect("summary").summary.distance_miles, Some(86_399.0));
 }
 
 #[tokio::test]
@@ -112,12 +97,7 @@ async fn the_further_interfaces_answer() {
     assert_eq!(set.assess(vec![], AT_MS).await.expect("impact"), None);
     let sessions = set.sessions(readings(3), AT_MS).await;
     assert_eq!(sessions.expect("sessions"), []);
-    let usage = Usage {
-        electric_miles: None,
-        electric_kwh: None,
-        gas_miles: None,
-        gas_gallons: Some(2.0),
-    };
+    let usage = Usage { electric_miles: None, electric_kwh: None, gas_miles: None, gas_gallons: Some(2.0) };
     let cost = set.cost_of(usage, AT_MS).await.expect("cost");
     assert_eq!(cost.total_cost, 6.0);
 }

@@ -23,14 +23,8 @@ async fn a_good_set_answers_and_says_who_it_is() {
     let host = host().await;
     let set = host.pin();
 
-    let verdict = set
-        .decide(facts("upload"), event(), AT_MS)
-        .await
-        .expect("decide");
-    assert_eq!(
-        (verdict.probability, verdict.reason.as_str()),
-        (0.5, "good")
-    );
+    let verdict = set.decide(facts("upload"), event(), AT_MS).await.expect("decide");
+    assert_eq!((verdict.probability, verdict.reason.as_str()), (0.5, "good"));
     let stats = VehicleStats {
         total_trips: 101,
         total_miles: 1.0,
@@ -65,27 +59,14 @@ async fn a_policy_reads_fields_of_the_event() {
 #[tokio::test]
 async fn an_endless_loop_ends_at_the_deadline_and_the_next_call_has_a_fresh_instance() {
     let active = policy("pool_size = 1").await;
-    assert_eq!(
-        reason(&active.pool, "calls").await.expect("decide"),
-        "call_3"
-    );
+    assert_eq!(reason(&active.pool, "calls").await.expect("decide"), "call_3");
 
     let start = Instant::now();
-    assert_eq!(
-        kind(&active.pool, "loop").await,
-        PluginErrorKind::DeadlineExceeded
-    );
-    assert!(
-        start.elapsed() < Duration::from_secs(2),
-        "{:?}",
-        start.elapsed()
-    );
+    assert_eq!(kind(&active.pool, "loop").await, PluginErrorKind::DeadlineExceeded);
+    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
     assert_eq!(active.pool.idle_instances(), 0);
 
-    assert_eq!(
-        reason(&active.pool, "calls").await.expect("decide"),
-        "call_1"
-    );
+    assert_eq!(reason(&active.pool, "calls").await.expect("decide"), "call_1");
 }
 
 #[tokio::test]
@@ -140,29 +121,20 @@ async fn grabbing_memory_is_told_as_such() {
 async fn nonsense_is_refused() {
     let active = policy(PATIENT).await;
     for operation in ["nan", "long_reason"] {
-        assert_eq!(
-            kind(&active.pool, operation).await,
-            PluginErrorKind::Nonsense
-        );
+        assert_eq!(kind(&active.pool, operation).await, PluginErrorKind::Nonsense);
     }
 }
 
 #[tokio::test]
 async fn an_answer_that_is_too_large_never_reaches_the_host() {
     let active = policy("deadline_ms = 2000\nmemory_mb = 64").await;
-    assert_eq!(
-        kind(&active.pool, "huge_answer").await,
-        PluginErrorKind::Nonsense
-    );
+    assert_eq!(kind(&active.pool, "huge_answer").await, PluginErrorKind::Nonsense);
 }
 
 #[tokio::test]
 async fn printing_without_end_harms_nothing() {
     let active = policy(PATIENT).await;
-    assert_eq!(
-        reason(&active.pool, "print").await.expect("decide"),
-        "printed"
-    );
+    assert_eq!(reason(&active.pool, "print").await.expect("decide"), "printed");
 }
 
 #[tokio::test]
@@ -200,10 +172,7 @@ async fn an_instance_is_replaced_after_its_calls() {
         seen.push(reason(&active.pool, "calls").await.expect("decide"));
     }
     // The trial calls before publication are the first two.
-    assert_eq!(
-        seen,
-        ["call_3", "call_4", "call_1", "call_2", "call_3", "call_4"]
-    );
+    assert_eq!(seen, ["call_3", "call_4", "call_1", "call_2", "call_3", "call_4"]);
 }
 
 #[tokio::test]
@@ -213,10 +182,7 @@ async fn a_dropped_call_drops_its_instance() {
     let dropped = tokio::time::timeout(Duration::from_millis(20), reason(&active.pool, "sleep"));
     assert!(dropped.await.is_err());
     assert_eq!(active.pool.idle_instances(), 0);
-    assert_eq!(
-        reason(&active.pool, "calls").await.expect("decide"),
-        "call_1"
-    );
+    assert_eq!(reason(&active.pool, "calls").await.expect("decide"), "call_1");
 }
 
 #[tokio::test]
@@ -261,9 +227,7 @@ async fn cost_of_a_call() {
     let event = event();
     let start = Instant::now();
     for _ in 0..CALLS {
-        let decided = active
-            .pool
-            .decide(facts("event"), Arc::clone(&event), AT_MS);
+        let decided = active.pool.decide(facts("event"), Arc::clone(&event), AT_MS);
         decided.await.expect("decide");
     }
     println!("{:?} a call", start.elapsed() / CALLS);

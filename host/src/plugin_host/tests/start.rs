@@ -8,8 +8,7 @@ use super::*;
 /// The error of a start with this table for the policy, and these files in
 /// place of the guests.
 async fn refusal(policy_settings: &str, files: &[(Slot, Option<&[u8]>)]) -> String {
-    let settings =
-        format!("[usage-tier]\n{PATIENT}\n[sampling-policy]\n{PATIENT}\n{policy_settings}\n");
+    let settings = format!("[usage-tier]\n{PATIENT}\n[sampling-policy]\n{PATIENT}\n{policy_settings}\n");
     let dir = plugin_dir(&settings);
     for (slot, content) in files {
         let file = dir.path().join(format!("{slot}.wasm"));
@@ -68,10 +67,7 @@ async fn cut_off_and_foreign_files_are_told_apart() {
 async fn a_component_of_another_world_is_refused_by_its_interfaces() {
     let tier = std::fs::read(guest(Slot::UsageTier)).expect("read");
     let http = component("wasi:http/types@0.2.0", None, &[]);
-    let newer = [
-        "volttracker:plugins/identity@0.1.0",
-        "volttracker:plugins/trips@0.2.0",
-    ];
+    let newer = ["volttracker:plugins/identity@0.1.0", "volttracker:plugins/trips@0.2.0"];
     let newer = component("volttracker:plugins/readings@0.2.0", None, &newer);
     let files: [(Slot, Option<&[u8]>); 3] = [
         (Slot::SamplingPolicy, Some(&tier)),
@@ -99,24 +95,16 @@ async fn a_component_of_another_world_is_refused_by_its_interfaces() {
 
 #[tokio::test]
 async fn interfaces_of_another_shape_are_refused() {
-    let exports = [
-        "volttracker:plugins/identity@0.1.0",
-        "volttracker:plugins/tiers@0.1.0",
-    ];
+    let exports = ["volttracker:plugins/identity@0.1.0", "volttracker:plugins/tiers@0.1.0"];
     let environment = "wasi:cli/environment@0.2.0";
     let imports = component(environment, Some("get-arguments"), &exports);
     let hollow = component(
         environment,
         None,
-        &[
-            "volttracker:plugins/identity@0.1.0",
-            "volttracker:plugins/sampling@0.1.0",
-        ],
+        &["volttracker:plugins/identity@0.1.0", "volttracker:plugins/sampling@0.1.0"],
     );
-    let files: [(Slot, Option<&[u8]>); 2] = [
-        (Slot::UsageTier, Some(&imports)),
-        (Slot::SamplingPolicy, Some(&hollow)),
-    ];
+    let files: [(Slot, Option<&[u8]>); 2] =
+        [(Slot::UsageTier, Some(&imports)), (Slot::SamplingPolicy, Some(&hollow))];
     assert_snapshot!(refusal("", &files).await, @r"
     no plugin set to start with:
       usage-tier (plugins/usage-tier.wasm):

@@ -8,12 +8,7 @@ use super::*;
 const START_MS: i64 = 1_700_000_000_000;
 
 fn drive(seed: u64) -> Drive {
-    Drive::simulate(DriveSpec {
-        seed,
-        minutes: 3,
-        initial_soc_percent: 60.0,
-        interval_ms: 2_000,
-    })
+    Drive::simulate(DriveSpec { seed, minutes: 3, initial_soc_percent: 60.0, interval_ms: 2_000 })
 }
 
 fn queries(seed: u64, start_ms: i64) -> Vec<String> {
@@ -31,16 +26,11 @@ fn a_seed_fixes_every_byte() {
 #[test]
 fn another_start_time_changes_only_session_and_time() {
     let values = |query: &String| {
-        let kept = query
-            .split('&')
-            .filter(|p| !p.starts_with("session=") && !p.starts_with("time="));
+        let kept = query.split('&').filter(|p| !p.starts_with("session=") && !p.starts_with("time="));
         kept.map(str::to_owned).collect::<Vec<_>>()
     };
     let first: Vec<_> = queries(7, START_MS).iter().map(values).collect();
-    let second: Vec<_> = queries(7, START_MS + 86_400_000)
-        .iter()
-        .map(values)
-        .collect();
+    let second: Vec<_> = queries(7, START_MS + 86_400_000).iter().map(values).collect();
     assert_eq!(first, second);
 }
 
@@ -53,15 +43,8 @@ fn uploads_come_in_the_order_of_the_app_with_rising_times() {
     assert!(all[1].query.contains("&profileName=Volt%201&"));
     assert!(all[2].query.contains("&defaultUnit05=°C&"));
     assert!(all[2].query.contains("&defaultUnitff1001=km%20h&"));
-    assert!(
-        all[3]
-            .query
-            .contains("&userUnitff1001=mph&userShortNameff1001=GPS%20Spd&")
-    );
-    assert!(
-        all.last()
-            .is_some_and(|u| u.query.contains("&notice=Trip%20ended&"))
-    );
+    assert!(all[3].query.contains("&userUnitff1001=mph&userShortNameff1001=GPS%20Spd&"));
+    assert!(all.last().is_some_and(|u| u.query.contains("&notice=Trip%20ended&")));
     assert!(all.windows(2).all(|pair| pair[0].time_ms < pair[1].time_ms));
     let readings = all.iter().filter(|u| u.is_reading).count() as u64;
     assert_eq!(readings, drive.truth.readings);
@@ -79,11 +62,7 @@ fn a_reading_has_the_header_and_short_lower_case_keys() {
     assert!(query.starts_with(&start), "{query}");
     assert!(query.contains("&k5=") && query.contains("&kc=") && !query.contains("&k05="));
     assert_eq!(query.matches("&kff1001=").count(), 2);
-    let distinct: BTreeSet<&str> = query
-        .split("&k")
-        .skip(1)
-        .filter_map(|p| p.split('=').next())
-        .collect();
+    let distinct: BTreeSet<&str> = query.split("&k").skip(1).filter_map(|p| p.split('=').next()).collect();
     assert_eq!(distinct.len(), parameters().count());
 }
 
@@ -97,10 +76,7 @@ fn every_request_fits_a_request_line() {
 
 #[test]
 fn every_value_on_the_wire_is_finite() {
-    for query in queries(3, START_MS)
-        .iter()
-        .filter(|q| q.contains("&kff1005="))
-    {
+    for query in queries(3, START_MS).iter().filter(|q| q.contains("&kff1005=")) {
         for pair in query.split("&k").skip(1) {
             let (_, text) = pair.split_once('=').unwrap();
             assert!(text.parse::<f64>().unwrap().is_finite(), "{pair}");
@@ -123,10 +99,7 @@ fn the_session_id_is_the_uuid_of_the_text() {
     let identity = Identity::new(1, 1, 1_459_259_899_185);
     assert_eq!(identity.session(), "1459259898185");
     // python3 -c 'import uuid; print(uuid.uuid5(uuid.NAMESPACE_OID, "1459259898185"))'
-    assert_eq!(
-        identity.session_id().to_string(),
-        "eaa95a3d-ecb3-5fe9-80ca-2dd60b00e280"
-    );
+    assert_eq!(identity.session_id().to_string(), "eaa95a3d-ecb3-5fe9-80ca-2dd60b00e280");
 }
 
 #[test]

@@ -68,47 +68,17 @@ fn close_figures_pass_and_say_how_close() {
 
 #[test]
 fn each_figure_outside_its_tolerance_is_named() {
+    assert_eq!(failed(&truth(), &with(|s| s.distance_miles = Some(34.4))), ["distance_miles"]);
+    assert_eq!(failed(&truth(), &with(|s| s.electric_miles = Some(26.9))), ["electric_miles"]);
+    assert_eq!(failed(&truth(), &with(|s| s.gas_miles = Some(8.3))), ["gas_miles"]);
+    assert_eq!(failed(&truth(), &with(|s| s.electric_kwh_used = Some(8.3))), ["electric_kwh"]);
+    assert_eq!(failed(&truth(), &with(|s| s.kwh_per_mile = Some(0.34))), ["kwh_per_mile"]);
+    assert_eq!(failed(&truth(), &with(|s| s.fuel_used_gallons = Some(0.4))), ["fuel_used_gallons"]);
+    assert_eq!(failed(&truth(), &with(|s| s.gas_mpg = Some(18.0))), ["gas_mpg"]);
+    assert_eq!(failed(&truth(), &with(|s| s.ambient_temp_avg_f = Some(60.0))), ["ambient_avg_f"]);
+    assert_eq!(failed(&truth(), &with(|s| s.soc_at_gas_transition = Some(20.0))), ["soc_at_gas_transition"]);
     assert_eq!(
-        failed(&truth(), &with(|s| s.distance_miles = Some(34.4))),
-        ["distance_miles"]
-    );
-    assert_eq!(
-        failed(&truth(), &with(|s| s.electric_miles = Some(26.9))),
-        ["electric_miles"]
-    );
-    assert_eq!(
-        failed(&truth(), &with(|s| s.gas_miles = Some(8.3))),
-        ["gas_miles"]
-    );
-    assert_eq!(
-        failed(&truth(), &with(|s| s.electric_kwh_used = Some(8.3))),
-        ["electric_kwh"]
-    );
-    assert_eq!(
-        failed(&truth(), &with(|s| s.kwh_per_mile = Some(0.34))),
-        ["kwh_per_mile"]
-    );
-    assert_eq!(
-        failed(&truth(), &with(|s| s.fuel_used_gallons = Some(0.4))),
-        ["fuel_used_gallons"]
-    );
-    assert_eq!(
-        failed(&truth(), &with(|s| s.gas_mpg = Some(18.0))),
-        ["gas_mpg"]
-    );
-    assert_eq!(
-        failed(&truth(), &with(|s| s.ambient_temp_avg_f = Some(60.0))),
-        ["ambient_avg_f"]
-    );
-    assert_eq!(
-        failed(&truth(), &with(|s| s.soc_at_gas_transition = Some(20.0))),
-        ["soc_at_gas_transition"]
-    );
-    assert_eq!(
-        failed(
-            &truth(),
-            &with(|s| s.gas_mode_entry_time_ms = Some(2_802_000))
-        ),
+        failed(&truth(), &with(|s| s.gas_mode_entry_time_ms = Some(2_802_000))),
         ["gas_entry_after_s"]
     );
 }
@@ -131,16 +101,8 @@ fn a_trip_without_figures_fails() {
 #[test]
 fn mpg_may_be_absent_only_where_the_gauge_cannot_tell() {
     let absent = with(|s| s.gas_mpg = None);
-    assert!(
-        failed(&truth(), &absent).is_empty(),
-        "0.2 gal is within the gauge's noise"
-    );
-    let long = Truth {
-        distance_miles: 126.0,
-        gas_miles: 100.0,
-        fuel_used_gallons: Some(2.5),
-        ..truth()
-    };
+    assert!(failed(&truth(), &absent).is_empty(), "0.2 gal is within the gauge's noise");
+    let long = Truth { distance_miles: 126.0, gas_miles: 100.0, fuel_used_gallons: Some(2.5), ..truth() };
     assert!(failed(&long, &absent).contains(&"gas_mpg"));
 }
 
@@ -169,13 +131,7 @@ fn an_electric_drive_has_no_gas_figures() {
     });
     assert!(failed(&truth, &electric).is_empty());
     assert_eq!(
-        failed(
-            &truth,
-            &with(|s| *s = ServerSummary {
-                gas_mpg: Some(40.0),
-                ..electric.summary.unwrap()
-            })
-        ),
+        failed(&truth, &with(|s| *s = ServerSummary { gas_mpg: Some(40.0), ..electric.summary.unwrap() })),
         ["gas_mpg"]
     );
 }

@@ -18,17 +18,9 @@ impl Readout {
     pub(super) fn read_standard(&mut self, sample: &Sample, elapsed_s: f64, out: &mut Vec<Value>) {
         let engine = &sample.engine;
         let running = engine.is_running();
-        let rpm_noise = if running {
-            8.0 * bell(&mut self.rng)
-        } else {
-            0.0
-        };
+        let rpm_noise = if running { 8.0 * bell(&mut self.rng) } else { 0.0 };
         let pedal = 12.0 + 60.0 * sample.traction_kw.max(0.0) / MOTOR_LIMIT_KW;
-        let load = if running {
-            (18.0 + 75.0 * engine.power_kw / ENGINE_LIMIT_KW).min(100.0)
-        } else {
-            0.0
-        };
+        let load = if running { (18.0 + 75.0 * engine.power_kw / ENGINE_LIMIT_KW).min(100.0) } else { 0.0 };
         let volts = 14.3 + 0.04 * bell(&mut self.rng);
         let fuel = self.fuel_gauge_percent(sample, elapsed_s);
         let odometer_km = self.history.odometer_km + sample.motion.distance_m / 1_000.0;

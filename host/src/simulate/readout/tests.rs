@@ -11,12 +11,7 @@ const CATALOGUE: &str = "ff1005 ff1006 ff1001 ff1010 ff1007 ff1239 ff123a ff1204
      221154 22203f 221930 220049 220047 2241a3 224322 224323 224324 224325 22430a 22430c";
 
 fn drive() -> Drive {
-    Drive::simulate(DriveSpec {
-        seed: 5,
-        minutes: 20,
-        initial_soc_percent: 25.0,
-        interval_ms: 1_000,
-    })
+    Drive::simulate(DriveSpec { seed: 5, minutes: 20, initial_soc_percent: 25.0, interval_ms: 1_000 })
 }
 
 fn value(values: &[Value], pid: &str) -> f64 {
@@ -45,10 +40,7 @@ fn values_come_in_the_unit_of_the_pid() {
         let values = readout.read(sample);
         let near = |pid: &str, truth: f64, tolerance: f64| {
             let got = value(&values, pid);
-            assert!(
-                (got - truth).abs() <= tolerance,
-                "{pid}: {got}, truth {truth}"
-            );
+            assert!((got - truth).abs() <= tolerance, "{pid}: {got}, truth {truth}");
         };
         let (motion, battery, thermal) = (&sample.motion, &sample.battery, &sample.thermal);
         near("5", thermal.coolant_c, 0.5);
@@ -57,11 +49,7 @@ fn values_come_in_the_unit_of_the_pid() {
         near("46", thermal.ambient_c, 0.5);
         near("221154", fahrenheit(thermal.oil_c), 0.1);
         near("22434f", fahrenheit(thermal.battery_c), 0.1);
-        near(
-            "a6",
-            drive.history.odometer_km + motion.distance_m / 1_000.0,
-            0.1,
-        );
+        near("a6", drive.history.odometer_km + motion.distance_m / 1_000.0, 0.1);
         near("ff1204", motion.distance_m / 1_000.0, 0.2);
         near("ff1001", motion.speed_mps * 3.6, 3.0);
         near("d", motion.speed_mps * 3.6, 0.5);
@@ -73,8 +61,7 @@ fn values_come_in_the_unit_of_the_pid() {
         near("22000a", battery.amperes, 1.0);
         near("c", sample.engine.rpm, 50.0);
         near("ff1271", sample.engine.fuel_used_gallons * 3.785, 0.01);
-        let fuel =
-            drive.history.fuel_percent - sample.engine.fuel_used_gallons / TANK_GALLONS * 100.0;
+        let fuel = drive.history.fuel_percent - sample.engine.fuel_used_gallons / TANK_GALLONS * 100.0;
         near("2f", fuel, 1.2);
         near("220057", 0.0, 0.0);
         near("2241a3", BATTERY_KWH, 0.0);
@@ -90,12 +77,8 @@ fn values_come_in_the_unit_of_the_pid() {
 #[test]
 fn the_distance_of_the_gps_track_is_that_of_the_odometer() {
     for interval_ms in [1_000, 2_000, 5_000] {
-        let drive = Drive::simulate(DriveSpec {
-            seed: 9,
-            minutes: 30,
-            initial_soc_percent: 60.0,
-            interval_ms,
-        });
+        let drive =
+            Drive::simulate(DriveSpec { seed: 9, minutes: 30, initial_soc_percent: 60.0, interval_ms });
         let mut readout = Readout::new(&drive);
         let fixes: Vec<(f64, f64)> = drive
             .samples

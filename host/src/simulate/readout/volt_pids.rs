@@ -2,9 +2,7 @@
 
 use super::super::drive::{History, Sample};
 use super::super::noise::bell;
-use super::super::volt::{
-    BATTERY_KWH, METRES_PER_MILE, MOTOR_RPM_PER_MPS, TANK_GALLONS, fahrenheit, miles,
-};
+use super::super::volt::{BATTERY_KWH, METRES_PER_MILE, MOTOR_RPM_PER_MPS, TANK_GALLONS, fahrenheit, miles};
 use super::{Readout, Value, pushing};
 
 /// Electric miles per kWh on which the car's range display counts.
@@ -45,15 +43,11 @@ impl Readout {
         // The planetary gear turns motor A against B as the engine lets it.
         let motor_a_rpm = (sample.engine.rpm - 0.3 * motor_b_rpm).abs();
         let generator_rpm = sample.engine.rpm * 1.46;
-        let torque = if motor_b_rpm > 50.0 {
-            sample.traction_kw * FT_LB_RPM_PER_KW / motor_b_rpm
-        } else {
-            0.0
-        };
+        let torque =
+            if motor_b_rpm > 50.0 { sample.traction_kw * FT_LB_RPM_PER_KW / motor_b_rpm } else { 0.0 };
         let torque = torque.clamp(-TORQUE_LIMIT_FT_LB, TORQUE_LIMIT_FT_LB);
         let thermal = &sample.thermal;
-        let mut motor_f =
-            |above_c: f64| fahrenheit(thermal.motor_c + above_c) + 0.3 * bell(&mut self.rng);
+        let mut motor_f = |above_c: f64| fahrenheit(thermal.motor_c + above_c) + 0.3 * bell(&mut self.rng);
         let motors = [motor_f(0.0), motor_f(1.5), motor_f(-2.0), motor_f(-1.0)];
         let mut put = pushing(out);
         put("220051", motor_a_rpm.round(), 1);
@@ -73,20 +67,10 @@ impl Readout {
 
 /// The charger of a car that drives: silent, but for the last charge.
 fn read_charger(history: &History, out: &mut Vec<Value>) {
-    for pid in [
-        "220057", "22006e", "224373", "224368", "224369", "22436b", "22436c",
-    ] {
-        out.push(Value {
-            pid,
-            value: 0.0,
-            decimals: 1,
-        });
+    for pid in ["220057", "22006e", "224373", "224368", "224369", "22436b", "22436c"] {
+        out.push(Value { pid, value: 0.0, decimals: 1 });
     }
-    out.push(Value {
-        pid: "22437d",
-        value: history.last_charge_wh,
-        decimals: 1,
-    });
+    out.push(Value { pid: "22437d", value: history.last_charge_wh, decimals: 1 });
 }
 
 fn read_lifetime(history: &History, sample: &Sample, out: &mut Vec<Value>) {

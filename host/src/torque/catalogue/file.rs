@@ -89,23 +89,16 @@ pub(super) fn read(text: &str) -> Result<Catalogue, CatalogueError> {
     let mut entries: BTreeMap<u64, PidEntry> = BTreeMap::new();
     for (index, table) in file.pid.into_iter().enumerate() {
         let pid = label(&table, "pid", index);
-        take_pid(table, &mut fields, &mut entries)
-            .map_err(|problem| CatalogueError::Pid { pid, problem })?;
+        take_pid(table, &mut fields, &mut entries).map_err(|problem| CatalogueError::Pid { pid, problem })?;
     }
     let mut derived_entries = Vec::new();
     for (index, table) in file.derived.into_iter().enumerate() {
         let field = label(&table, "field", index);
-        let entry = take_derived(table, &mut fields)
-            .map_err(|problem| CatalogueError::Derived { field, problem })?;
+        let entry =
+            take_derived(table, &mut fields).map_err(|problem| CatalogueError::Derived { field, problem })?;
         derived_entries.push(entry);
     }
-    Ok(assemble(
-        file.name,
-        file.tank_gallons,
-        fields,
-        entries,
-        &derived_entries,
-    ))
+    Ok(assemble(file.name, file.tank_gallons, fields, entries, &derived_entries))
 }
 
 fn check_header(file: &File) -> Result<(), String> {
@@ -148,19 +141,14 @@ fn take_pid(
         return Err(no_conversion(&entry.unit, stored));
     }
     check_name(&entry.field)?;
-    let draft = fields
-        .entry(interned(&entry.field))
-        .or_insert_with(|| Draft {
-            unit: stored.to_owned(),
-            combine: entry.combine,
-            pids: Vec::new(),
-            derived: false,
-        });
+    let draft = fields.entry(interned(&entry.field)).or_insert_with(|| Draft {
+        unit: stored.to_owned(),
+        combine: entry.combine,
+        pids: Vec::new(),
+        derived: false,
+    });
     if !unit::same(&draft.unit, stored) {
-        return Err(format!(
-            "{} is in {:?} elsewhere, in {stored:?} here",
-            entry.field, draft.unit
-        ));
+        return Err(format!("{} is in {:?} elsewhere, in {stored:?} here", entry.field, draft.unit));
     }
     if draft.combine != entry.combine {
         return Err(format!("the PIDs of {} differ in `combine`", entry.field));
@@ -171,11 +159,7 @@ fn take_pid(
 }
 
 fn check_range(min: Option<f64>, max: Option<f64>) -> Result<(), String> {
-    if [min, max]
-        .into_iter()
-        .flatten()
-        .any(|limit| !limit.is_finite())
-    {
+    if [min, max].into_iter().flatten().any(|limit| !limit.is_finite()) {
         return Err("min and max must be finite".to_owned());
     }
     match (min, max) {
@@ -201,22 +185,17 @@ fn take_derived(table: toml::Table, fields: &mut Fields) -> Result<DerivedEntry,
     if unit::conversion(&computed, &stored).is_none() {
         return Err(no_conversion(&computed, &stored));
     }
-    let draft = fields
-        .entry(interned(&entry.field))
-        .or_insert_with(|| Draft {
-            unit: stored.clone(),
-            combine: Combine::Last,
-            pids: Vec::new(),
-            derived: false,
-        });
+    let draft = fields.entry(interned(&entry.field)).or_insert_with(|| Draft {
+        unit: stored.clone(),
+        combine: Combine::Last,
+        pids: Vec::new(),
+        derived: false,
+    });
     if draft.derived {
         return Err("listed twice".to_owned());
     }
     if !unit::same(&draft.unit, &stored) {
-        return Err(format!(
-            "its PIDs give {:?}, the rule {stored:?}",
-            draft.unit
-        ));
+        return Err(format!("its PIDs give {:?}, the rule {stored:?}", draft.unit));
     }
     draft.derived = true;
     Ok(entry)
@@ -276,9 +255,7 @@ fn assemble(
     });
     let derived = derived.iter().filter_map(|entry| {
         let rule = if let Some(sources) = &entry.sum {
-            let from = sources
-                .first()
-                .and_then(|source| fields.get(source.as_str()))?;
+            let from = sources.first().and_then(|source| fields.get(source.as_str()))?;
             let sources = sources.iter().map(|source| slot(source)).collect();
             Rule::Sum(sources, convert(&from.unit, entry.to.as_deref()))
         } else if let Some(source) = &entry.percent_of_tank {
@@ -286,10 +263,7 @@ fn assemble(
         } else {
             Rule::IsPositive(slot(entry.is_positive.as_ref()?))
         };
-        Some(Derived {
-            slot: slot(&entry.field),
-            rule,
-        })
+        Some(Derived { slot: slot(&entry.field), rule })
     });
     let position = slots.get("latitude").zip(slots.get("longitude"));
     Catalogue {
@@ -297,10 +271,7 @@ fn assemble(
         tank_gallons,
         pids: pids.collect(),
         derived: derived.collect(),
-        position: position.map(|(&latitude, &longitude)| Position {
-            latitude,
-            longitude,
-        }),
+        position: position.map(|(&latitude, &longitude)| Position { latitude, longitude }),
         fields: fields.into_iter().map(into_field).collect(),
     }
 }
@@ -310,12 +281,7 @@ fn convert(from: &str, to: Option<&str>) -> unit::Convert {
 }
 
 fn into_field((name, draft): (&'static str, Draft)) -> Field {
-    Field {
-        name,
-        unit: draft.unit,
-        pids: draft.pids,
-        derived: draft.derived,
-    }
+    Field { name, unit: draft.unit, pids: draft.pids, derived: draft.derived }
 }
 
 /// The name for the life of the process; the same name is leaked only once,

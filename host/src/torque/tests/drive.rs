@@ -6,10 +6,7 @@ use std::path::Path;
 
 use super::*;
 
-const LOG: &str = concat!(
-    env!("CARGO_MANIFEST_DIR"),
-    "/../../shared/data/torque-drive.queries"
-);
+const LOG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data/torque-drive.queries");
 
 /// The log's lines, or `None` where it is not at hand.
 fn log() -> Option<String> {
@@ -42,26 +39,15 @@ fn every_request_of_a_real_drive_is_read() {
             Content::UserUnits(units) => assert!(units.len() > 400),
         }
     }
-    let expected = [
-        ("default_units", 1),
-        ("notice", 1),
-        ("profile", 1),
-        ("telemetry", 526),
-        ("user_units", 1),
-    ];
+    let expected =
+        [("default_units", 1), ("notice", 1), ("profile", 1), ("telemetry", 526), ("user_units", 1)];
     assert_eq!(kinds, BTreeMap::from(expected));
 }
 
 fn check(reading: &Reading, line: &str) {
-    assert!(
-        reading.fields.iter().all(|(_, value)| value.is_finite()),
-        "{line}"
-    );
+    assert!(reading.fields.iter().all(|(_, value)| value.is_finite()), "{line}");
     assert!(reading.fields.is_sorted_by_key(|&(name, _)| name), "{line}");
-    assert!(
-        !reading.position_dropped && reading.get("latitude").is_some(),
-        "{line}"
-    );
+    assert!(!reading.position_dropped && reading.get("latitude").is_some(), "{line}");
     let speed = reading.get("speed_mph").expect("a speed in every reading");
     assert!((0.0..70.0).contains(&speed), "{speed} mph in a van: {line}");
 }
@@ -81,12 +67,7 @@ fn time_to_read_a_full_request() {
     for _ in 0..50 {
         let started = std::time::Instant::now();
         for line in &full {
-            let upload = decode(
-                Catalogue::volt_gen2(),
-                std::hint::black_box(line),
-                b"",
-                RECEIVED_MS,
-            );
+            let upload = decode(Catalogue::volt_gen2(), std::hint::black_box(line), b"", RECEIVED_MS);
             std::hint::black_box(upload).expect("a reading");
         }
         let count = u32::try_from(full.len()).expect("a short log");

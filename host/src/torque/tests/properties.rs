@@ -8,29 +8,9 @@ use super::*;
 /// Bytes that are more or less a request.
 fn form() -> impl Strategy<Value = Vec<u8>> {
     let key = prop_oneof![
-        select(vec![
-            "id",
-            "eml",
-            "session",
-            "time",
-            "v",
-            "notice",
-            "profileName",
-            "k",
-            "K0c",
-            "%6bC"
-        ]),
-        select(vec![
-            "kff1005", "kff1006", "k220049", "k224322", "k224323", "kabc", "k2f", "k221570"
-        ]),
-        select(vec![
-            "defaultUnit05",
-            "userUnit",
-            "userFullNameff1001",
-            "defaultUnit",
-            "profile",
-            "°"
-        ]),
+        select(vec!["id", "eml", "session", "time", "v", "notice", "profileName", "k", "K0c", "%6bC"]),
+        select(vec!["kff1005", "kff1006", "k220049", "k224322", "k224323", "kabc", "k2f", "k221570"]),
+        select(vec!["defaultUnit05", "userUnit", "userFullNameff1001", "defaultUnit", "profile", "°"]),
     ];
     let number = any::<f64>().prop_map(|number| number.to_string());
     let value = prop_oneof![
@@ -41,10 +21,7 @@ fn form() -> impl Strategy<Value = Vec<u8>> {
     ];
     let pairs = prop::collection::vec((key, value), 0..40);
     let text = pairs.prop_map(|pairs| {
-        let joined: Vec<String> = pairs
-            .iter()
-            .map(|(key, value)| format!("{key}={value}"))
-            .collect();
+        let joined: Vec<String> = pairs.iter().map(|(key, value)| format!("{key}={value}")).collect();
         joined.join("&").into_bytes()
     });
     prop_oneof![text, prop::collection::vec(any::<u8>(), 0..300)]

@@ -13,12 +13,7 @@ fn default_units(parameters: &str) -> (BTreeMap<String, String>, Vec<UnitConflic
 fn units_are_kept_by_normalised_pid_as_the_app_writes_them() {
     let (units, _) = default_units("defaultUnit05=%C2%B0C&defaultUnitFF1001=km%20h");
     let expected = [("5", "°C"), ("ff1001", "km h")];
-    assert_eq!(
-        units,
-        expected
-            .map(|(pid, unit)| (pid.to_owned(), unit.to_owned()))
-            .into()
-    );
+    assert_eq!(units, expected.map(|(pid, unit)| (pid.to_owned(), unit.to_owned())).into());
 }
 
 #[test]
@@ -45,16 +40,10 @@ fn a_blank_unit_another_spelling_and_an_unknown_pid_are_no_conflict() {
 #[test]
 fn what_the_driver_wants_displayed_changes_no_value() {
     let before = read("kff1001=100");
-    let Content::UserUnits(units) = uploaded("userUnitff1001=mph&userFullName05=Coolant").content
-    else {
+    let Content::UserUnits(units) = uploaded("userUnitff1001=mph&userFullName05=Coolant").content else {
         panic!("not user units")
     };
     let expected = [("userFullName5", "Coolant"), ("userUnitff1001", "mph")];
-    assert_eq!(
-        units,
-        expected
-            .map(|(name, text)| (name.to_owned(), text.to_owned()))
-            .into()
-    );
+    assert_eq!(units, expected.map(|(name, text)| (name.to_owned(), text.to_owned())).into());
     assert_eq!(before, read("kff1001=100"));
 }

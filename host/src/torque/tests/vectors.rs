@@ -28,75 +28,30 @@ const NOT_PYTHON: &str = "only Python reads underscores and full-width digits as
 
 /// Case number, whether the file marks it as decided otherwise, our answer, why.
 const DECIDED_OTHERWISE: [(&str, bool, Ours, &str); 28] = [
-    (
-        "001",
-        false,
-        Refused(RefusalCode::NoTelemetry),
-        "header parameters alone are no reading",
-    ),
-    (
-        "004",
-        false,
-        Kind(UploadKind::Profile),
-        "a profile is no reading",
-    ),
-    (
-        "007",
-        true,
-        RightMap(&REAL_REQUEST),
-        "ff1010 is altitude, ff1271 fuel used, ff1001 km/h",
-    ),
+    ("001", false, Refused(RefusalCode::NoTelemetry), "header parameters alone are no reading"),
+    ("004", false, Kind(UploadKind::Profile), "a profile is no reading"),
+    ("007", true, RightMap(&REAL_REQUEST), "ff1010 is altitude, ff1271 fuel used, ff1001 km/h"),
     ("020", true, Fields(&[]), NOT_FINITE),
     ("021", true, Fields(&[]), NOT_FINITE),
     ("023", true, Fields(&[]), NOT_FINITE),
     ("024", true, Fields(&[]), NOT_FINITE),
-    (
-        "025",
-        true,
-        Fields(&[]),
-        "Float.MAX_VALUE is the app's overflow",
-    ),
+    ("025", true, Fields(&[]), "Float.MAX_VALUE is the app's overflow"),
     ("032", true, Fields(&[]), NOT_FINITE),
     ("034", false, Fields(&[]), NOT_PYTHON),
-    (
-        "052",
-        true,
-        RightMap(&[("ambient_temp_f", 68.0)]),
-        "the value is in °F already",
-    ),
+    ("052", true, RightMap(&[("ambient_temp_f", 68.0)]), "the value is in °F already"),
     ("063", true, Fields(&[]), NOT_FINITE),
-    (
-        "072",
-        true,
-        Fields(&[("motor_temp_max_f", 140.0)]),
-        NOT_FINITE,
-    ),
+    ("072", true, Fields(&[("motor_temp_max_f", 140.0)]), NOT_FINITE),
     ("078", true, Fields(&[]), NOT_PLAUSIBLE),
     ("079", true, Fields(&[]), NOT_PLAUSIBLE),
-    (
-        "081",
-        true,
-        Fields(&[]),
-        "0,0 is what a phone without a fix sends",
-    ),
+    ("081", true, Fields(&[]), "0,0 is what a phone without a fix sends"),
     ("086", true, Refused(RefusalCode::BadSession), NOT_GUESSED),
     ("094", true, Refused(RefusalCode::BadSession), NOT_GUESSED),
-    (
-        "098",
-        true,
-        Refused(RefusalCode::BadTime),
-        "no drive was before 1970",
-    ),
+    ("098", true, Refused(RefusalCode::BadTime), "no drive was before 1970"),
     ("099", true, Refused(RefusalCode::BadTime), NOT_GUESSED),
     ("100", true, Refused(RefusalCode::BadTime), NOT_GUESSED),
     ("101", true, Refused(RefusalCode::BadTime), NOT_GUESSED),
     ("102", true, Refused(RefusalCode::BadTime), NOT_GUESSED),
-    (
-        "105",
-        true,
-        Refused(RefusalCode::BadTime),
-        "no drive is in the year 9999 yet",
-    ),
+    ("105", true, Refused(RefusalCode::BadTime), "no drive is in the year 9999 yet"),
     ("107", true, Refused(RefusalCode::BadTime), NOT_GUESSED),
     ("109", true, Refused(RefusalCode::BadTime), NOT_GUESSED),
     ("110", false, Refused(RefusalCode::BadTime), NOT_PYTHON),
@@ -135,9 +90,7 @@ struct Case {
 fn cases() -> Vec<Case> {
     let text = std::fs::read_to_string(VECTORS).expect("the vectors are part of the repository");
     let file: Value = serde_json::from_str(&text).expect("JSON");
-    let cases = file["groups"]["torque_parse"]["cases"]
-        .as_array()
-        .expect("cases");
+    let cases = file["groups"]["torque_parse"]["cases"].as_array().expect("cases");
     cases.iter().map(case).collect()
 }
 
@@ -159,11 +112,7 @@ fn case(case: &Value) -> Case {
         query,
         session_id: text(&case["expect"]["session_id"]),
         time_ms: case["expect"]["timestamp_ms"].as_i64(),
-        fields: fields
-            .into_iter()
-            .flatten()
-            .map(|(name, value)| (name.clone(), number_of(value)))
-            .collect(),
+        fields: fields.into_iter().flatten().map(|(name, value)| (name.clone(), number_of(value))).collect(),
     }
 }
 
@@ -172,39 +121,21 @@ fn answer(catalogue: &Catalogue, case: &Case) -> Result<Upload, Refusal> {
 }
 
 fn fields_of(answer: Result<Upload, Refusal>, case: &Case) -> BTreeMap<String, f64> {
-    let Ok(Upload {
-        content: Content::Reading(reading),
-        ..
-    }) = answer
-    else {
+    let Ok(Upload { content: Content::Reading(reading), .. }) = answer else {
         panic!("{}: not a reading: {answer:?}", case.number)
     };
-    reading
-        .fields
-        .iter()
-        .map(|&(name, value)| (name.to_owned(), value))
-        .collect()
+    reading.fields.iter().map(|&(name, value)| (name.to_owned(), value)).collect()
 }
 
 fn owned(fields: &[(&str, f64)]) -> BTreeMap<String, f64> {
-    fields
-        .iter()
-        .map(|&(name, value)| (name.to_owned(), value))
-        .collect()
+    fields.iter().map(|&(name, value)| (name.to_owned(), value)).collect()
 }
 
 /// The reference's answer, to the last digit.
 fn assert_as_recorded(case: &Case) {
     let upload = answer(Catalogue::legacy(), case).expect("an upload");
-    assert_eq!(
-        upload.session_id.to_string(),
-        case.session_id,
-        "{}",
-        case.number
-    );
-    let Content::Reading(reading) = &upload.content else {
-        panic!("{}: no reading", case.number)
-    };
+    assert_eq!(upload.session_id.to_string(), case.session_id, "{}", case.number);
+    let Content::Reading(reading) = &upload.content else { panic!("{}: no reading", case.number) };
     assert_eq!(Some(reading.time_ms), case.time_ms, "{}", case.number);
     assert_eq!(fields_of(Ok(upload), case), case.fields, "{}", case.number);
 }
@@ -215,9 +146,7 @@ fn requests_are_read_as_by_the_reference_but_where_decided_otherwise() {
     assert_eq!(cases.len(), 78);
     for case in &cases {
         let number = &case.number;
-        let decided = DECIDED_OTHERWISE
-            .iter()
-            .find(|(listed, ..)| listed == number);
+        let decided = DECIDED_OTHERWISE.iter().find(|(listed, ..)| listed == number);
         let Some((_, _, ours, why)) = decided else {
             assert_as_recorded(case);
             continue;
@@ -225,17 +154,9 @@ fn requests_are_read_as_by_the_reference_but_where_decided_otherwise() {
         let legacy = answer(Catalogue::legacy(), case);
         match ours {
             Fields(fields) => assert_eq!(fields_of(legacy, case), owned(fields), "{number}: {why}"),
-            Kind(kind) => assert_eq!(
-                legacy.map(|upload| upload.kind()),
-                Ok(*kind),
-                "{number}: {why}"
-            ),
+            Kind(kind) => assert_eq!(legacy.map(|upload| upload.kind()), Ok(*kind), "{number}: {why}"),
             Refused(code) => {
-                assert_eq!(
-                    legacy.map_err(|refusal| refusal.code),
-                    Err(*code),
-                    "{number}: {why}"
-                );
+                assert_eq!(legacy.map_err(|refusal| refusal.code), Err(*code), "{number}: {why}");
             }
             RightMap(fields) => {
                 assert_as_recorded(case);
@@ -248,14 +169,8 @@ fn requests_are_read_as_by_the_reference_but_where_decided_otherwise() {
 
 #[test]
 fn the_cases_decided_otherwise_are_those_the_file_marks() {
-    let marked: BTreeSet<String> = cases()
-        .into_iter()
-        .filter(|case| case.marked)
-        .map(|case| case.number)
-        .collect();
+    let marked: BTreeSet<String> =
+        cases().into_iter().filter(|case| case.marked).map(|case| case.number).collect();
     let listed = DECIDED_OTHERWISE.iter().filter(|(_, marked, ..)| *marked);
-    assert_eq!(
-        marked,
-        listed.map(|(number, ..)| (*number).to_owned()).collect()
-    );
+    assert_eq!(marked, listed.map(|(number, ..)| (*number).to_owned()).collect());
 }

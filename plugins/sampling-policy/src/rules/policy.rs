@@ -36,10 +36,7 @@ pub struct Verdict {
 /// rate. A new user's rate is never below the base rate.
 #[must_use]
 pub fn decide(facts: &Facts, settings: &Settings) -> Verdict {
-    let always = |reason| Verdict {
-        probability: 1.0,
-        reason,
-    };
+    let always = |reason| Verdict { probability: 1.0, reason };
     if !facts.success {
         return always("error");
     }
@@ -58,22 +55,12 @@ pub fn decide(facts: &Facts, settings: &Settings) -> Verdict {
 
 fn by_rate(facts: &Facts, settings: &Settings) -> Verdict {
     // A base rate that is no rate keeps the event: losing it would be worse.
-    let base = if facts.base_rate.is_nan() {
-        1.0
-    } else {
-        facts.base_rate.clamp(0.0, 1.0)
-    };
+    let base = if facts.base_rate.is_nan() { 1.0 } else { facts.base_rate.clamp(0.0, 1.0) };
     let is_new = |days| days < settings.new_user_days;
     if facts.account_age_days.is_some_and(is_new) {
-        return Verdict {
-            probability: base.max(settings.new_user_probability),
-            reason: "new_user",
-        };
+        return Verdict { probability: base.max(settings.new_user_probability), reason: "new_user" };
     }
-    Verdict {
-        probability: base,
-        reason: "base_rate",
-    }
+    Verdict { probability: base, reason: "base_rate" }
 }
 
 #[cfg(test)]
@@ -131,11 +118,7 @@ mod tests {
 
     #[test]
     fn a_new_user_never_lowers_the_base_rate() {
-        let facts = Facts {
-            base_rate: 1.0,
-            account_age_days: Some(0),
-            ..ordinary()
-        };
+        let facts = Facts { base_rate: 1.0, account_age_days: Some(0), ..ordinary() };
 
         assert_eq!(verdict(&facts), (1.0, "new_user"));
     }
@@ -143,10 +126,7 @@ mod tests {
     #[test]
     fn a_base_rate_that_is_no_rate_answers_a_probability() {
         for (base_rate, probability) in [(f64::NAN, 1.0), (-1.0, 0.0), (f64::INFINITY, 1.0)] {
-            let facts = Facts {
-                base_rate,
-                ..ordinary()
-            };
+            let facts = Facts { base_rate, ..ordinary() };
             assert_eq!(verdict(&facts), (probability, "base_rate"));
         }
     }
@@ -160,10 +140,7 @@ mod tests {
             heavy_tier: Word("moderate".into()),
         };
         let flags = ["trip_created".to_owned()];
-        let mut facts = Facts {
-            business_flags: &flags,
-            ..ordinary()
-        };
+        let mut facts = Facts { business_flags: &flags, ..ordinary() };
 
         assert_eq!(decide(&facts, &settings).probability, 0.5);
         facts.usage_tier = Some("moderate");

@@ -17,10 +17,7 @@ impl From<trips::Trip> for rules::summary::Trip {
 
 impl From<rules::summary::Failure> for trips::Failure {
     fn from(failure: rules::summary::Failure) -> Self {
-        Self {
-            stage: failure.stage.into(),
-            message: failure.message,
-        }
+        Self { stage: failure.stage.into(), message: failure.message }
     }
 }
 
@@ -47,9 +44,7 @@ impl From<rules::summary::Summary> for trips::Summary {
             kwh_per_mile: summary.kwh_per_mile,
             soc_transition: transition.map(Into::into),
             refuels: summary.fills.into_iter().map(Into::into).collect(),
-            metrics: settled
-                .map(|percent| ("settled_fuel_level_percent".into(), percent))
-                .collect(),
+            metrics: settled.map(|percent| ("settled_fuel_level_percent".into(), percent)).collect(),
         }
     }
 }

@@ -15,10 +15,7 @@ use crate::{rules, settings::Settings};
 
 mod bindings {
     //! What `wit-bindgen` makes of the contract.
-    #![expect(
-        unsafe_code,
-        reason = "generated: values cross the component boundary as raw memory"
-    )]
+    #![expect(unsafe_code, reason = "generated: values cross the component boundary as raw memory")]
     use super::Plugin;
 
     wit_bindgen::generate!({ world: "trip-calculator", path: "../../wit" });
@@ -77,9 +74,7 @@ impl trips::Guest for Plugin {
 
 impl live::Guest for Plugin {
     fn figures_of(first: live::Point, latest: live::Point) -> live::Figures {
-        SETTINGS
-            .with_borrow(|settings| rules::live::figures(&first.into(), &latest.into(), settings))
-            .into()
+        SETTINGS.with_borrow(|settings| rules::live::figures(&first.into(), &latest.into(), settings)).into()
     }
 }
 
@@ -90,9 +85,7 @@ impl weather::Guest for Plugin {
 
     fn assess(samples: Vec<weather::Sample>) -> Option<weather::Impact> {
         let samples: Vec<_> = samples.into_iter().map(Into::into).collect();
-        SETTINGS
-            .with_borrow(|settings| rules::weather::assess(&samples, settings))
-            .map(Into::into)
+        SETTINGS.with_borrow(|settings| rules::weather::assess(&samples, settings)).map(Into::into)
     }
 }
 
@@ -102,17 +95,14 @@ impl charging::Guest for Plugin {
         // The contract has no failure here: readings that contradict
         // themselves show no session.
         let charger = rules::charging::charger(&readings).unwrap_or_default();
-        let sessions = SETTINGS.with_borrow(|settings| {
-            rules::charging::sessions(readings.times(), &charger, settings)
-        });
+        let sessions =
+            SETTINGS.with_borrow(|settings| rules::charging::sessions(readings.times(), &charger, settings));
         sessions.into_iter().map(Into::into).collect()
     }
 }
 
 impl costs::Guest for Plugin {
     fn cost_of(usage: costs::Usage) -> costs::Cost {
-        SETTINGS
-            .with_borrow(|settings| rules::costs::cost(&usage.into(), settings))
-            .into()
+        SETTINGS.with_borrow(|settings| rules::costs::cost(&usage.into(), settings)).into()
     }
 }

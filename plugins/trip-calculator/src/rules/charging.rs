@@ -59,9 +59,7 @@ pub struct Figures {
 pub fn charger(readings: &Readings) -> Result<Charger, Misshapen> {
     let mut power_kw = readings.column("charger_power_kw")?;
     let watts = readings.column("charger_power_w")?;
-    power_kw
-        .0
-        .resize(power_kw.0.len().max(watts.0.len()), f64::NAN);
+    power_kw.0.resize(power_kw.0.len().max(watts.0.len()), f64::NAN);
     for (index, watts) in watts.values() {
         if let Some(kw) = power_kw.0.get_mut(index).filter(|kw| !kw.is_finite()) {
             *kw = watts / 1000.0;
@@ -119,11 +117,7 @@ fn session(
 /// The figures of the readings in `span` while the charger is connected;
 /// nothing where its power never is enough.
 #[must_use]
-pub fn figures(
-    charger: &Charger,
-    span: std::ops::Range<usize>,
-    settings: &Settings,
-) -> Option<Figures> {
+pub fn figures(charger: &Charger, span: std::ops::Range<usize>, settings: &Settings) -> Option<Figures> {
     let is_connected = |index: &usize| charger.status.at(*index).is_some_and(|s| s > 0.0);
     let connected = || span.clone().filter(is_connected);
     let powers = || connected().filter_map(|index| charger.power_kw.at(index));
@@ -191,16 +185,10 @@ mod tests {
 
         assert_eq!(found.len(), 1);
         let session = &found[0];
-        assert_eq!(
-            (session.start_time_ms, session.end_time_ms),
-            (60_000, 180_000)
-        );
+        assert_eq!((session.start_time_ms, session.end_time_ms), (60_000, 180_000));
         assert!(session.complete);
         assert_eq!(session.figures.charge_type, "L2");
-        assert_eq!(
-            (session.figures.peak_kw, session.figures.mean_kw),
-            (3.5, 2.27)
-        );
+        assert_eq!((session.figures.peak_kw, session.figures.mean_kw), (3.5, 2.27));
         assert_eq!(session.kwh_added, Some(0.2 * 18.4));
     }
 

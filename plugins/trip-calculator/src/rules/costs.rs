@@ -70,10 +70,7 @@ mod tests {
 
     #[test]
     fn nothing_used_costs_nothing() {
-        assert_eq!(
-            cost(&Usage::default(), &Settings::default()),
-            Cost::default()
-        );
+        assert_eq!(cost(&Usage::default(), &Settings::default()), Cost::default());
     }
 
     #[test]

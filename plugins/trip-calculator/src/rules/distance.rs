@@ -85,8 +85,8 @@ pub fn by_gps(
             }
             continue;
         }
-        let agreed = doubtful
-            .filter(|other| is_possible(haversine_miles(*other, fix), *other, fix, max_speed_mph));
+        let agreed =
+            doubtful.filter(|other| is_possible(haversine_miles(*other, fix), *other, fix, max_speed_mph));
         if let Some(other) = agreed {
             *total += haversine_miles(other, fix);
             (anchor, doubtful) = (fix, None);
@@ -103,11 +103,7 @@ fn fixes<'a>(
     longitudes: &'a Column,
 ) -> impl Iterator<Item = Fix> + 'a {
     let fixes = latitudes.values().filter_map(|(index, latitude)| {
-        Some(Fix {
-            time_ms: *times.get(index)?,
-            latitude,
-            longitude: longitudes.at(index)?,
-        })
+        Some(Fix { time_ms: *times.get(index)?, latitude, longitude: longitudes.at(index)? })
     });
     // 0,0 is what a phone without a fix reports.
     fixes.filter(|fix| {
@@ -176,9 +172,8 @@ mod tests {
 
     #[test]
     fn a_standing_car_does_not_move() {
-        let track: Vec<_> = (0..600)
-            .map(|second| (second, if second % 2 == 0 { 0.0 } else { 0.003 }))
-            .collect();
+        let track: Vec<_> =
+            (0..600).map(|second| (second, if second % 2 == 0 { 0.0 } else { 0.003 })).collect();
 
         assert_eq!(gps(&track), Some(0.0));
     }
@@ -202,10 +197,7 @@ mod tests {
         let times = [0, 1000, 2000];
         let bad = column(&[0.0, 91.0, f64::NAN]);
 
-        assert_eq!(
-            by_gps(&times, &bad, &column(&[0.0, 1.0, 1.0]), 0.0, 200.0),
-            None
-        );
+        assert_eq!(by_gps(&times, &bad, &column(&[0.0, 1.0, 1.0]), 0.0, 200.0), None);
         assert_eq!(by_gps(&[], &bad, &bad, 0.0, 200.0), None);
     }
 }

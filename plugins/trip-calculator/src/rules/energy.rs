@@ -29,9 +29,7 @@ pub fn by_soc(start: Option<f64>, end: Option<f64>, battery_kwh: f64) -> Option<
 /// rounds to zero.
 #[must_use]
 pub fn by_power(times: &[i64], power_kw: &Column, max_gap_seconds: f64) -> Option<f64> {
-    let mut readings = power_kw
-        .values()
-        .filter_map(|(index, kw)| Some((*times.get(index)?, kw)));
+    let mut readings = power_kw.values().filter_map(|(index, kw)| Some((*times.get(index)?, kw)));
     let mut last = readings.next()?;
     let mut kwh = 0.0;
     for (time, kw) in readings {
@@ -56,13 +54,7 @@ pub fn used(
     settings: &Settings,
 ) -> Option<f64> {
     electric_miles.filter(|miles| *miles > settings.min_kwh_miles)?;
-    let by_soc = || {
-        by_soc(
-            soc_percent.first(),
-            soc_percent.last(),
-            settings.battery_kwh,
-        )
-    };
+    let by_soc = || by_soc(soc_percent.first(), soc_percent.last(), settings.battery_kwh);
     by_power(times, power_kw, settings.max_gap_seconds).or_else(by_soc)
 }
 

@@ -29,12 +29,7 @@ pub fn consumed_gallons(start: Option<f64>, end: Option<f64>, settings: &Setting
 /// Miles per US gallon, 1 decimal, from `miles` on the engine and the gauge at
 /// both ends in percent; nothing for few miles, and nothing implausible.
 #[must_use]
-pub fn mpg(
-    miles: Option<f64>,
-    start: Option<f64>,
-    end: Option<f64>,
-    settings: &Settings,
-) -> Option<f64> {
+pub fn mpg(miles: Option<f64>, start: Option<f64>, end: Option<f64>, settings: &Settings) -> Option<f64> {
     let miles = miles.filter(|miles| *miles >= settings.min_mpg_miles)?;
     let mpg = known(miles / consumed_gallons(start, end, settings)?)?;
     let plausible = settings.min_mpg..=settings.max_mpg;
@@ -58,26 +53,15 @@ mod tests {
     fn huge_values_are_absent() {
         let settings = Settings::default();
 
-        assert_eq!(
-            used_gallons(Some(f64::MAX), Some(-f64::MAX), &settings),
-            None
-        );
+        assert_eq!(used_gallons(Some(f64::MAX), Some(-f64::MAX), &settings), None);
         assert_eq!(mpg(Some(f64::MAX), Some(80.0), Some(70.0), &settings), None);
     }
 
     #[test]
     fn the_settings_decide() {
-        let settings = Settings {
-            tank_gallons: 20.0,
-            max_mpg: 10.0,
-            min_mpg: 0.0,
-            ..Settings::default()
-        };
+        let settings = Settings { tank_gallons: 20.0, max_mpg: 10.0, min_mpg: 0.0, ..Settings::default() };
 
-        assert_eq!(
-            mpg(Some(10.0), Some(80.0), Some(70.0), &settings),
-            Some(5.0)
-        );
+        assert_eq!(mpg(Some(10.0), Some(80.0), Some(70.0), &settings), Some(5.0));
         assert_eq!(mpg(Some(21.0), Some(80.0), Some(70.0), &settings), None);
     }
 }

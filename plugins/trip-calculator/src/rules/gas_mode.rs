@@ -29,9 +29,7 @@ pub fn entry(rpm: &Column, soc_percent: &Column, settings: &Settings) -> Option<
     let standing = settings.engine_running_rpm / 2.0;
     let runs_on = |index: usize| {
         let after = (index + 1..count).take(settings.gas_confirm_readings as usize);
-        after
-            .map(|next| rpm.at(next).unwrap_or(MISSING_RPM))
-            .all(|speed| speed >= standing)
+        after.map(|next| rpm.at(next).unwrap_or(MISSING_RPM)).all(|speed| speed >= standing)
     };
     (0..count)
         .filter(|index| in_gas_mode(rpm.at(*index), soc_percent.at(*index), settings))
@@ -65,11 +63,7 @@ mod tests {
 
     #[test]
     fn the_settings_decide() {
-        let settings = Settings {
-            gas_soc_percent: 50.0,
-            engine_running_rpm: 1000.0,
-            ..Settings::default()
-        };
+        let settings = Settings { gas_soc_percent: 50.0, engine_running_rpm: 1000.0, ..Settings::default() };
 
         assert!(in_gas_mode(Some(1001.0), Some(49.0), &settings));
         assert!(!in_gas_mode(Some(999.0), Some(49.0), &settings));

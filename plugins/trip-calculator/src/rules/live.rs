@@ -38,12 +38,8 @@ pub fn figures(first: &Point, latest: &Point, settings: &Settings) -> Figures {
     let miles_driven = distance::by_odometer(first.odometer_miles, latest.odometer_miles);
     let kwh_used = fall(first.soc_percent, latest.soc_percent, 0.0)
         .and_then(|percent| known(soc_kwh(percent, settings.battery_kwh)));
-    let fuel_used_gallons = fall(
-        first.fuel_percent,
-        latest.fuel_percent,
-        settings.live_min_fuel_points,
-    )
-    .and_then(|percent| known(gallons(percent, settings.tank_gallons)));
+    let fuel_used_gallons = fall(first.fuel_percent, latest.fuel_percent, settings.live_min_fuel_points)
+        .and_then(|percent| known(gallons(percent, settings.tank_gallons)));
     let kwh_per_mile = match (kwh_used, miles_driven) {
         (Some(kwh), Some(miles)) if miles > 0.0 => known(kwh / miles),
         _ => None,
@@ -70,18 +66,12 @@ mod tests {
     fn without_values_there_are_no_figures() {
         let nothing = Point::default();
 
-        assert_eq!(
-            figures(&nothing, &nothing, &Settings::default()),
-            Figures::default()
-        );
+        assert_eq!(figures(&nothing, &nothing, &Settings::default()), Figures::default());
     }
 
     #[test]
     fn fuel_counts_beyond_the_noise_of_the_gauge() {
-        let at = |fuel| Point {
-            fuel_percent: Some(fuel),
-            ..Point::default()
-        };
+        let at = |fuel| Point { fuel_percent: Some(fuel), ..Point::default() };
         let used = |latest| figures(&at(50.0), &at(latest), &Settings::default()).fuel_used_gallons;
 
         assert_eq!(used(49.5), None);
@@ -90,17 +80,10 @@ mod tests {
 
     #[test]
     fn standing_still_has_no_figure_per_mile() {
-        let at = |soc| Point {
-            odometer_miles: Some(100.0),
-            soc_percent: Some(soc),
-            ..Point::default()
-        };
+        let at = |soc| Point { odometer_miles: Some(100.0), soc_percent: Some(soc), ..Point::default() };
 
         let figures = figures(&at(80.0), &at(70.0), &Settings::default());
 
-        assert_eq!(
-            (figures.miles_driven, figures.kwh_per_mile),
-            (Some(0.0), None)
-        );
+        assert_eq!((figures.miles_driven, figures.kwh_per_mile), (Some(0.0), None));
     }
 }

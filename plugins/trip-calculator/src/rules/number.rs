@@ -27,11 +27,7 @@ pub fn mean(values: impl IntoIterator<Item = f64>) -> Option<f64> {
     let (mut sum, mut lost, mut count) = (0.0_f64, 0.0_f64, 0.0_f64);
     for value in values.into_iter().filter_map(known) {
         let next = sum + value;
-        lost += if sum.abs() >= value.abs() {
-            (sum - next) + value
-        } else {
-            (value - next) + sum
-        };
+        lost += if sum.abs() >= value.abs() { (sum - next) + value } else { (value - next) + sum };
         sum = next;
         count += 1.0;
     }

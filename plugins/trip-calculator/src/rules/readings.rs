@@ -26,15 +26,8 @@ pub struct Misshapen {
 
 impl std::fmt::Display for Misshapen {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self {
-            column,
-            values,
-            readings,
-        } = self;
-        write!(
-            f,
-            "column `{column}` has {values} values for {readings} readings"
-        )
+        let Self { column, values, readings } = self;
+        write!(f, "column `{column}` has {values} values for {readings} readings")
     }
 }
 
@@ -53,20 +46,12 @@ impl<'a> Readings<'a> {
     pub fn new(source: &'a dyn Source) -> Self {
         let times = source.times();
         if times.is_sorted() {
-            return Self {
-                source,
-                times,
-                order: None,
-            };
+            return Self { source, times, order: None };
         }
         let mut order: Vec<(i64, u32)> = times.into_iter().zip(0..).collect();
         order.sort_by_key(|(time, _)| *time);
         let (times, order) = order.into_iter().unzip();
-        Self {
-            source,
-            times,
-            order: Some(order),
-        }
+        Self { source, times, order: Some(order) }
     }
 
     /// Time of each reading: epoch milliseconds, ascending.
@@ -168,35 +153,22 @@ mod tests {
 
     #[test]
     fn a_column_of_the_wrong_length_is_refused() {
-        let refusal = Readings::new(&Unordered)
-            .column("short")
-            .map_err(|e| e.to_string());
+        let refusal = Readings::new(&Unordered).column("short").map_err(|e| e.to_string());
 
-        assert_eq!(
-            refusal,
-            Err("column `short` has 1 values for 3 readings".into())
-        );
+        assert_eq!(refusal, Err("column `short` has 1 values for 3 readings".into()));
     }
 
     #[test]
     fn an_absent_column_has_no_values() {
-        let column = Readings::new(&Unordered)
-            .column("rpm")
-            .expect("absent is fine");
+        let column = Readings::new(&Unordered).column("rpm").expect("absent is fine");
 
-        assert_eq!(
-            (column.first(), column.at(0), column.near(5)),
-            (None, None, None)
-        );
+        assert_eq!((column.first(), column.at(0), column.near(5)), (None, None, None));
     }
 
     #[test]
     fn near_looks_back_then_ahead() {
         let column = Column(vec![f64::NAN, 5.0, f64::NAN, 6.0]);
 
-        assert_eq!(
-            [0, 1, 2, 3, 9].map(|i| column.near(i)),
-            [5.0, 5.0, 5.0, 6.0, 6.0].map(Some)
-        );
+        assert_eq!([0, 1, 2, 3, 9].map(|i| column.near(i)), [5.0, 5.0, 5.0, 6.0, 6.0].map(Some));
     }
 }

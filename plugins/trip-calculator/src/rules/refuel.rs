@@ -43,9 +43,7 @@ pub struct Level {
 /// Whether a rise from `previous` to `current` percent is a fill.
 #[must_use]
 pub fn is_refuel(current: Option<f64>, previous: Option<f64>, min_points: f64) -> bool {
-    let rise = current
-        .zip(previous)
-        .map(|(current, previous)| current - previous);
+    let rise = current.zip(previous).map(|(current, previous)| current - previous);
     rise.and_then(known).is_some_and(|rise| rise >= min_points)
 }
 
@@ -66,10 +64,7 @@ pub fn smooth(readings: &[f64], window: usize) -> Option<f64> {
 /// the last few readings of a noisy gauge can agree by chance.
 #[must_use]
 pub fn settled_levels(times: &[i64], fuel: &Column, settings: &Settings) -> Vec<Level> {
-    let samples: Vec<(usize, f64)> = fuel
-        .values()
-        .filter(|(index, _)| *index < times.len())
-        .collect();
+    let samples: Vec<(usize, f64)> = fuel.values().filter(|(index, _)| *index < times.len()).collect();
     let longest = settings.max_fuel_samples as usize;
     let shortest = settings.min_fuel_samples as usize;
     let mut levels = Vec::new();
@@ -91,29 +86,19 @@ pub fn settled_levels(times: &[i64], fuel: &Column, settings: &Settings) -> Vec<
 
 fn level(times: &[i64], samples: &[(usize, f64)], settings: &Settings) -> Option<Level> {
     let percent = median(samples.iter().map(|(_, percent)| *percent))?;
-    let is_near =
-        |sample: &&(usize, f64)| (sample.1 - percent).abs() <= settings.fuel_settled_points;
+    let is_near = |sample: &&(usize, f64)| (sample.1 - percent).abs() <= settings.fuel_settled_points;
     let near: Vec<_> = samples.iter().filter(is_near).collect();
     if (near.len() as f64) < SETTLED_SHARE * samples.len() as f64 {
         return None;
     }
     let (first, last) = (near.first()?.0, near.last()?.0);
-    Some(Level {
-        index: first,
-        start_ms: *times.get(first)?,
-        end_ms: *times.get(last)?,
-        percent,
-    })
+    Some(Level { index: first, start_ms: *times.get(first)?, end_ms: *times.get(last)?, percent })
 }
 
 /// The fills of a trip, and the one since the trip before it, whose level at
 /// the end was `previous_percent`.
 #[must_use]
-pub fn refuels(
-    levels: &[Level],
-    previous_percent: Option<f64>,
-    settings: &Settings,
-) -> Vec<Refuel> {
+pub fn refuels(levels: &[Level], previous_percent: Option<f64>, settings: &Settings) -> Vec<Refuel> {
     let mut refuels = Vec::new();
     let mut since = 0;
     for at in 0..levels.len() {
@@ -134,12 +119,7 @@ pub fn refuels(
 fn level_before(levels: &[Level], settings: &Settings) -> Option<(f64, i64)> {
     let end = levels.last()?.end_ms;
     let is_near = |level: &&Level| seconds(level.start_ms, end) <= settings.fuel_window_seconds;
-    let seen: Vec<&Level> = levels
-        .iter()
-        .rev()
-        .take(MOST_LEVELS)
-        .take_while(is_near)
-        .collect();
+    let seen: Vec<&Level> = levels.iter().rev().take(MOST_LEVELS).take_while(is_near).collect();
     // A single level can be longer than the window: it counts nevertheless.
     let start = seen.last().map_or(end, |level| level.start_ms);
     let percent = median(seen.iter().map(|level| level.percent))
@@ -152,8 +132,7 @@ fn level_before(levels: &[Level], settings: &Settings) -> Option<(f64, i64)> {
 fn fill((before, seen_ms): (f64, i64), after: &[Level], settings: &Settings) -> Option<Refuel> {
     let first = after.first()?;
     let least = settings.refuel_min_points;
-    let is_near =
-        |level: &&Level| seconds(first.start_ms, level.start_ms) <= settings.fuel_window_seconds;
+    let is_near = |level: &&Level| seconds(first.start_ms, level.start_ms) <= settings.fuel_window_seconds;
     let window: Vec<&Level> = after.iter().take(MOST_LEVELS).take_while(is_near).collect();
     let percent = median(window.iter().map(|level| level.percent))?;
     let held_ms = window.last()?.end_ms.saturating_sub(first.start_ms);
@@ -207,11 +186,7 @@ mod tests {
     fn a_fill_between_sessions_is_seen_against_the_trip_before() {
         assert_eq!(fills(&[90.0; 3], 60, Some(30.0)), [(0, 30.0, 90.0)]);
         assert_eq!(fills(&[90.0; 3], 60, Some(81.0)), []);
-        assert_eq!(
-            fills(&[90.0; 2], 60, Some(30.0)),
-            [],
-            "two readings are no level"
-        );
+        assert_eq!(fills(&[90.0; 2], 60, Some(30.0)), [], "two readings are no level");
     }
 
     #[test]
@@ -237,9 +212,8 @@ mod tests {
 
     #[test]
     fn a_jumping_gauge_is_no_fill() {
-        let jumping: Vec<f64> = (0..3600)
-            .map(|i| if i % 120 < 12 { 58.0 } else { 46.0 } + f64::from(i % 3))
-            .collect();
+        let jumping: Vec<f64> =
+            (0..3600).map(|i| if i % 120 < 12 { 58.0 } else { 46.0 } + f64::from(i % 3)).collect();
 
         assert_eq!(fills(&jumping, 1, Some(46.0)), []);
     }

@@ -15,14 +15,8 @@ pub struct Split {
 #[must_use]
 pub fn by_odometers(entry: Option<f64>, start: f64, end: f64) -> Split {
     match entry {
-        Some(entry) => Split {
-            electric_miles: Some(entry - start),
-            gas_miles: Some(end - entry),
-        },
-        None => Split {
-            electric_miles: Some(end - start),
-            gas_miles: None,
-        },
+        Some(entry) => Split { electric_miles: Some(entry - start), gas_miles: Some(end - entry) },
+        None => Split { electric_miles: Some(end - start), gas_miles: None },
     }
 }
 
@@ -52,24 +46,14 @@ pub fn split(basis: &Basis) -> Split {
         return Split::default();
     };
     if !basis.gas_mode_entered {
-        return Split {
-            electric_miles: basis.has_battery.then_some(distance),
-            gas_miles: None,
-        };
+        return Split { electric_miles: basis.has_battery.then_some(distance), gas_miles: None };
     }
     let (Some((start, end)), Some(entry)) = (basis.odometers, basis.entry_odometer) else {
-        return Split {
-            electric_miles: Some(0.0),
-            gas_miles: Some(distance),
-        };
+        return Split { electric_miles: Some(0.0), gas_miles: Some(distance) };
     };
     let found = by_odometers(Some(entry), start, end);
     let is_real = |miles: Option<f64>| miles.is_some_and(|m| m.is_finite() && m >= 0.0);
-    if is_real(found.electric_miles) && is_real(found.gas_miles) {
-        found
-    } else {
-        Split::default()
-    }
+    if is_real(found.electric_miles) && is_real(found.gas_miles) { found } else { Split::default() }
 }
 
 #[cfg(test)]
@@ -96,14 +80,8 @@ mod tests {
 
     #[test]
     fn without_an_odometer_at_entry_all_miles_are_gas() {
-        let no_entry = Basis {
-            entry_odometer: None,
-            ..ELECTRIC_THEN_GAS
-        };
-        let by_gps = Basis {
-            odometers: None,
-            ..ELECTRIC_THEN_GAS
-        };
+        let no_entry = Basis { entry_odometer: None, ..ELECTRIC_THEN_GAS };
+        let by_gps = Basis { odometers: None, ..ELECTRIC_THEN_GAS };
 
         assert_eq!(parts(&no_entry), (Some(0.0), Some(40.0)));
         assert_eq!(parts(&by_gps), (Some(0.0), Some(40.0)));
@@ -111,21 +89,14 @@ mod tests {
 
     #[test]
     fn a_petrol_car_has_no_split() {
-        let petrol = Basis {
-            gas_mode_entered: false,
-            has_battery: false,
-            ..ELECTRIC_THEN_GAS
-        };
+        let petrol = Basis { gas_mode_entered: false, has_battery: false, ..ELECTRIC_THEN_GAS };
 
         assert_eq!(parts(&petrol), (None, None));
     }
 
     #[test]
     fn a_negative_part_makes_the_split_absent() {
-        let beyond = Basis {
-            entry_odometer: Some(150.0),
-            ..ELECTRIC_THEN_GAS
-        };
+        let beyond = Basis { entry_odometer: Some(150.0), ..ELECTRIC_THEN_GAS };
 
         assert_eq!(parts(&beyond), (None, None));
     }

@@ -100,11 +100,7 @@ pub fn summarize(
     begin: &dyn Fn(&str),
 ) -> Result<Summary, Failure> {
     let readings = Readings::new(source);
-    let calculation = Calculation {
-        trip,
-        readings: &readings,
-        settings,
-    };
+    let calculation = Calculation { trip, readings: &readings, settings };
     let mut summary = Summary::default();
     type Stage = fn(&Calculation<'_>, &mut Summary) -> Result<(), Misshapen>;
     let stages: [(&'static str, Stage); 3] = [
@@ -114,10 +110,8 @@ pub fn summarize(
     ];
     for (name, stage) in stages {
         begin(name);
-        stage(&calculation, &mut summary).map_err(|misshapen| Failure {
-            stage: name,
-            message: misshapen.to_string(),
-        })?;
+        stage(&calculation, &mut summary)
+            .map_err(|misshapen| Failure { stage: name, message: misshapen.to_string() })?;
     }
     Ok(summary)
 }
@@ -161,10 +155,7 @@ impl Calculation<'_> {
             self.settings.gps_max_speed_mph,
         );
         // A counter that never rose says less than a track.
-        Ok(by_gps
-            .map(|miles| (miles, Origin::Gps))
-            .or(by_counter)
-            .or(by_odometer))
+        Ok(by_gps.map(|miles| (miles, Origin::Gps)).or(by_counter).or(by_odometer))
     }
 
     fn start_odometer(&self, odometer: &Column) -> Option<f64> {
@@ -203,23 +194,16 @@ impl Calculation<'_> {
         let has_soc = soc.first().is_some() || self.trip.start_soc.is_some();
         Ok(split::split(&Basis {
             distance_miles: summary.distance.map(|(miles, _)| miles),
-            odometers: start.zip(end).filter(|_| {
-                summary
-                    .distance
-                    .is_some_and(|(_, origin)| is_by_odometer(origin))
-            }),
+            odometers: start
+                .zip(end)
+                .filter(|_| summary.distance.is_some_and(|(_, origin)| is_by_odometer(origin))),
             gas_mode_entered: entry.is_some(),
             entry_odometer: entry.and_then(|index| odometer.at(index)),
             has_battery: has_soc || self.power()?.first().is_some(),
         }))
     }
 
-    fn fuel(
-        &self,
-        summary: &mut Summary,
-        entry: Option<usize>,
-        odometer: &Column,
-    ) -> Result<(), Misshapen> {
+    fn fuel(&self, summary: &mut Summary, entry: Option<usize>, odometer: &Column) -> Result<(), Misshapen> {
         let fuel = self.readings.column("fuel_level_percent")?;
         if let Some(index) = entry {
             summary.fuel_at_entry = fuel.near(index);
@@ -240,12 +224,8 @@ impl Calculation<'_> {
     }
 
     fn efficiency(&self, summary: &mut Summary) -> Result<(), Misshapen> {
-        summary.gas_mpg = fuel::mpg(
-            summary.split.gas_miles,
-            summary.fuel_at_entry,
-            summary.fuel_at_end,
-            self.settings,
-        );
+        summary.gas_mpg =
+            fuel::mpg(summary.split.gas_miles, summary.fuel_at_entry, summary.fuel_at_end, self.settings);
         let electric_miles = summary.split.electric_miles;
         let entry = summary.transition.map(|transition| transition.time_ms);
         let count = self.electric_readings(entry);
@@ -255,17 +235,14 @@ impl Calculation<'_> {
         soc.0.truncate(count);
         let times = self.readings.times();
         summary.electric_kwh = energy::used(electric_miles, times, &power, &soc, self.settings);
-        summary.kwh_per_mile =
-            energy::per_mile(summary.electric_kwh, electric_miles, self.settings);
+        summary.kwh_per_mile = energy::per_mile(summary.electric_kwh, electric_miles, self.settings);
         Ok(())
     }
 
     /// How many readings there are up to the entry of gas mode, it included.
     fn electric_readings(&self, entry_ms: Option<i64>) -> usize {
         let times = self.readings.times();
-        entry_ms.map_or(times.len(), |entry| {
-            times.partition_point(|time| *time <= entry)
-        })
+        entry_ms.map_or(times.len(), |entry| times.partition_point(|time| *time <= entry))
     }
 
     fn power(&self) -> Result<Column, Misshapen> {
@@ -273,10 +250,6 @@ impl Calculation<'_> {
     }
 
     fn time(&self, index: usize) -> i64 {
-        self.readings
-            .times()
-            .get(index)
-            .copied()
-            .unwrap_or_default()
+        self.readings.times().get(index).copied().unwrap_or_default()
     }
 }

@@ -148,10 +148,7 @@ fn commonest(samples: &[Sample]) -> Option<&str> {
         *counts.entry(sample.conditions.as_str()).or_insert(0_usize) += 1;
     }
     let rank = |words: &str, count: usize| (count, severity(words));
-    let best = counts
-        .iter()
-        .rev()
-        .max_by_key(|(words, count)| rank(words, **count));
+    let best = counts.iter().rev().max_by_key(|(words, count)| rank(words, **count));
     best.map(|(words, _)| *words)
 }
 
@@ -165,10 +162,7 @@ mod tests {
     use super::*;
 
     fn sample(conditions: &str) -> Sample {
-        Sample {
-            conditions: conditions.into(),
-            ..Sample::default()
-        }
+        Sample { conditions: conditions.into(), ..Sample::default() }
     }
 
     #[test]
@@ -178,10 +172,7 @@ mod tests {
 
     #[test]
     fn heavy_rain_counts_whatever_the_flag_says() {
-        let downpour = Sample {
-            precipitation_in: Some(2.0),
-            ..Sample::default()
-        };
+        let downpour = Sample { precipitation_in: Some(2.0), ..Sample::default() };
 
         assert_eq!(factor(&downpour, &Settings::default()), 1.1);
     }
@@ -205,19 +196,13 @@ mod tests {
 
         let impact = assess(&[odd], &Settings::default()).expect("there is a sample");
 
-        assert_eq!(
-            (impact.temperature_f, impact.precipitation_in),
-            (None, None)
-        );
+        assert_eq!((impact.temperature_f, impact.precipitation_in), (None, None));
         assert_eq!((impact.factor, impact.extreme), (1.0, false));
     }
 
     #[test]
     fn means_decide_on_extremes() {
-        let at = |f| Sample {
-            temperature_f: Some(f),
-            ..sample("Clear")
-        };
+        let at = |f| Sample { temperature_f: Some(f), ..sample("Clear") };
         let extreme = |temperatures: [f64; 2]| {
             assess(&temperatures.map(at), &Settings::default()).is_some_and(|i| i.extreme)
         };

@@ -13,29 +13,18 @@ pub type Ours<'a> = (&'a str, Value, &'a str);
 /// Runs all cases of a group and compares the answers numerically. `run` is
 /// given a case's input.
 pub fn check(file: &str, group: &str, ours: &[Ours], run: impl Fn(&Value) -> Value) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../tests/vectors")
-        .join(file);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/vectors").join(file);
     let text = std::fs::read_to_string(&path).expect("the vectors are in the repository");
     let vectors: Value = serde_json::from_str(&text).expect("the vectors are JSON");
-    let cases = vectors["groups"][group]["cases"]
-        .as_array()
-        .expect("a group has cases");
-    let mut ours: BTreeMap<_, _> = ours
-        .iter()
-        .map(|(id, value, why)| (*id, (value, *why)))
-        .collect();
+    let cases = vectors["groups"][group]["cases"].as_array().expect("a group has cases");
+    let mut ours: BTreeMap<_, _> = ours.iter().map(|(id, value, why)| (*id, (value, *why))).collect();
     let mut wrong = Vec::new();
     for case in cases {
         let id = case["id"].as_str().expect("a case has an id");
         let differs = case.get("bug").is_some() || case.get("differs").is_some();
         let mut expected = case.get("expect").cloned().unwrap_or(Value::Null);
         let listed = ours.remove(id);
-        assert_eq!(
-            listed.is_some(),
-            differs,
-            "{id}: listed here, marked in the vectors"
-        );
+        assert_eq!(listed.is_some(), differs, "{id}: listed here, marked in the vectors");
         if let Some((value, _)) = listed {
             merge(&mut expected, value);
         }
@@ -63,9 +52,9 @@ fn merge(expected: &mut Value, ours: &Value) {
 /// is compared, as some fields of the reference are the host's.
 fn agree(expected: &Value, found: &Value) -> bool {
     match (expected, found) {
-        (Value::Object(expected), Value::Object(found)) => found
-            .iter()
-            .all(|(key, value)| expected.get(key).is_some_and(|known| agree(known, value))),
+        (Value::Object(expected), Value::Object(found)) => {
+            found.iter().all(|(key, value)| expected.get(key).is_some_and(|known| agree(known, value)))
+        }
         (Value::Array(expected), Value::Array(found)) => {
             expected.len() == found.len() && expected.iter().zip(found).all(|(e, f)| agree(e, f))
         }
@@ -90,10 +79,7 @@ pub fn number(value: &Value) -> Option<f64> {
 
 /// Settings with some of them set.
 pub fn settings(set: &[(&str, String)]) -> Settings {
-    let set: Vec<_> = set
-        .iter()
-        .map(|(key, value)| ((*key).to_owned(), value.clone()))
-        .collect();
+    let set: Vec<_> = set.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect();
     plugin_settings::configure(&set).expect("settings of the vectors are within range")
 }
 
@@ -112,17 +98,12 @@ impl Table {
         let mut columns = BTreeMap::new();
         for (index, point) in points.iter().enumerate() {
             for (name, value) in point.as_object().expect("a reading is an object") {
-                let column: &mut Vec<f64> = columns
-                    .entry(name.clone())
-                    .or_insert_with(|| vec![f64::NAN; points.len()]);
+                let column: &mut Vec<f64> =
+                    columns.entry(name.clone()).or_insert_with(|| vec![f64::NAN; points.len()]);
                 column[index] = raw(value);
             }
         }
-        let times = points
-            .iter()
-            .enumerate()
-            .map(|(index, point)| time(index, point))
-            .collect();
+        let times = points.iter().enumerate().map(|(index, point)| time(index, point)).collect();
         Self { times, columns }
     }
 }

@@ -60,21 +60,9 @@ fn charging_detect() {
 #[test]
 fn charging_start_type() {
     let ours = [
-        (
-            "charging_start_type-001",
-            json!(null),
-            "a session starts with power",
-        ),
-        (
-            "charging_start_type-004",
-            json!({"charge_type": "L1-high"}),
-            TYPES,
-        ),
-        (
-            "charging_start_type-012",
-            json!(null),
-            "0 is a value, not missing",
-        ),
+        ("charging_start_type-001", json!(null), "a session starts with power"),
+        ("charging_start_type-004", json!({"charge_type": "L1-high"}), TYPES),
+        ("charging_start_type-012", json!(null), "0 is a value, not missing"),
         ("charging_start_type-014", json!(null), TYPES),
     ];
     check("charging.json", "charging_start_type", &ours, |input| {
@@ -104,11 +92,7 @@ fn charging_finalize() {
         let charger = Charger {
             status: Column(vec![1.0, 1.0, 0.0]),
             power_kw: Column(vec![7.0, 7.0, 0.0]),
-            soc_percent: Column(vec![
-                raw(&input["start_soc"]),
-                raw(&input["end_soc"]),
-                f64::NAN,
-            ]),
+            soc_percent: Column(vec![raw(&input["start_soc"]), raw(&input["end_soc"]), f64::NAN]),
         };
         let found = charging::sessions(&[0, 1, 2], &charger, &settings);
         json!({

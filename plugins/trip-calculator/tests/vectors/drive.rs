@@ -23,14 +23,9 @@ const PIDS: [(&str, &str, f64); 5] = [
 ];
 
 fn drive() -> Option<Table> {
-    let path =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/torque-drive.queries");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/torque-drive.queries");
     let Ok(text) = fs::read_to_string(&path) else {
-        assert!(
-            std::env::var_os("CI").is_none(),
-            "{} is missing",
-            path.display()
-        );
+        assert!(std::env::var_os("CI").is_none(), "{} is missing", path.display());
         eprintln!("SKIPPED: {} is missing", path.display());
         return None;
     };
@@ -41,9 +36,7 @@ fn drive() -> Option<Table> {
             let value = pairs.rev().find(|(key, _)| *key == name);
             value.and_then(|(_, value)| value.parse::<f64>().ok())
         };
-        table
-            .times
-            .push(field("time").expect("a reading has a time") as i64);
+        table.times.push(field("time").expect("a reading has a time") as i64);
         for (pid, column, factor) in PIDS {
             let value = field(pid).map_or(f64::NAN, |value| value * factor);
             table.columns.entry(column.into()).or_default().push(value);
@@ -53,10 +46,7 @@ fn drive() -> Option<Table> {
 }
 
 fn summary(table: &Table, previous_fuel_percent: Option<f64>) -> Summary {
-    let trip = Trip {
-        previous_fuel_percent,
-        ..Trip::default()
-    };
+    let trip = Trip { previous_fuel_percent, ..Trip::default() };
     summarize(&trip, table, &Settings::default(), &|_| {}).expect("columns are as long as times")
 }
 
@@ -80,14 +70,8 @@ fn a_real_petrol_car_has_no_split_and_no_fill() {
 
     let found = summary(&table, Some(47.0));
 
-    assert_eq!(
-        (found.split.electric_miles, found.split.gas_miles),
-        (None, None)
-    );
-    assert_eq!(
-        (found.transition, found.electric_kwh, found.gas_mpg),
-        (None, None, None)
-    );
+    assert_eq!((found.split.electric_miles, found.split.gas_miles), (None, None));
+    assert_eq!((found.transition, found.electric_kwh, found.gas_mpg), (None, None, None));
     assert_eq!(found.fills, []);
 }
 

@@ -46,11 +46,7 @@ fn table(count: usize, value: impl Fn(usize, usize) -> f64) -> Table {
     let column = |place: usize| (0..count).map(|row| value(place, row)).collect();
     Table {
         times: (0..count as i64).map(|row| row * 1000).collect(),
-        columns: COLUMNS
-            .iter()
-            .enumerate()
-            .map(|(place, name)| ((*name).into(), column(place)))
-            .collect(),
+        columns: COLUMNS.iter().enumerate().map(|(place, name)| ((*name).into(), column(place))).collect(),
     }
 }
 
@@ -87,10 +83,7 @@ fn numbers(summary: &Summary) -> Vec<f64> {
 fn run(trip: &Trip, table: &Table) {
     let settings = Settings::default();
     let summary = summarize(trip, table, &settings, &|_| {}).expect("columns are as long as times");
-    assert!(
-        numbers(&summary).iter().all(|number| number.is_finite()),
-        "{summary:?}"
-    );
+    assert!(numbers(&summary).iter().all(|number| number.is_finite()), "{summary:?}");
     let readings = Readings::new(table);
     let charger = charging::charger(&readings).expect("columns are as long as times");
     for session in charging::sessions(readings.times(), &charger, &settings) {
@@ -111,9 +104,7 @@ fn odd_values_in_every_column_are_survived() {
             start_soc: None,
             previous_fuel_percent: Some(pick(round + 1)).filter(|value| value.is_finite()),
         };
-        let table = table(round % 60, |place, row| {
-            pick(round * 7919 + place * 104_729 + row * 31)
-        });
+        let table = table(round % 60, |place, row| pick(round * 7919 + place * 104_729 + row * 31));
         run(&trip, &table);
     }
 }
@@ -143,16 +134,8 @@ fn live_figures_of_odd_values_are_finite() {
     };
     for (first, latest) in ODD.iter().flat_map(|a| ODD.iter().map(move |b| (*a, *b))) {
         let found = live::figures(&point(first), &point(latest), &Settings::default());
-        let numbers = [
-            found.miles_driven,
-            found.kwh_used,
-            found.kwh_per_mile,
-            found.fuel_used_gallons,
-        ];
-        assert!(
-            numbers.into_iter().flatten().all(f64::is_finite),
-            "{first} to {latest}: {found:?}"
-        );
+        let numbers = [found.miles_driven, found.kwh_used, found.kwh_per_mile, found.fuel_used_gallons];
+        assert!(numbers.into_iter().flatten().all(f64::is_finite), "{first} to {latest}: {found:?}");
     }
 }
 
@@ -161,22 +144,10 @@ fn without_readings_all_stages_run_and_nothing_is_found() {
     let stages = RefCell::new(Vec::new());
     let note = |stage: &str| stages.borrow_mut().push(stage.to_owned());
 
-    let found = summarize(
-        &Trip::default(),
-        &Table::default(),
-        &Settings::default(),
-        &note,
-    );
+    let found = summarize(&Trip::default(), &Table::default(), &Settings::default(), &note);
 
     assert_eq!(found, Ok(Summary::default()));
-    assert_eq!(
-        stages.into_inner(),
-        [
-            "calculate_basics",
-            "process_gas_mode",
-            "calculate_efficiency"
-        ]
-    );
+    assert_eq!(stages.into_inner(), ["calculate_basics", "process_gas_mode", "calculate_efficiency"]);
 }
 
 #[test]
@@ -188,17 +159,12 @@ fn a_column_of_the_wrong_length_names_the_stage() {
         .expect_err("a column is too short");
 
     assert_eq!(failure.stage, "process_gas_mode");
-    assert_eq!(
-        failure.message,
-        "column `engine_rpm` has 4 values for 5 readings"
-    );
+    assert_eq!(failure.message, "column `engine_rpm` has 4 values for 5 readings");
 }
 
 #[test]
 fn a_day_of_readings_is_quick() {
-    let table = table(86_400, |place, row| {
-        (row as f64 / 100.0).sin() * 10.0 + place as f64
-    });
+    let table = table(86_400, |place, row| (row as f64 / 100.0).sin() * 10.0 + place as f64);
     let start = Instant::now();
 
     run(&Trip::default(), &table);

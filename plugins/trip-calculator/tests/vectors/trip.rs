@@ -27,10 +27,7 @@ fn summary(trip: &Trip, table: &Table, settings: &Settings) -> Summary {
 /// `2026-01-03T15:00:01.500000+00:00`.
 fn milliseconds(text: &str) -> i64 {
     let part = |from: usize, to: usize| -> f64 { text[from..to].parse().expect("digits") };
-    let seconds = text[17..]
-        .trim_end_matches("+00:00")
-        .parse::<f64>()
-        .expect("seconds");
+    let seconds = text[17..].trim_end_matches("+00:00").parse::<f64>().expect("seconds");
     let minutes = (part(8, 10) * 24.0 + part(11, 13)) * 60.0 + part(14, 16);
     ((minutes * 60.0 + seconds) * 1000.0).round() as i64
 }
@@ -51,10 +48,7 @@ fn gas_mode_entry() {
     ];
     check("trip.json", "gas_mode_entry", &ours, |input| {
         let mut set = Vec::new();
-        for (theirs, key) in [
-            ("soc_threshold", "gas_soc_percent"),
-            ("rpm_threshold", "engine_running_rpm"),
-        ] {
+        for (theirs, key) in [("soc_threshold", "gas_soc_percent"), ("rpm_threshold", "engine_running_rpm")] {
             set.extend(num(&input[theirs]).map(|value| (key, value.to_string())));
         }
         let table = Table::new(&points(input, "points"), |index, _| index as i64);
@@ -67,10 +61,8 @@ fn gas_mode_entry() {
 fn electric_gas_miles() {
     check("trip.json", "electric_gas_miles", &[], |input| {
         // Without a start the reference raises; our rule is not asked then.
-        let (Some(start), Some(end)) = (
-            num(&input["trip_start_odometer"]),
-            num(&input["trip_end_odometer"]),
-        ) else {
+        let (Some(start), Some(end)) = (num(&input["trip_start_odometer"]), num(&input["trip_end_odometer"]))
+        else {
             return Value::Null;
         };
         let found = split::by_odometers(num(&input["gas_entry_odometer"]), start, end);
@@ -80,18 +72,11 @@ fn electric_gas_miles() {
 
 #[test]
 fn gas_mpg() {
-    let ours = [
-        ("gas_mpg-030", json!(null), NOT_FINITE),
-        ("gas_mpg-033", json!(null), NOT_FINITE),
-    ];
+    let ours = [("gas_mpg-030", json!(null), NOT_FINITE), ("gas_mpg-033", json!(null), NOT_FINITE)];
     check("trip.json", "gas_mpg", &ours, |input| {
-        let miles = num(&input["end_odometer"])
-            .zip(num(&input["start_odometer"]))
-            .map(|(end, start)| end - start);
-        let levels = (
-            num(&input["start_fuel_level"]),
-            num(&input["end_fuel_level"]),
-        );
+        let miles =
+            num(&input["end_odometer"]).zip(num(&input["start_odometer"])).map(|(end, start)| end - start);
+        let levels = (num(&input["start_fuel_level"]), num(&input["end_fuel_level"]));
         json!(fuel::mpg(miles, levels.0, levels.1, &Settings::default()))
     });
 }
@@ -100,25 +85,15 @@ fn gas_mpg() {
 fn fuel_consumed_gallons() {
     let ours = [("fuel_consumed_gallons-015", json!(null), NOT_FINITE)];
     check("trip.json", "fuel_consumed_gallons", &ours, |input| {
-        let levels = (
-            num(&input["start_fuel_percent"]),
-            num(&input["end_fuel_percent"]),
-        );
-        json!(fuel::consumed_gallons(
-            levels.0,
-            levels.1,
-            &Settings::default()
-        ))
+        let levels = (num(&input["start_fuel_percent"]), num(&input["end_fuel_percent"]));
+        json!(fuel::consumed_gallons(levels.0, levels.1, &Settings::default()))
     });
 }
 
 #[test]
 fn fuel_percent_to_gallons() {
     check("trip.json", "fuel_percent_to_gallons", &[], |input| {
-        json!(fuel::gallons(
-            raw(&input["percent"]),
-            Settings::default().tank_gallons
-        ))
+        json!(fuel::gallons(raw(&input["percent"]), Settings::default().tank_gallons))
     });
 }
 
@@ -143,10 +118,7 @@ fn average_temp() {
 #[test]
 fn soc_to_kwh() {
     check("trip.json", "soc_to_kwh", &[], |input| {
-        json!(energy::soc_kwh(
-            raw(&input["soc_percent"]),
-            Settings::default().battery_kwh
-        ))
+        json!(energy::soc_kwh(raw(&input["soc_percent"]), Settings::default().battery_kwh))
     });
 }
 
@@ -181,16 +153,10 @@ fn electric_kwh() {
     let settings = settings(&[("max_gap_seconds", "86400".into())]);
     check("trip.json", "electric_kwh", &ours, |input| {
         let points = points(input, "points");
-        let time =
-            |_: usize, point: &Value| milliseconds(point["timestamp"].as_str().expect("a time"));
+        let time = |_: usize, point: &Value| milliseconds(point["timestamp"].as_str().expect("a time"));
         let mut table = Table::new(&points, time);
-        table
-            .columns
-            .insert("odometer_miles".into(), vec![10.0; points.len()]);
-        let trip = Trip {
-            start_odometer: Some(0.0),
-            ..Trip::default()
-        };
+        table.columns.insert("odometer_miles".into(), vec![10.0; points.len()]);
+        let trip = Trip { start_odometer: Some(0.0), ..Trip::default() };
         json!(summary(&trip, &table, &settings).electric_kwh)
     });
 }
@@ -208,34 +174,21 @@ fn integrate_power() {
 
 #[test]
 fn smooth_fuel() {
-    let ours = [(
-        "smooth_fuel-002",
-        json!(null),
-        "what cannot be computed is absent",
-    )];
+    let ours = [("smooth_fuel-002", json!(null), "what cannot be computed is absent")];
     check("trip.json", "smooth_fuel", &ours, |input| {
         let readings: Vec<_> = points(input, "readings").iter().map(raw).collect();
         let window = input["window_size"].as_u64().unwrap_or(10);
-        json!(refuel::smooth(
-            &readings,
-            usize::try_from(window).expect("small")
-        ))
+        json!(refuel::smooth(&readings, usize::try_from(window).expect("small")))
     });
 }
 
 #[test]
 fn refuel_detect() {
-    let ours = [
-        ("refuel_detect-019", json!(false), NOT_FINITE),
-        ("refuel_detect-020", json!(false), NOT_FINITE),
-    ];
+    let ours =
+        [("refuel_detect-019", json!(false), NOT_FINITE), ("refuel_detect-020", json!(false), NOT_FINITE)];
     check("trip.json", "refuel_detect", &ours, |input| {
         let (current, previous) = (num(&input["current"]), num(&input["previous"]));
-        json!(refuel::is_refuel(
-            current,
-            previous,
-            Settings::default().refuel_min_points
-        ))
+        json!(refuel::is_refuel(current, previous, Settings::default().refuel_min_points))
     });
 }
 
@@ -250,11 +203,7 @@ fn python_round() {
 #[test]
 fn live_trip_stats() {
     let ours = [
-        (
-            "live_trip_stats-005",
-            json!({"miles_driven": 10.0, "kwh_per_mile": 0.184}),
-            ZERO,
-        ),
+        ("live_trip_stats-005", json!({"miles_driven": 10.0, "kwh_per_mile": 0.184}), ZERO),
         (
             "live_trip_stats-007",
             json!({"kwh_used": 9.2, "kwh_per_mile": 0.9199999999999999, "in_gas_mode": true}),
@@ -290,43 +239,15 @@ fn trip_finalize() {
         "fuel_used_gallons": 0.25142940000000025,
         "soc_transitions": [{"soc_at_transition": 0.0, "odometer_miles": 50000.0, "ambient_temp_f": null}]});
     let ours = [
-        (
-            "trip_finalize-008",
-            first_known.clone(),
-            "the first known odometer is the start",
-        ),
+        ("trip_finalize-008", first_known.clone(), "the first known odometer is the start"),
         ("trip_finalize-009", first_known, ZERO),
         ("trip_finalize-013", gas_from_start, ZERO),
-        (
-            "trip_finalize-020",
-            json!({"gas_mpg": 40.0}),
-            "gas MPG uses the trip's gas miles",
-        ),
-        (
-            "trip_finalize-026",
-            json!({"electric_kwh_used": 1.66, "kwh_per_mile": 0.332}),
-            UP_TO_ENTRY,
-        ),
-        (
-            "trip_finalize-027",
-            json!({"electric_kwh_used": 1.51, "kwh_per_mile": 0.24}),
-            UP_TO_ENTRY,
-        ),
-        (
-            "trip_finalize-029",
-            json!({"electric_kwh_used": 3.72, "kwh_per_mile": 0.729}),
-            UP_TO_ENTRY,
-        ),
-        (
-            "trip_finalize-031",
-            json!({"electric_kwh_used": 0.04}),
-            UP_TO_ENTRY,
-        ),
-        (
-            "trip_finalize-034",
-            json!({"electric_kwh_used": 0.15, "kwh_per_mile": 0.15}),
-            UP_TO_ENTRY,
-        ),
+        ("trip_finalize-020", json!({"gas_mpg": 40.0}), "gas MPG uses the trip's gas miles"),
+        ("trip_finalize-026", json!({"electric_kwh_used": 1.66, "kwh_per_mile": 0.332}), UP_TO_ENTRY),
+        ("trip_finalize-027", json!({"electric_kwh_used": 1.51, "kwh_per_mile": 0.24}), UP_TO_ENTRY),
+        ("trip_finalize-029", json!({"electric_kwh_used": 3.72, "kwh_per_mile": 0.729}), UP_TO_ENTRY),
+        ("trip_finalize-031", json!({"electric_kwh_used": 0.04}), UP_TO_ENTRY),
+        ("trip_finalize-034", json!({"electric_kwh_used": 0.15, "kwh_per_mile": 0.15}), UP_TO_ENTRY),
     ];
     let settings = settings(&[("max_gap_seconds", "86400".into())]);
     check("trip.json", "trip_finalize", &ours, |input| {

@@ -20,16 +20,9 @@ fn sample(value: &Value) -> Sample {
 
 #[test]
 fn weather_impact_factor() {
-    let ours = [(
-        "weather_impact_factor-027",
-        json!(1.1),
-        "rain is judged by amount",
-    )];
+    let ours = [("weather_impact_factor-027", json!(1.1), "rain is judged by amount")];
     check("weather.json", "weather_impact_factor", &ours, |input| {
-        json!(weather::factor(
-            &sample(&input["weather"]),
-            &Settings::default()
-        ))
+        json!(weather::factor(&sample(&input["weather"]), &Settings::default()))
     });
 }
 
@@ -38,9 +31,7 @@ fn weather_conditions() {
     check("weather.json", "weather_conditions", &[], |input| {
         // One case has its code as a text, which the contract cannot carry.
         let Some(code) = input["code"].as_str() else {
-            let code = input["code"]
-                .as_i64()
-                .map(|code| i32::try_from(code).expect("small"));
+            let code = input["code"].as_i64().map(|code| i32::try_from(code).expect("small"));
             return json!(weather::condition(code));
         };
         json!(format!("Code {code}"))
@@ -51,11 +42,7 @@ fn weather_conditions() {
 fn trip_weather() {
     check("weather.json", "trip_weather", &[], |input| {
         let samples = input["samples"].as_array().expect("a list of samples");
-        let samples: Vec<_> = samples
-            .iter()
-            .filter(|s| !s.is_null())
-            .map(sample)
-            .collect();
+        let samples: Vec<_> = samples.iter().filter(|s| !s.is_null()).map(sample).collect();
         let impact = weather::assess(&samples, &Settings::default());
         let impact = impact.as_ref();
         json!({

@@ -27,20 +27,12 @@ mod tests {
 
         let tiers = [0, 1, 19, 20, 99, 100, u32::MAX].map(|trips| tier(trips, &settings));
 
-        assert_eq!(
-            tiers,
-            [
-                "new", "light", "light", "moderate", "moderate", "heavy", "heavy"
-            ]
-        );
+        assert_eq!(tiers, ["new", "light", "light", "moderate", "moderate", "heavy", "heavy"]);
     }
 
     #[test]
     fn the_settings_decide() {
-        let settings = Settings {
-            heavy_from: 50,
-            ..Settings::default()
-        };
+        let settings = Settings { heavy_from: 50, ..Settings::default() };
 
         assert_eq!(tier(50, &settings), "heavy");
     }

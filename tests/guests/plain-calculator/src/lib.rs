@@ -43,10 +43,7 @@ impl trips::Guest for Plugin {
         let mut distance_miles = odometer.last().map(|last| last - odometer[0]);
         match trip.start_soc {
             Some(FAIL) => {
-                return Err(Failure {
-                    stage: "process_gas_mode".into(),
-                    message: "told to".into(),
-                });
+                return Err(Failure { stage: "process_gas_mode".into(), message: "told to".into() });
             }
             Some(PANIC) => panic!("told to"),
             Some(NOT_A_NUMBER) => distance_miles = Some(f64::NAN),
@@ -117,12 +114,7 @@ impl charging::Guest for Plugin {
 impl costs::Guest for Plugin {
     fn cost_of(usage: Usage) -> Cost {
         let gas_cost = usage.gas_gallons.unwrap_or(0.0) * 3.0;
-        Cost {
-            electric_cost: 0.0,
-            gas_cost,
-            total_cost: gas_cost,
-            cost_per_mile: None,
-        }
+        Cost { electric_cost: 0.0, gas_cost, total_cost: gas_cost, cost_per_mile: None }
     }
 }
 

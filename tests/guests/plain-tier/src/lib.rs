@@ -25,12 +25,7 @@ impl identity::Guest for Plugin {
 
 impl tiers::Guest for Plugin {
     fn classify(stats: VehicleStats) -> String {
-        if stats.total_trips > 100 {
-            "many"
-        } else {
-            "few"
-        }
-        .into()
+        if stats.total_trips > 100 { "many" } else { "few" }.into()
     }
 }
 

@@ -51,11 +51,9 @@ impl identity::Guest for Plugin {
     fn configure(settings: Vec<(String, String)>) -> Result<(), String> {
         for (key, value) in settings {
             match (key.as_str(), value.as_str()) {
-                ("rate", _) => RATE.set(
-                    value
-                        .parse()
-                        .map_err(|_| format!("rate is `{value}`; it takes 0 to 1"))?,
-                ),
+                ("rate", _) => {
+                    RATE.set(value.parse().map_err(|_| format!("rate is `{value}`; it takes 0 to 1"))?)
+                }
                 ("habit", "impure") => HABIT.set(Habit::Impure),
                 ("habit", "looping") => HABIT.set(Habit::Looping),
                 ("habit", "trapping") => panic!("told to trap"),
@@ -100,10 +98,7 @@ impl sampling::Guest for Plugin {
             _ if HABIT.get() == Habit::Impure => (0.5, format!("call_{}", CALLS.get())),
             _ => (RATE.get(), "good".to_owned()),
         };
-        Verdict {
-            probability,
-            reason,
-        }
+        Verdict { probability, reason }
     }
 }
 

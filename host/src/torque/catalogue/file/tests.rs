@@ -17,38 +17,17 @@ fn pid(rest: &str) -> String {
 fn a_wrong_entry_is_named_with_what_is_wrong() {
     let cases = [
         (pid("uint = \"rpm\""), "PID c: unknown field `uint`"),
-        (
-            pid("unit = \"km\"\nto = \"kWh\""),
-            "PID c: no conversion from \"km\" to \"kWh\"",
-        ),
+        (pid("unit = \"km\"\nto = \"kWh\""), "PID c: no conversion from \"km\" to \"kWh\""),
         (pid("min = 2\nmax = 1"), "PID c: min 2 is above max 1"),
         (pid("min = nan"), "PID c: min and max must be finite"),
         (pid("combine = \"mean\""), "PID c: unknown variant `mean`"),
         (pid("") + &pid(""), "PID c: listed twice"),
-        (
-            "[[pid]]\npid = \"0C\"\nfield = \"x\"".into(),
-            "PID 0C: to be written c",
-        ),
-        (
-            "[[pid]]\npid = \"kc\"\nfield = \"x\"".into(),
-            "PID kc: not a PID in hex",
-        ),
-        (
-            "[[pid]]\npid = \"c\"\nfield = \"X y\"".into(),
-            "PID c: the field name \"X y\"",
-        ),
-        (
-            "[[pid]]\nfield = \"x\"".into(),
-            "PID #1: missing field `pid`",
-        ),
-        (
-            "[[pid]]\npid = \"c\"".into(),
-            "PID c: missing field `field`",
-        ),
-        (
-            String::new(),
-            "the catalogue cannot be read: it has no [[pid]]",
-        ),
+        ("[[pid]]\npid = \"0C\"\nfield = \"x\"".into(), "PID 0C: to be written c"),
+        ("[[pid]]\npid = \"kc\"\nfield = \"x\"".into(), "PID kc: not a PID in hex"),
+        ("[[pid]]\npid = \"c\"\nfield = \"X y\"".into(), "PID c: the field name \"X y\""),
+        ("[[pid]]\nfield = \"x\"".into(), "PID #1: missing field `pid`"),
+        ("[[pid]]\npid = \"c\"".into(), "PID c: missing field `field`"),
+        (String::new(), "the catalogue cannot be read: it has no [[pid]]"),
     ];
     for (entries, expected) in cases {
         let said = problem(&entries);
@@ -61,10 +40,7 @@ fn pids_of_one_field_agree_on_its_unit_and_on_how_they_combine() {
     let second = "[[pid]]\npid = \"d\"\nfield = \"engine_rpm\"\n";
     let units = problem(&(pid("unit = \"rpm\"") + second + "unit = \"km/h\""));
     let combine = problem(&(pid("") + second + "combine = \"max\""));
-    assert_eq!(
-        units,
-        "PID d: engine_rpm is in \"rpm\" elsewhere, in \"km/h\" here"
-    );
+    assert_eq!(units, "PID d: engine_rpm is in \"rpm\" elsewhere, in \"km/h\" here");
     assert_eq!(combine, "PID d: the PIDs of engine_rpm differ in `combine`");
 }
 
@@ -74,14 +50,8 @@ fn a_wrong_derived_field_is_named_with_what_is_wrong() {
     let cases = [
         ("", "derived field x: needs one of"),
         ("sum = []", "derived field x: a sum of nothing"),
-        (
-            "sum = [\"x\"]",
-            "derived field x: \"x\" is not a field listed before",
-        ),
-        (
-            "percent_of_tank = \"engine_rpm\"",
-            "derived field x: \"engine_rpm\" is not in %",
-        ),
+        ("sum = [\"x\"]", "derived field x: \"x\" is not a field listed before"),
+        ("percent_of_tank = \"engine_rpm\"", "derived field x: \"engine_rpm\" is not in %"),
         ("mean = []", "derived field x: unknown field `mean`"),
     ];
     for (rest, expected) in cases {
@@ -92,15 +62,8 @@ fn a_wrong_derived_field_is_named_with_what_is_wrong() {
 
 #[test]
 fn a_wrong_header_is_refused() {
-    for header in [
-        "name = \" \"\ntank_gallons = 1",
-        "name = \"x\"\ntank_gallons = 0",
-        "x = 1",
-    ] {
-        assert!(
-            Catalogue::from_toml(&format!("{header}\n{}", pid(""))).is_err(),
-            "{header}"
-        );
+    for header in ["name = \" \"\ntank_gallons = 1", "name = \"x\"\ntank_gallons = 0", "x = 1"] {
+        assert!(Catalogue::from_toml(&format!("{header}\n{}", pid(""))).is_err(), "{header}");
     }
     assert!(problem("size = 1\n").contains("unknown field `size`"));
 }
@@ -109,8 +72,5 @@ fn a_wrong_header_is_refused() {
 fn a_name_is_leaked_once_however_often_a_catalogue_is_loaded() {
     let load = || Catalogue::from_toml(&(HEADER.to_owned() + &pid(""))).expect("a catalogue");
     let (first, second) = (load(), load());
-    assert!(std::ptr::eq(
-        first.fields()[0].name,
-        second.fields()[0].name
-    ));
+    assert!(std::ptr::eq(first.fields()[0].name, second.fields()[0].name));
 }

@@ -1,0 +1,129 @@
+//! What the process owns, its start and its graceful stop.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use crate::config::{Config, HttpConfig};
+use crate::events::sink::{Sink, Stdout};
+use crate::events::{Drained, Events, Outcome, ServiceStartDetails, ServiceStopDetails};
+use crate::http::{Server, Tokens};
+use crate::identity::{IdentityKey, VehicleId};
+use crate::plugin_host::{PluginHost, VehicleStats};
+use crate::run_marker::RunMarker;
+use crate::store::Store;
+use crate::torque::Catalogue;
+
+/// How long open connections may take to finish their requests at a stop.
+const LAST_REQUESTS: Duration = Duration::from_secs(4);
+/// Vehicles whose last known figures are remembered.
+const KNOWN_VEHICLES: u64 = 10_000;
+
+/// What the process owns.
+pub struct App {
+    /// Everything that is kept.
+    pub store: Store,
+    /// The business rules.
+    pub plugins: PluginHost,
+    /// Where events are opened.
+    pub events: Events,
+    /// The meaning of PIDs.
+    pub catalogue: &'static Catalogue,
+    /// The key of all hashes.
+    pub key: IdentityKey,
+    /// Vehicles' last known figures, for events of uploads that the store failed.
+    pub known_vehicles: moka::sync::Cache<VehicleId, VehicleStats>,
+    /// Who may upload and read.
+    pub tokens: Tokens,
+    /// A trip ends when nothing was received for it for this long.
+    pub trip_timeout: Duration,
+}
+
+/// Runs the receiver until `stop` resolves with the reason; returns when
+/// everything acknowledged is durable and every event is written.
+pub async fn serve(config: Config, stop: impl Future<Output = &'static str>) -> anyhow::Result<()> {
+    let started = Instant::now();
+    let marker = RunMarker::take(&config.store.data_dir)?;
+    let sink = Sink::Stdout(Arc::new(Stdout::start().context("the event writer cannot be started")?));
+    let app = start(&config, sink.clone()).await?;
+    let listener = TcpListener::bind(config.http.bind_addr)
+        .await
+        .with_context(|| format!("BIND_ADDR {} cannot be listened on", config.http.bind_addr))?;
+    let address = listener.local_addr().context("the listening address is not known")?;
+
+    let details = ServiceStartDetails {
+        bind_addr: address.to_string(),
+        database: app.store.engine().as_str(),
+        pid_catalogue: app.catalogue.name().to_owned(),
+        previous_shutdown: marker.previous_shutdown(),
+    };
+    app.events.open(app.plugins.pin(), details).finish(Outcome::Success);
+    tracing::info!("listening on http://{address}");
+
+    let (stopping, stopped) = watch::channel(false);
+    let finalizer = tokio::spawn(crate::finalize::run(app.clone(), stopped));
+    let server = Server::start(app.clone(), listener);
+    let reason = stop.await;
+    tracing::info!(reason, "stopping");
+
+    server.stop(LAST_REQUESTS).await;
+    stopping.send_replace(true);
+    finalizer.await.context("the finalizer ended badly")?;
+    app.store.close().await;
+    stop_events(&app, reason, started, &sink).await;
+    marker.clear()
+}
+
+/// Everything but the door: store, plugins, events.
+pub async fn start(config: &Config, sink: Sink) -> anyhow::Result<Arc<App>> {
+    let catalogue = catalogue(&config.http)?;
+    let plugins = PluginHost::start(&config.plugins.plugin_dir).await?;
+    let store = Store::open(&config.store, &config.trips).await?;
+    let key = store.identity_key(&config.store).await?;
+    Ok(Arc::new(App {
+        events: Events::start(config, &key, sink),
+        plugins,
+        store,
+        catalogue,
+        key,
+        known_vehicles: moka::sync::Cache::new(KNOWN_VEHICLES),
+        tokens: Tokens::new(&config.http),
+        trip_timeout: config.trips.timeout(),
+    }))
+}
+
+async fn stop_events(app: &App, reason: &str, started: Instant, sink: &Sink) {
+    if app.events.drain().await == Drained::TimedOut {
+        tracing::warn!("the event tasks did not finish in time; the last events may be missing");
+    }
+    let totals = app.events.totals();
+    let details = ServiceStopDetails {
+        stop_reason: reason.to_owned(),
+        uptime_seconds: started.elapsed().as_secs_f64(),
+        events_received: totals.received,
+        events_kept: totals.kept,
+        events_sampled_out: totals.sampled_out,
+        events_lost_by_sink: totals.lost_by_sink,
+    };
+    app.events.open(app.plugins.pin(), details).finish(Outcome::Success);
+    app.events.drain().await;
+    sink.close().await;
+}
+
+fn catalogue(config: &HttpConfig) -> anyhow::Result<&'static Catalogue> {
+    match config.pid_catalogue.as_deref() {
+        None | Some("volt-gen2") => Ok(Catalogue::volt_gen2()),
+        Some("volttracker-legacy") => Ok(Catalogue::legacy()),
+        Some(path) => {
+            let text = std::fs::read_to_string(path)
+                .with_context(|| format!("PID_CATALOGUE {path} cannot be read"))?;
+            let catalogue =
+                Catalogue::from_toml(&text).with_context(|| format!("PID_CATALOGUE {path} is unfit"))?;
+            // Loaded once, used until the process ends.
+            Ok(Box::leak(Box::new(catalogue)))
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! Wide events: one for each operation, emitted once, at its completion.
+//!
+//! An operation opens a [`WideEvent`], adds context as it learns it, and
+//! consumes it with its outcome. What happens to a finished event (tier,
+//! policy, coin, sinks) lives in [`pipeline`] and delays nobody. No business
+//! rule and no I/O of an operation belongs here.
+
+mod details;
+mod fields;
+mod ledger;
+mod life;
+mod lookup;
+mod pipeline;
+mod record;
+pub mod sink;
+mod taxonomy;
+
+pub use details::{Details, FinalizationDetails, ServiceStartDetails, ServiceStopDetails, UploadDetails};
+pub use fields::{Fields, Timings, Value};
+pub use ledger::Totals;
+pub use life::{Events, WideEvent};
+pub use pipeline::Drained;
+pub use record::{BatteryHealth, Operation, Outcome, VehicleContext};
+pub use taxonomy::{Category, Code, Failure, Severity};

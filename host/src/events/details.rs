@@ -1,0 +1,240 @@
+//! The fields that belong to one operation only.
+
+use serde::Serialize;
+
+/// The fields of the operation, beside the envelope.
+#[derive(Debug, Clone, Serialize)]
+#[serde(untagged)]
+pub enum Details {
+    /// Of `telemetry_upload`.
+    Upload(Box<UploadDetails>),
+    /// Of `trip_finalization`.
+    Finalization(Box<FinalizationDetails>),
+    /// Of `service_start`.
+    ServiceStart(Box<ServiceStartDetails>),
+    /// Of `service_stop`.
+    ServiceStop(Box<ServiceStopDetails>),
+}
+
+/// What is known of an upload. Absent is what the request does not say.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct UploadDetails {
+    /// Request method.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub method: Option<String>,
+    /// Template of the route, never the token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub route: Option<&'static str>,
+    /// Status of the answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub http_status: Option<u16>,
+    /// Address of the client.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remote_addr: Option<String>,
+    /// What the client calls itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user_agent: Option<String>,
+    /// Whether a token came along.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub has_token: Option<bool>,
+    /// Whether the client was gone before the answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_gone: Option<bool>,
+    /// `telemetry`, `profile`, `default_units`, `user_units` or `notice`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upload_kind: Option<&'static str>,
+    /// Number of parameters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub raw_params_count: Option<u32>,
+    /// Number of PIDs that the catalogue does not know.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unknown_params_count: Option<u32>,
+    /// Number of values that were not finite or not plausible.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dropped_values_count: Option<u32>,
+    /// Length of query and body: bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_bytes: Option<u64>,
+    /// Version of the app that sent it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub app_version: Option<String>,
+    /// The vehicle: a keyed hash.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vehicle_id: Option<String>,
+    /// The app's session.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session_id: Option<String>,
+    /// The trip.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trip_id: Option<String>,
+    /// Name of the vehicle profile, where the request carries it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub profile_name: Option<String>,
+    /// What the notice says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub notice: Option<String>,
+    /// PIDs whose reported unit disagrees with the catalogue.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unit_conflicts: Option<Vec<String>>,
+    /// When the reading was taken.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reading_time: Option<jiff::Timestamp>,
+    /// From then to its receipt: milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reading_lag_ms: Option<i64>,
+    /// Number of values in the reading.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fields_count: Option<u32>,
+    /// Odometer: miles.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub odometer_miles: Option<f64>,
+    /// Distance of the trip by the phone: miles.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trip_distance_miles: Option<f64>,
+    /// State of charge: percent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state_of_charge: Option<f64>,
+    /// Fuel level: percent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fuel_level_percent: Option<f64>,
+    /// Fuel in the tank: US gallons.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fuel_remaining_gallons: Option<f64>,
+    /// Power of the high-voltage battery: kW, positive discharges.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hv_battery_power_kw: Option<f64>,
+    /// Voltage of the high-voltage battery: V.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hv_battery_voltage_v: Option<f64>,
+    /// Speed: mph.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub speed_mph: Option<f64>,
+    /// Engine speed: revolutions per minute.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub engine_rpm: Option<f64>,
+    /// Whether the car says that its engine runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub engine_running: Option<bool>,
+    /// Whether a charger is connected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub charger_connected: Option<bool>,
+    /// Power of the charger: kW.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub charger_power_kw: Option<f64>,
+    /// Ambient temperature: °F.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ambient_temp_f: Option<f64>,
+    /// Coolant temperature: °F.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub coolant_temp_f: Option<f64>,
+    /// Temperature of the high-voltage battery: °F.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub battery_temp_f: Option<f64>,
+    /// Module voltage: V.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub battery_voltage: Option<f64>,
+    /// Whether the reading has a position.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub has_gps: Option<bool>,
+    /// Latitude, cut to 2 decimals.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub latitude: Option<f64>,
+    /// Longitude, cut to 2 decimals.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub longitude: Option<f64>,
+}
+
+/// What is known of a trip's end.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct FinalizationDetails {
+    /// The trip.
+    pub trip_id: String,
+    /// The app's session.
+    pub session_id: String,
+    /// The vehicle: a keyed hash.
+    pub vehicle_id: String,
+    /// Name of the vehicle profile.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub profile_name: Option<String>,
+    /// The how-many-th finalization of this trip this is, from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub finalization_number: Option<i64>,
+    /// The how-many-th attempt at it, from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<i64>,
+    /// First reading.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start_time: Option<jiff::Timestamp>,
+    /// Last reading.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub end_time: Option<jiff::Timestamp>,
+    /// From the first to the last reading: minutes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trip_duration_minutes: Option<f64>,
+    /// First known odometer: miles.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start_odometer: Option<f64>,
+    /// Last known odometer: miles.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub end_odometer: Option<f64>,
+    /// First known state of charge: percent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start_soc: Option<f64>,
+    /// Distance: miles.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub distance_miles: Option<f64>,
+    /// What the distance comes from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub distance_source: Option<String>,
+    /// Miles on the battery.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub electric_miles: Option<f64>,
+    /// Miles on the engine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gas_miles: Option<f64>,
+    /// Whether the engine took over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gas_mode_entered: Option<bool>,
+    /// When it took over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gas_mode_entry_time: Option<jiff::Timestamp>,
+    /// Mean ambient temperature by the car: °F.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub avg_temp_f: Option<f64>,
+    /// Fuel level when the engine took over: percent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fuel_level_at_gas_entry: Option<f64>,
+    /// Last known fuel level: percent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fuel_level_at_end: Option<f64>,
+}
+
+/// What a start finds.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct ServiceStartDetails {
+    /// Address it listens on.
+    pub bind_addr: String,
+    /// `sqlite` or `postgres`.
+    pub database: &'static str,
+    /// Name of the PID catalogue.
+    pub pid_catalogue: String,
+    /// How the process before it ended: `clean`, `unclean` or `none`.
+    pub previous_shutdown: &'static str,
+}
+
+/// What a stop leaves.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct ServiceStopDetails {
+    /// What ended it.
+    pub stop_reason: String,
+    /// Seconds since the start.
+    pub uptime_seconds: f64,
+    /// Events finished before this one.
+    pub events_received: u64,
+    /// Events handed to the sinks.
+    pub events_kept: u64,
+    /// Events that the coin let go.
+    pub events_sampled_out: u64,
+    /// Events that a sink lost.
+    pub events_lost_by_sink: u64,
+}

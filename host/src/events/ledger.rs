@@ -1,0 +1,48 @@
+//! Exact counts of what was finished, whatever is sampled afterwards.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What became of the finished events. `received = kept + sampled_out +
+/// lost_by_sink` once none is on its way.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Totals {
+    /// Finished events.
+    pub received: u64,
+    /// Handed to the sinks.
+    pub kept: u64,
+    /// Let go by the coin.
+    pub sampled_out: u64,
+    /// Lost because a sink was full or gone.
+    pub lost_by_sink: u64,
+}
+
+#[derive(Default)]
+pub(super) struct Ledger {
+    received: AtomicU64,
+    kept: AtomicU64,
+    sampled_out: AtomicU64,
+    lost_by_sink: AtomicU64,
+}
+
+impl Ledger {
+    pub(super) fn received(&self) {
+        self.received.fetch_add(1, Ordering::Relaxed);
+    }
+    pub(super) fn kept(&self) {
+        self.kept.fetch_add(1, Ordering::Relaxed);
+    }
+    pub(super) fn sampled_out(&self) {
+        self.sampled_out.fetch_add(1, Ordering::Relaxed);
+    }
+    pub(super) fn lost_by_sink(&self) {
+        self.lost_by_sink.fetch_add(1, Ordering::Relaxed);
+    }
+    pub(super) fn totals(&self) -> Totals {
+        Totals {
+            received: self.received.load(Ordering::Relaxed),
+            kept: self.kept.load(Ordering::Relaxed),
+            sampled_out: self.sampled_out.load(Ordering::Relaxed),
+            lost_by_sink: self.lost_by_sink.load(Ordering::Relaxed),
+        }
+    }
+}

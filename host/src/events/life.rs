@@ -1,0 +1,260 @@
+//! The life of a wide event: opened, enriched, finished once. Emitting twice
+//! does not compile; dropping it unfinished hands it over as abandoned.
+
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+use std::time::Instant;
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::details::{Details, FinalizationDetails, ServiceStartDetails, ServiceStopDetails, UploadDetails};
+use super::fields::{Fields, Timings};
+use super::ledger::Totals;
+use super::pipeline::{Drained, Pipeline};
+use super::record::{
+    FeatureFlags, Operation, Outcome, OutcomeName, Record, SCHEMA_VERSION, ServiceInfo, ServiceRecord,
+    VehicleContext,
+};
+use super::sink::Sink;
+use super::taxonomy::{Code, Failure};
+use crate::config::Config;
+use crate::identity::IdentityKey;
+use crate::plugin_host::PluginSet;
+
+/// Where events are opened and finished events go. Cheap to clone.
+#[derive(Clone)]
+pub struct Events {
+    service: Arc<ServiceInfo>,
+    flags: FeatureFlags,
+    pipeline: Pipeline,
+}
+
+impl Events {
+    /// Starts the event tasks. Must be called on the runtime.
+    pub fn start(config: &Config, key: &IdentityKey, sink: Sink) -> Self {
+        let now = Timestamp::now();
+        let service = ServiceInfo {
+            version: config.service.app_version.clone(),
+            environment: config.service.environment.as_str(),
+            deployment_id: config
+                .service
+                .deployment_id
+                .clone()
+                .unwrap_or_else(|| format!("local-{}", hostname())),
+            deployed_at: micros(config.service.deployment_timestamp.unwrap_or(now)),
+            region: config.service.region.clone(),
+            instance_id: Uuid::now_v7(),
+        };
+        let flags = FeatureFlags {
+            weather_integration: config.features.feature_weather,
+            enhanced_route_detection: config.features.feature_route_detection,
+            predictive_range: config.features.feature_predictive_range,
+        };
+        Self { service: Arc::new(service), flags, pipeline: Pipeline::start(config, key.clone(), sink) }
+    }
+
+    /// Opens the event of an operation that begins now. `plugins` is the set
+    /// that the whole operation uses.
+    pub fn open<D: Opening>(&self, plugins: Arc<PluginSet>, details: D) -> WideEvent<D> {
+        WideEvent {
+            open: Open {
+                details,
+                request_id: Uuid::now_v7(),
+                client_request_id: None,
+                trace_id: None,
+                timings: Timings::default(),
+                business: Fields::default(),
+                technical: Fields::default(),
+                vehicle: None,
+                noted: Vec::new(),
+            },
+            plugins,
+            events: self.clone(),
+            outcome: None,
+            timestamp: micros(Timestamp::now()),
+            started: Instant::now(),
+        }
+    }
+
+    /// What became of the finished events so far.
+    pub fn totals(&self) -> Totals {
+        self.pipeline.totals()
+    }
+
+    /// Identity of this process.
+    pub fn instance_id(&self) -> Uuid {
+        self.service.instance_id
+    }
+
+    /// Waits until all events finished before now are with their sinks.
+    pub async fn drain(&self) -> Drained {
+        self.pipeline.drain().await
+    }
+}
+
+/// Details with which an event can be opened.
+pub trait Opening: Default + Send + 'static {
+    /// The operation they belong to.
+    const OPERATION: Operation;
+    /// The details in the event.
+    fn into_details(self) -> Details;
+    /// Says what an abandoned operation answered.
+    fn abandon(&mut self) {}
+}
+
+impl Opening for UploadDetails {
+    const OPERATION: Operation = Operation::TelemetryUpload;
+    fn into_details(self) -> Details {
+        Details::Upload(Box::new(self))
+    }
+    fn abandon(&mut self) {
+        self.http_status = Some(500);
+    }
+}
+
+impl Opening for FinalizationDetails {
+    const OPERATION: Operation = Operation::TripFinalization;
+    fn into_details(self) -> Details {
+        Details::Finalization(Box::new(self))
+    }
+}
+
+impl Opening for ServiceStartDetails {
+    const OPERATION: Operation = Operation::ServiceStart;
+    fn into_details(self) -> Details {
+        Details::ServiceStart(Box::new(self))
+    }
+}
+
+impl Opening for ServiceStopDetails {
+    const OPERATION: Operation = Operation::ServiceStop;
+    fn into_details(self) -> Details {
+        Details::ServiceStop(Box::new(self))
+    }
+}
+
+/// What an operation adds as it learns it.
+pub struct Open<D> {
+    /// The fields of this operation.
+    pub details: D,
+    /// Identity of this operation.
+    pub request_id: Uuid,
+    /// The client's own identity of the request.
+    pub client_request_id: Option<String>,
+    /// The session of the trip, for all that belongs to a trip.
+    pub trace_id: Option<String>,
+    /// Where the time went.
+    pub timings: Timings,
+    /// What it means for the business.
+    pub business: Fields,
+    /// What it means for the operator.
+    pub technical: Fields,
+    /// What is known of the vehicle.
+    pub vehicle: Option<VehicleContext>,
+    noted: Vec<Failure>,
+}
+
+/// An operation under way. Finish it with its outcome, once that is durable.
+#[must_use = "an event that is dropped unfinished says that the operation was abandoned"]
+pub struct WideEvent<D: Opening> {
+    open: Open<D>,
+    plugins: Arc<PluginSet>,
+    events: Events,
+    outcome: Option<Outcome>,
+    timestamp: Timestamp,
+    started: Instant,
+}
+
+impl<D: Opening> WideEvent<D> {
+    /// Ends the operation.
+    pub fn finish(mut self, outcome: Outcome) {
+        self.outcome = Some(outcome);
+    }
+
+    /// Records a failure that does not decide the outcome.
+    pub fn note(&mut self, failure: Failure) {
+        self.open.noted.push(failure);
+    }
+
+    /// The plugin set that this operation uses.
+    pub fn plugins(&self) -> &Arc<PluginSet> {
+        &self.plugins
+    }
+
+    /// When the operation began: epoch milliseconds.
+    pub fn began_ms(&self) -> i64 {
+        self.timestamp.as_millisecond()
+    }
+
+    fn record(&mut self) -> Record {
+        let (outcome, success, failure) = match self.outcome.take() {
+            Some(Outcome::Success) => (OutcomeName::Success, true, None),
+            Some(Outcome::Failure(failure)) => (OutcomeName::Failure, false, Some(failure)),
+            Some(Outcome::Rejected(failure)) => (OutcomeName::Rejected, false, Some(failure)),
+            None => {
+                self.open.details.abandon();
+                let how = if std::thread::panicking() { "panicked" } else { "was abandoned" };
+                let failure = Failure::new(Code::E500, format!("the operation {how} before it was finished"));
+                (OutcomeName::Abandoned, false, Some(failure))
+            }
+        };
+        let open = &mut self.open;
+        let mut record = Record {
+            schema_version: SCHEMA_VERSION,
+            operation: D::OPERATION,
+            timestamp: self.timestamp,
+            request_id: open.request_id,
+            client_request_id: open.client_request_id.take(),
+            trace_id: open.trace_id.take(),
+            duration_ms: super::record::milliseconds(self.started.elapsed()),
+            success,
+            outcome,
+            failure_reason: failure.as_ref().map(|failure| failure.message.clone().into()),
+            details: std::mem::take(&mut open.details).into_details(),
+            service: ServiceRecord { info: self.events.service.clone(), plugins: self.plugins.clone() },
+            feature_flags: self.events.flags,
+            performance_breakdown: std::mem::take(&mut open.timings),
+            business_metrics: std::mem::take(&mut open.business),
+            technical_metrics: std::mem::take(&mut open.technical),
+            vehicle_context: open.vehicle.take(),
+            error: failure.map(Into::into),
+            further_error_codes: Vec::new(),
+            truncated_fields: Vec::new(),
+            sampling: None,
+        };
+        open.noted.drain(..).for_each(|failure| record.note(failure));
+        record
+    }
+}
+
+impl<D: Opening> Deref for WideEvent<D> {
+    type Target = Open<D>;
+    fn deref(&self) -> &Open<D> {
+        &self.open
+    }
+}
+
+impl<D: Opening> DerefMut for WideEvent<D> {
+    fn deref_mut(&mut self) -> &mut Open<D> {
+        &mut self.open
+    }
+}
+
+impl<D: Opening> Drop for WideEvent<D> {
+    fn drop(&mut self) {
+        let record = self.record();
+        self.events.pipeline.hand_over(record);
+    }
+}
+
+fn micros(time: Timestamp) -> Timestamp {
+    Timestamp::from_microsecond(time.as_microsecond()).unwrap_or(time)
+}
+
+fn hostname() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .map(|name| name.trim().to_owned())
+        .or_else(|_| std::env::var("HOSTNAME"))
+        .unwrap_or_else(|_| "unknown".to_owned())
+}

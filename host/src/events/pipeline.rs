@@ -1,0 +1,249 @@
+//! What happens to a finished event: tier, count, policy, coin, sink. All of
+//! it off the operation's path, behind bounded queues.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::ledger::{Ledger, Totals};
+use super::lookup::Lookup;
+use super::record::{Operation, Record, SamplingRecord};
+use super::sink::{Sink, SinkFull};
+use super::taxonomy::{Code, Failure};
+use crate::config::{Config, SamplingUnit};
+use crate::identity::IdentityKey;
+use crate::plugin_host::{Facts, PluginError, Slot};
+
+/// Event tasks: one that waits for a slow policy leaves the other free.
+const TASKS: usize = 2;
+/// Finished events that wait for one task.
+const QUEUE: usize = 4096;
+/// How long a drain waits for the tasks before it gives up.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// Whether a drain got through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Drained {
+    /// Everything is with the sinks.
+    Fully,
+    /// Time ran out first.
+    TimedOut,
+}
+
+#[derive(Clone)]
+pub(super) struct Pipeline {
+    shared: Arc<Shared>,
+    queues: Arc<[mpsc::Sender<Job>; TASKS]>,
+    next: Arc<AtomicUsize>,
+}
+
+enum Job {
+    Event(Box<Record>),
+    Flush(oneshot::Sender<()>),
+}
+
+struct Shared {
+    ledger: Ledger,
+    sink: Sink,
+    key: IdentityKey,
+    unit: SamplingUnit,
+    telemetry_rate: f64,
+    trip_rate: f64,
+    slow_threshold_ms: f64,
+}
+
+impl Pipeline {
+    pub(super) fn start(config: &Config, key: IdentityKey, sink: Sink) -> Self {
+        let shared = Arc::new(Shared {
+            ledger: Ledger::default(),
+            sink,
+            key,
+            unit: config.sampling.sampling_unit,
+            telemetry_rate: config.sampling.telemetry_rate(config.service.environment),
+            trip_rate: config.sampling.log_sample_trip,
+            slow_threshold_ms: config.sampling.log_slow_threshold_ms,
+        });
+        let queues = std::array::from_fn(|_| {
+            let (sender, receiver) = mpsc::channel(QUEUE);
+            tokio::spawn(work(shared.clone(), receiver));
+            sender
+        });
+        Self { shared, queues: Arc::new(queues), next: Arc::new(AtomicUsize::new(0)) }
+    }
+
+    /// Takes a finished event. Never blocks: with full queues the event is
+    /// kept without asking the policy.
+    pub(super) fn hand_over(&self, record: Record) {
+        let mut job = Job::Event(Box::new(record));
+        let first = self.next.fetch_add(1, Ordering::Relaxed);
+        for offset in 0..TASKS {
+            match self.queues[(first + offset) % TASKS].try_send(job) {
+                Ok(()) => return,
+                Err(mpsc::error::TrySendError::Full(back) | mpsc::error::TrySendError::Closed(back)) => {
+                    job = back
+                }
+            }
+        }
+        if let Job::Event(record) = job {
+            self.shared.ledger.received();
+            self.shared.emit(*record, Verdict::always("policy_overload"));
+        }
+    }
+
+    pub(super) fn totals(&self) -> Totals {
+        self.shared.ledger.totals()
+    }
+
+    pub(super) async fn drain(&self) -> Drained {
+        let flush = async {
+            for queue in self.queues.iter() {
+                let (done, flushed) = oneshot::channel();
+                if queue.send(Job::Flush(done)).await.is_ok() {
+                    // A task that ended has nothing left to flush.
+                    flushed.await.ok();
+                }
+            }
+        };
+        match tokio::time::timeout(DRAIN, flush).await {
+            Ok(()) => Drained::Fully,
+            Err(_) => Drained::TimedOut,
+        }
+    }
+}
+
+async fn work(shared: Arc<Shared>, mut queue: mpsc::Receiver<Job>) {
+    while let Some(job) = queue.recv().await {
+        match job {
+            Job::Event(record) => shared.process(*record).await,
+            Job::Flush(done) => {
+                // Nobody may be waiting any more; then nobody minds.
+                done.send(()).ok();
+            }
+        }
+    }
+}
+
+/// What the policy, or the host in its place, wants.
+struct Verdict {
+    probability: f64,
+    reason: std::borrow::Cow<'static, str>,
+    by_policy: bool,
+}
+
+impl Verdict {
+    fn always(reason: &'static str) -> Self {
+        Self { probability: 1.0, reason: reason.into(), by_policy: false }
+    }
+}
+
+impl Shared {
+    async fn process(&self, mut record: Record) {
+        self.ledger.received();
+        self.classify(&mut record).await;
+        if record.operation.always_kept() {
+            return self.emit(record, Verdict::always("always_kept"));
+        }
+        let facts = self.facts(&record);
+        let plugins = record.service.plugins.clone();
+        let at_ms = record.timestamp.as_millisecond();
+        let lookup = Lookup::new(record);
+        let verdict = plugins.decide(facts, lookup.clone(), at_ms).await;
+        let mut record = lookup.into_record();
+        let verdict = match verdict {
+            Ok(verdict) => {
+                Verdict { probability: verdict.probability, reason: verdict.reason.into(), by_policy: true }
+            }
+            Err(error) => {
+                record.note(Failure::from(&error));
+                Verdict::always("policy_error")
+            }
+        };
+        self.emit(record, verdict);
+    }
+
+    /// Asks for the tier. Without an answer the event has none: the host
+    /// knows no thresholds.
+    async fn classify(&self, record: &mut Record) {
+        let Some(stats) = record.vehicle_context.as_ref().and_then(|vehicle| vehicle.stats.clone()) else {
+            return;
+        };
+        let at_ms = record.timestamp.as_millisecond();
+        match record.service.plugins.clone().classify(stats, at_ms).await {
+            Ok(tier) => {
+                if let Some(vehicle) = &mut record.vehicle_context {
+                    vehicle.usage_tier = Some(tier);
+                }
+            }
+            Err(error) => record.note(Failure::from(&error)),
+        }
+    }
+
+    fn facts(&self, record: &Record) -> Facts {
+        let vehicle = record.vehicle_context.as_ref();
+        Facts {
+            operation: record.operation.as_str().to_owned(),
+            success: record.success,
+            duration_ms: record.duration_ms,
+            slow_threshold_ms: self.slow_threshold_ms,
+            base_rate: match record.operation {
+                Operation::TelemetryUpload => self.telemetry_rate,
+                Operation::TripFinalization => self.trip_rate,
+                Operation::ServiceStart | Operation::ServiceStop => 1.0,
+            },
+            business_flags: record.business_metrics.flags().map(str::to_owned).collect(),
+            usage_tier: vehicle.and_then(|vehicle| vehicle.usage_tier.clone()),
+            account_age_days: vehicle.and_then(|vehicle| Some(vehicle.stats.as_ref()?.account_age_days)),
+        }
+    }
+
+    /// Tosses the coin and hands a kept event to the sink.
+    fn emit(&self, mut record: Record, verdict: Verdict) {
+        if self.coin(&record) >= verdict.probability {
+            return self.ledger.sampled_out();
+        }
+        let policy = verdict.by_policy.then(|| record.service.plugins.identity(Slot::SamplingPolicy));
+        record.sampling = Some(SamplingRecord {
+            probability: verdict.probability,
+            rate: 1.0 / verdict.probability,
+            policy: policy.map(|policy| policy.name.clone()),
+            policy_version: policy.map(|policy| policy.version.clone()),
+            reason: verdict.reason,
+        });
+        record.bound();
+        match record.to_line().map(|line| self.sink.emit(line)) {
+            Ok(Ok(())) => self.ledger.kept(),
+            Ok(Err(SinkFull)) => self.ledger.lost_by_sink(),
+            Err(error) => {
+                self.ledger.lost_by_sink();
+                tracing::error!(%error, "an event could not be written as JSON");
+            }
+        }
+    }
+
+    /// A number from 0 up to 1 that is the same for all that stays or goes
+    /// together, and the same whatever the probability: what is kept at 0.05
+    /// is kept at 0.25 too.
+    fn coin(&self, record: &Record) -> f64 {
+        match (self.unit, &record.trace_id) {
+            (SamplingUnit::Trace, Some(trace)) => self.key.fraction(trace.as_bytes()),
+            _ => self.key.fraction(record.request_id.as_bytes()),
+        }
+    }
+}
+
+impl From<&PluginError> for Failure {
+    fn from(error: &PluginError) -> Self {
+        use crate::plugin_host::PluginErrorKind as Kind;
+        let code = match error.kind {
+            Kind::Trapped => Code::E410,
+            Kind::DeadlineExceeded => Code::E411,
+            Kind::Rejected => Code::E412,
+            Kind::MemoryLimit => Code::E413,
+            Kind::Nonsense => Code::E414,
+        };
+        Failure::new(code, format!("the plugin in slot {} failed", error.slot.as_str()))
+            .caused_by("PluginError", &error.message)
+    }
+}

@@ -1,0 +1,349 @@
+//! The envelope of every event, as it is written out.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use serde::ser::{Serialize, SerializeMap, SerializeStruct, Serializer};
+use uuid::Uuid;
+
+use super::details::Details;
+use super::fields::{Fields, Timings};
+use super::taxonomy::{Category, Code, Failure, Severity};
+use crate::plugin_host::{PluginSet, Slot, VehicleStats};
+
+/// Version of the event schema; it grows when a field changes its meaning.
+pub(super) const SCHEMA_VERSION: u32 = 1;
+
+/// What was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Operation {
+    /// A phone's upload, refused ones included.
+    TelemetryUpload,
+    /// The end of a trip.
+    TripFinalization,
+    /// The process is ready.
+    ServiceStart,
+    /// The process ends.
+    ServiceStop,
+}
+
+impl Operation {
+    /// The name in events.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::TelemetryUpload => "telemetry_upload",
+            Self::TripFinalization => "trip_finalization",
+            Self::ServiceStart => "service_start",
+            Self::ServiceStop => "service_stop",
+        }
+    }
+
+    /// Whether its events are kept whatever a policy says.
+    pub(super) fn always_kept(self) -> bool {
+        matches!(self, Self::ServiceStart | Self::ServiceStop)
+    }
+}
+
+/// How an operation ended.
+#[derive(Debug, Clone)]
+pub enum Outcome {
+    /// It did what it was asked to.
+    Success,
+    /// It could not.
+    Failure(Failure),
+    /// It would not, because what was sent is unfit.
+    Rejected(Failure),
+}
+
+/// `outcome` as written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum OutcomeName {
+    Success,
+    Failure,
+    Rejected,
+    Abandoned,
+}
+
+/// Service metadata that the process keeps.
+#[derive(Debug, Clone)]
+pub(super) struct ServiceInfo {
+    pub(super) version: String,
+    pub(super) environment: &'static str,
+    pub(super) deployment_id: String,
+    pub(super) deployed_at: jiff::Timestamp,
+    pub(super) region: String,
+    pub(super) instance_id: Uuid,
+}
+
+/// Service metadata of one event: the process, and the plugins it pinned.
+#[derive(Clone)]
+pub(super) struct ServiceRecord {
+    pub(super) info: Arc<ServiceInfo>,
+    pub(super) plugins: Arc<PluginSet>,
+}
+
+impl Serialize for ServiceRecord {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut service = serializer.serialize_struct("service", 9)?;
+        service.serialize_field("name", "volttracker")?;
+        service.serialize_field("version", &self.info.version)?;
+        service.serialize_field("environment", self.info.environment)?;
+        service.serialize_field("deployment_id", &self.info.deployment_id)?;
+        service.serialize_field("deployed_at", &self.info.deployed_at)?;
+        service.serialize_field("region", &self.info.region)?;
+        service.serialize_field("instance_id", &self.info.instance_id)?;
+        service.serialize_field("wasmtime_version", crate::plugin_host::WASMTIME_VERSION)?;
+        service.serialize_field("plugins", &PluginsRecord(&self.plugins))?;
+        service.end()
+    }
+}
+
+struct PluginsRecord<'a>(&'a PluginSet);
+
+impl Serialize for PluginsRecord<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(Slot::ALL.len()))?;
+        for slot in Slot::ALL {
+            map.serialize_entry(slot.as_str(), self.0.identity(slot))?;
+        }
+        map.end()
+    }
+}
+
+/// Which features are on.
+#[derive(Debug, Clone, Copy, serde::Serialize)]
+pub(super) struct FeatureFlags {
+    pub(super) weather_integration: bool,
+    pub(super) enhanced_route_detection: bool,
+    pub(super) predictive_range: bool,
+}
+
+/// What is known of the vehicle.
+#[derive(Debug, Clone, Default)]
+pub struct VehicleContext {
+    /// Closed trips, added up.
+    pub stats: Option<VehicleStats>,
+    /// The owner's tier, as the `usage-tier` plugin sees it.
+    pub usage_tier: Option<String>,
+    /// Whether the figures come from a cache because the store did not answer.
+    pub stale: bool,
+    /// The last trips, on a finalization.
+    pub battery_health: Option<BatteryHealth>,
+}
+
+/// Means over the vehicle's last closed trips with electric miles, at most 30.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BatteryHealth {
+    /// Mean electric miles, 1 decimal.
+    pub electric_miles: f64,
+    /// Mean kWh per mile, 3 decimals.
+    pub kwh_per_mile: Option<f64>,
+    /// Mean drop of the state of charge down to gas mode: percent, 1 decimal.
+    pub soc_drop_percent: Option<f64>,
+    /// Number of trips in these means.
+    pub trips: u32,
+}
+
+impl Serialize for VehicleContext {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        if let Some(stats) = &self.stats {
+            map.serialize_entry("total_trips", &stats.total_trips)?;
+            map.serialize_entry("total_miles", &stats.total_miles)?;
+            map.serialize_entry("account_age_days", &stats.account_age_days)?;
+            entry_some(&mut map, "avg_kwh_per_mile", stats.avg_kwh_per_mile)?;
+            entry_some(&mut map, "avg_gas_mpg", stats.avg_gas_mpg)?;
+        }
+        entry_some(&mut map, "usage_tier", self.usage_tier.as_deref())?;
+        if self.stale {
+            map.serialize_entry("stale", &true)?;
+        }
+        if let Some(health) = &self.battery_health {
+            map.serialize_entry("recent_avg_electric_miles", &health.electric_miles)?;
+            entry_some(&mut map, "recent_avg_efficiency_kwh_per_mile", health.kwh_per_mile)?;
+            entry_some(&mut map, "recent_avg_soc_drop_percent", health.soc_drop_percent)?;
+            map.serialize_entry("sample_size_trips", &health.trips)?;
+        }
+        map.end()
+    }
+}
+
+fn entry_some<M: SerializeMap>(
+    map: &mut M,
+    name: &str,
+    value: Option<impl Serialize>,
+) -> Result<(), M::Error> {
+    value.map_or(Ok(()), |value| map.serialize_entry(name, &value))
+}
+
+/// A failure as written.
+#[derive(Debug, Clone, serde::Serialize)]
+pub(super) struct ErrorRecord {
+    pub(super) code: Code,
+    category: Category,
+    message: Cow<'static, str>,
+    severity: Severity,
+    alert: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exception_type: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exception_message: Option<Cow<'static, str>>,
+}
+
+impl From<Failure> for ErrorRecord {
+    fn from(failure: Failure) -> Self {
+        Self {
+            code: failure.code,
+            category: failure.code.category(),
+            message: failure.message.into(),
+            severity: failure.code.severity(),
+            alert: failure.code.alert(),
+            exception_type: failure.exception_type,
+            exception_message: failure.exception_message.map(Cow::from),
+        }
+    }
+}
+
+/// The verdict, and what the coin made of it.
+#[derive(Debug, Clone, serde::Serialize)]
+pub(super) struct SamplingRecord {
+    pub(super) probability: f64,
+    /// This event stands for that many.
+    pub(super) rate: f64,
+    pub(super) reason: Cow<'static, str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) policy: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) policy_version: Option<String>,
+}
+
+/// One finished event.
+#[derive(Clone, serde::Serialize)]
+pub(super) struct Record {
+    pub(super) schema_version: u32,
+    pub(super) operation: Operation,
+    pub(super) timestamp: jiff::Timestamp,
+    pub(super) request_id: Uuid,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) client_request_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) trace_id: Option<String>,
+    pub(super) duration_ms: f64,
+    pub(super) success: bool,
+    pub(super) outcome: OutcomeName,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) failure_reason: Option<Cow<'static, str>>,
+    #[serde(flatten)]
+    pub(super) details: Details,
+    pub(super) service: ServiceRecord,
+    pub(super) feature_flags: FeatureFlags,
+    pub(super) performance_breakdown: Timings,
+    #[serde(skip_serializing_if = "Fields::is_empty")]
+    pub(super) business_metrics: Fields,
+    #[serde(skip_serializing_if = "Fields::is_empty")]
+    pub(super) technical_metrics: Fields,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) vehicle_context: Option<VehicleContext>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) error: Option<ErrorRecord>,
+    /// Codes of further failures that did not decide the outcome.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) further_error_codes: Vec<Code>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) truncated_fields: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) sampling: Option<SamplingRecord>,
+}
+
+/// The longest text that a field holds: bytes.
+const LONGEST_TEXT: usize = 1024;
+/// The largest event: bytes.
+const LARGEST_EVENT: usize = 64 * 1024;
+
+impl Record {
+    /// Adds a failure that does not decide the outcome. The gravest is kept
+    /// whole, the others by code.
+    pub(super) fn note(&mut self, failure: Failure) {
+        let noted = ErrorRecord::from(failure);
+        match &mut self.error {
+            Some(error) if self.success && error.severity < noted.severity => {
+                self.further_error_codes.push(error.code);
+                *error = noted;
+            }
+            Some(_) => self.further_error_codes.push(noted.code),
+            none => *none = Some(noted),
+        }
+    }
+
+    /// Cuts every text that somebody outside can make long.
+    pub(super) fn bound(&mut self) {
+        let cut_fields = &mut self.truncated_fields;
+        if let Details::Upload(upload) = &mut self.details {
+            for (name, text) in [
+                ("user_agent", &mut upload.user_agent),
+                ("method", &mut upload.method),
+                ("app_version", &mut upload.app_version),
+                ("profile_name", &mut upload.profile_name),
+                ("notice", &mut upload.notice),
+            ] {
+                cut_some(name, text.as_mut(), cut_fields);
+            }
+        }
+        if let Details::Finalization(trip) = &mut self.details {
+            cut_some("profile_name", trip.profile_name.as_mut(), cut_fields);
+        }
+        cut_some("client_request_id", self.client_request_id.as_mut(), cut_fields);
+        if let Some(error) = &mut self.error {
+            cut_cow("error.message", &mut error.message, cut_fields);
+            if let Some(message) = &mut error.exception_message {
+                cut_cow("error.exception_message", message, cut_fields);
+            }
+        }
+        if let Some(reason) = &mut self.failure_reason {
+            cut_cow("failure_reason", reason, cut_fields);
+        }
+        for (group, fields) in [
+            ("business_metrics", &mut self.business_metrics),
+            ("technical_metrics", &mut self.technical_metrics),
+        ] {
+            for (name, text) in fields.texts_mut() {
+                cut_cow(&format!("{group}.{name}"), text, cut_fields);
+            }
+        }
+    }
+
+    /// The event as one line of JSON, its newline included.
+    pub(super) fn to_line(&mut self) -> serde_json::Result<Vec<u8>> {
+        let mut line = Vec::with_capacity(4096);
+        serde_json::to_writer(&mut line, self)?;
+        if line.len() >= LARGEST_EVENT {
+            self.business_metrics = Fields::default();
+            self.technical_metrics = Fields::default();
+            self.truncated_fields.extend(["business_metrics".to_owned(), "technical_metrics".to_owned()]);
+            line.clear();
+            serde_json::to_writer(&mut line, self)?;
+        }
+        line.push(b'\n');
+        Ok(line)
+    }
+}
+
+fn cut_some(name: &str, text: Option<&mut String>, cut_fields: &mut Vec<String>) {
+    if let Some(text) = text.filter(|text| text.len() > LONGEST_TEXT) {
+        text.truncate(text.floor_char_boundary(LONGEST_TEXT));
+        cut_fields.push(name.to_owned());
+    }
+}
+
+fn cut_cow(name: &str, text: &mut Cow<'static, str>, cut_fields: &mut Vec<String>) {
+    if text.len() > LONGEST_TEXT {
+        cut_some(name, Some(text.to_mut()), cut_fields);
+    }
+}
+
+/// A duration in milliseconds, to the microsecond.
+pub(super) fn milliseconds(duration: std::time::Duration) -> f64 {
+    (duration.as_secs_f64() * 1e6).round() / 1e3
+}

@@ -1,0 +1,43 @@
+//! Where kept events go. A sink takes a line or says at once that it cannot:
+//! it never makes an operation wait.
+
+mod stdout;
+
+use std::sync::Arc;
+use std::sync::Mutex;
+
+pub use stdout::Stdout;
+
+/// The sink did not take the line.
+#[derive(Debug, PartialEq, Eq)]
+pub struct SinkFull;
+
+/// A place for kept events.
+#[derive(Clone)]
+pub enum Sink {
+    /// Standard output, a line an event.
+    Stdout(Arc<Stdout>),
+    /// Memory, for tests.
+    Memory(Arc<Mutex<Vec<serde_json::Value>>>),
+}
+
+impl Sink {
+    /// Hands over one line, newline included.
+    pub fn emit(&self, line: Vec<u8>) -> Result<(), SinkFull> {
+        match self {
+            Self::Stdout(stdout) => stdout.emit(line),
+            Self::Memory(events) => {
+                let event = serde_json::from_slice(&line).map_err(|_| SinkFull)?;
+                events.lock().map_err(|_| SinkFull)?.push(event);
+                Ok(())
+            }
+        }
+    }
+
+    /// Writes out what is waiting, for at most a few seconds.
+    pub async fn close(&self) {
+        if let Self::Stdout(stdout) = self {
+            stdout.close().await;
+        }
+    }
+}

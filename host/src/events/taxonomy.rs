@@ -1,0 +1,142 @@
+//! The error taxonomy: every code, what it means and how grave it is. Which
+//! path raises a code is that path's business.
+
+use serde::Serialize;
+
+/// How grave a failure is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// Worth knowing.
+    Info,
+    /// Somebody sent something unfit, or a neighbour is unwell.
+    Warning,
+    /// An operation failed.
+    Error,
+    /// The service fails its users.
+    Critical,
+}
+
+/// Where a failure comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Category {
+    /// What was sent breaks a rule of the interface.
+    Validation,
+    /// The store.
+    Database,
+    /// What was sent cannot be read.
+    Parsing,
+    /// Trips, and the plugins that hold the rules on them.
+    BusinessLogic,
+    /// The process and its machine.
+    System,
+}
+
+macro_rules! taxonomy {
+    ($($code:ident $category:ident $severity:ident $alert:literal $doc:literal;)*) => {
+        /// An error code.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+        pub enum Code { $(#[doc = $doc] $code,)* }
+
+        impl Code {
+            /// Every code.
+            pub const ALL: &[Code] = &[$(Code::$code,)*];
+
+            /// The code as text, such as `E200`.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Code::$code => stringify!($code),)* }
+            }
+            /// Its category.
+            pub fn category(self) -> Category {
+                match self { $(Code::$code => Category::$category,)* }
+            }
+            /// Its severity.
+            pub fn severity(self) -> Severity {
+                match self { $(Code::$code => Severity::$severity,)* }
+            }
+            /// Whether somebody should be told at once.
+            pub fn alert(self) -> bool {
+                match self { $(Code::$code => $alert,)* }
+            }
+            /// What it means, in one sentence.
+            pub fn meaning(self) -> &'static str {
+                match self { $(Code::$code => $doc,)* }
+            }
+        }
+    };
+}
+
+taxonomy! {
+    E001 Validation Warning false "The token is missing or wrong.";
+    E002 Validation Warning false "The upload has neither a device id nor an e-mail.";
+    E003 Validation Warning false "A field has the wrong type.";
+    E004 Validation Warning false "A field is out of range.";
+    E005 Validation Warning false "The upload has no session, or a malformed one.";
+    E006 Validation Warning false "The body is too large.";
+    E200 Database Critical true "The store cannot be reached or written.";
+    E201 Database Error true "A query took too long.";
+    E202 Database Error true "A constraint of the store was violated.";
+    E203 Database Warning false "A batch was rolled back, and its uploads were retried one by one.";
+    E204 Database Info false "Another host holds the trip's claim.";
+    E300 Parsing Warning false "The request or its form cannot be read.";
+    E301 Parsing Warning false "The reading's time is malformed, zero, negative, in seconds, or more than 24 hours ahead.";
+    E302 Parsing Warning false "The position is impossible: it was dropped, the reading kept.";
+    E304 Parsing Warning false "The upload has no time or no telemetry field.";
+    E400 BusinessLogic Error true "There is no such trip.";
+    E401 BusinessLogic Warning false "The reading belongs to a trip that was closed too long ago.";
+    E404 BusinessLogic Error true "The calculator failed in the gas-mode stage.";
+    E405 BusinessLogic Error true "The calculator failed in another stage.";
+    E410 BusinessLogic Error true "A plugin trapped.";
+    E411 BusinessLogic Error true "A plugin exceeded its deadline.";
+    E412 BusinessLogic Error true "A plugin was rejected at activation or by configure.";
+    E413 BusinessLogic Error true "A plugin hit its memory limit.";
+    E414 BusinessLogic Error true "A plugin answered nonsense.";
+    E500 System Critical true "The operation panicked or was abandoned.";
+    E501 System Critical true "Disk, memory or a queue is exhausted.";
+    E502 System Error true "The operation timed out.";
+    E503 System Critical true "The service is not ready or is shutting down.";
+    E504 System Info false "The client was gone before the answer.";
+}
+
+/// A failure as an operation reports it.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{}: {message}", code.as_str())]
+pub struct Failure {
+    /// The code.
+    pub code: Code,
+    /// What went wrong here, in one sentence, without anything secret.
+    pub message: String,
+    /// Type of the cause, such as `StoreError`.
+    pub exception_type: Option<&'static str>,
+    /// The cause in its own words.
+    pub exception_message: Option<String>,
+}
+
+impl Failure {
+    /// A failure without a cause of its own.
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), exception_type: None, exception_message: None }
+    }
+
+    /// Adds the cause.
+    pub fn caused_by(mut self, kind: &'static str, cause: impl std::fmt::Display) -> Self {
+        self.exception_type = Some(kind);
+        self.exception_message = Some(cause.to_string());
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_unique_and_in_order() {
+        let texts: Vec<_> = Code::ALL.iter().map(|code| code.as_str()).collect();
+        let mut sorted = texts.clone();
+        sorted.sort_unstable();
+        sorted.dedup();
+        assert_eq!(texts, sorted);
+    }
+}

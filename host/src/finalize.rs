@@ -1,0 +1,252 @@
+//! The story of a trip's end: claim → readings → calculate → store → event.
+//! No rule on trips lives here; the `trip-calculator` plugin holds them.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use tokio::sync::watch;
+
+use crate::app::App;
+use crate::events::{Code, Failure, FinalizationDetails, Outcome, VehicleContext, WideEvent};
+use crate::plugin_host::{Calculation, PluginSet, Slot, SummarizeError, Summary, Trip};
+use crate::store::{Calculator, Claim, ClaimRequest, Closed, Closing, Retry, StoreError, TripData};
+
+/// How often ended trips are looked for.
+const TICK: Duration = Duration::from_secs(1);
+/// How long a claim holds: far more than a calculation may take.
+const LEASE: Duration = Duration::from_secs(60);
+/// Trips that one look claims.
+const CLAIMS: i64 = 16;
+/// Attempts before a trip waits for another calculator.
+const ATTEMPTS: i64 = 5;
+/// Pause after the first failed attempt; it doubles with each further one.
+const FIRST_PAUSE: Duration = Duration::from_secs(2);
+/// Calculations of one attempt, when readings keep arriving meanwhile.
+const CALCULATIONS: usize = 3;
+
+/// Finalizes ended trips until `stop` says so.
+pub async fn run(app: Arc<App>, mut stop: watch::Receiver<bool>) {
+    let mut tick = tokio::time::interval(TICK);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = stop.changed() => return,
+            _ = tick.tick() => {}
+        }
+        if let Err(error) = finalize_stale(&app, &stop).await {
+            tracing::warn!(%error, "ended trips could not be looked for; trying again");
+        }
+    }
+}
+
+async fn finalize_stale(app: &Arc<App>, stop: &watch::Receiver<bool>) -> Result<(), StoreError> {
+    while !*stop.borrow() {
+        let now_ms = Timestamp::now().as_millisecond();
+        if !app.store.has_stale(now_ms, app.trip_timeout).await? {
+            return Ok(());
+        }
+        // All trips of one look use one plugin set.
+        let plugins = app.plugins.pin();
+        let owner = app.events.instance_id().to_string();
+        let request = ClaimRequest {
+            owner: &owner,
+            now_ms,
+            timeout: app.trip_timeout,
+            lease: LEASE,
+            calculator_digest: &plugins.identity(Slot::TripCalculator).digest,
+            limit: CLAIMS,
+        };
+        let claims = app.store.claim_stale(request).await?;
+        if claims.is_empty() {
+            return Ok(());
+        }
+        for claim in claims {
+            // A task of its own: a panic ends this trip's attempt only.
+            let finalization = tokio::spawn(finalize(app.clone(), claim, plugins.clone()));
+            if let Err(error) = finalization.await {
+                tracing::error!(%error, "a finalization ended badly; its claim runs out");
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Finalizes one claimed trip and tells about it.
+async fn finalize(app: Arc<App>, claim: Claim, plugins: Arc<PluginSet>) {
+    let details = FinalizationDetails {
+        trip_id: claim.trip_id.clone(),
+        session_id: claim.session_id.clone(),
+        vehicle_id: claim.vehicle.to_string(),
+        attempt: Some(claim.attempt),
+        ..FinalizationDetails::default()
+    };
+    let mut event = app.events.open(plugins, details);
+    event.trace_id = Some(claim.session_id.clone());
+    let outcome = match attempt(&app, &claim, &mut event).await {
+        Ok(()) => Outcome::Success,
+        Err(failure) => {
+            add_vehicle(&app, &claim, &mut event).await;
+            give_back(&app, &claim, &mut event, &failure).await;
+            Outcome::Failure(failure)
+        }
+    };
+    event.finish(outcome);
+}
+
+async fn attempt(
+    app: &App,
+    claim: &Claim,
+    event: &mut WideEvent<FinalizationDetails>,
+) -> Result<(), Failure> {
+    for _ in 0..CALCULATIONS {
+        let started = Instant::now();
+        let data = app.store.trip_data(claim).await.map_err(|error| Failure::from(&error))?;
+        event.timings.add("db_query_telemetry", since(started));
+        let (data, calculation) = calculate(claim, event, data).await?;
+        let identity = event.plugins().identity(Slot::TripCalculator).clone();
+        let closing = Closing {
+            now_ms: Timestamp::now().as_millisecond(),
+            data: &data,
+            summary: &calculation.summary,
+            calculator: Calculator {
+                name: &identity.name,
+                version: &identity.version,
+                digest: &identity.digest,
+            },
+        };
+        let started = Instant::now();
+        let closed = app.store.close_trip(claim, &closing).await.map_err(|error| Failure::from(&error))?;
+        event.timings.add("context_enrichment", since(started));
+        match closed {
+            Closed::Done { finalization_number, vehicle, battery_health } => {
+                app.known_vehicles.insert(claim.vehicle.clone(), vehicle.clone());
+                event.details.finalization_number = Some(finalization_number);
+                event.vehicle = Some(VehicleContext {
+                    stats: Some(vehicle),
+                    battery_health,
+                    ..VehicleContext::default()
+                });
+                describe(event, claim, &data, &calculation.summary);
+                return Ok(());
+            }
+            Closed::Outdated => event.technical.set("recalculated_for_new_readings", true),
+            Closed::NotOurs => return Err(Failure::new(Code::E204, "another host holds the trip's claim")),
+        }
+    }
+    Err(Failure::new(Code::E405, "readings kept arriving while the trip was calculated"))
+}
+
+/// Asks the calculator; the data comes back with its figures.
+async fn calculate(
+    claim: &Claim,
+    event: &mut WideEvent<FinalizationDetails>,
+    mut data: TripData,
+) -> Result<(TripData, Calculation), Failure> {
+    let trip = Trip {
+        start_time_ms: claim.start_time_ms,
+        start_odometer_miles: data.start_odometer_miles,
+        start_soc: data.start_soc,
+        previous_fuel_level_percent: data.previous_fuel_level_percent,
+    };
+    let readings = Arc::new(std::mem::take(&mut data.readings));
+    let points = i64::try_from(readings.times_ms.len()).unwrap_or(i64::MAX);
+    event.business.set("telemetry_points", points);
+    let result = event.plugins().clone().summarize(trip, readings.clone(), event.began_ms()).await;
+    data.readings = Arc::try_unwrap(readings).unwrap_or_else(|shared| (*shared).clone());
+    let stages = match &result {
+        Ok(calculation) => &calculation.stages,
+        Err(SummarizeError::Failed { stages, .. } | SummarizeError::Plugin { stages, .. }) => stages,
+    };
+    for (stage, ms) in stages {
+        event.timings.add(stage.clone(), *ms);
+    }
+    match result {
+        Ok(calculation) => Ok((data, calculation)),
+        Err(SummarizeError::Failed { stage, message, .. }) => {
+            let code = if stage == "process_gas_mode" { Code::E404 } else { Code::E405 };
+            let failure = Failure::new(code, format!("the calculator failed in the stage {stage}"));
+            Err(failure.caused_by("trip-calculator", message))
+        }
+        Err(SummarizeError::Plugin { error, .. }) => Err(Failure::from(&error)),
+    }
+}
+
+/// Adds the vehicle as it was before, for a finalization that failed.
+async fn add_vehicle(app: &App, claim: &Claim, event: &mut WideEvent<FinalizationDetails>) {
+    let (stats, stale) = match app.store.vehicle_stats(&claim.vehicle, event.began_ms()).await {
+        Ok(stats) => (stats, false),
+        Err(_) => (app.known_vehicles.get(&claim.vehicle), true),
+    };
+    if let Some(stats) = stats {
+        event.vehicle = Some(VehicleContext { stats: Some(stats), stale, ..VehicleContext::default() });
+    }
+}
+
+/// Gives the trip back: for another try after a pause, or for another
+/// calculator.
+async fn give_back(app: &App, claim: &Claim, event: &mut WideEvent<FinalizationDetails>, failure: &Failure) {
+    if failure.code == Code::E204 {
+        return;
+    }
+    let digest = &event.plugins().identity(Slot::TripCalculator).digest.clone();
+    let by_calculator = matches!(
+        failure.code,
+        Code::E404 | Code::E405 | Code::E410 | Code::E411 | Code::E412 | Code::E413 | Code::E414
+    );
+    let retry = if by_calculator && claim.attempt >= ATTEMPTS {
+        Retry::WithAnotherCalculator(digest)
+    } else {
+        let doublings = u32::try_from(claim.attempt - 1).unwrap_or_default().min(8);
+        let pause = FIRST_PAUSE * 2u32.pow(doublings);
+        Retry::At(Timestamp::now().as_millisecond() + i64::try_from(pause.as_millis()).unwrap_or(i64::MAX))
+    };
+    event.technical.set("gave_up", matches!(retry, Retry::WithAnotherCalculator(_)));
+    if let Err(error) = app.store.fail_attempt(claim, retry).await {
+        // The claim runs out by itself, and the trip is tried again.
+        event.note(Failure::from(&error));
+    }
+}
+
+fn describe(event: &mut WideEvent<FinalizationDetails>, claim: &Claim, data: &TripData, summary: &Summary) {
+    let time = |ms: Option<i64>| ms.and_then(|ms| Timestamp::from_millisecond(ms).ok());
+    let start_ms = data.readings.times_ms.first().copied().or(Some(claim.start_time_ms));
+    let end_ms = data.readings.times_ms.last().copied();
+    let details = &mut event.details;
+    details.profile_name.clone_from(&data.profile_name);
+    details.start_time = time(start_ms);
+    details.end_time = time(end_ms);
+    details.trip_duration_minutes =
+        start_ms.zip(end_ms).map(|(start, end)| ((end - start) as f64 / 600.0).round() / 100.0);
+    details.start_odometer = data.start_odometer_miles;
+    details.end_odometer = summary.end_odometer_miles;
+    details.start_soc = data.start_soc;
+    details.distance_miles = summary.distance_miles;
+    details.distance_source.clone_from(&summary.distance_source);
+    details.electric_miles = summary.electric_miles;
+    details.gas_miles = summary.gas_miles;
+    details.gas_mode_entered = Some(summary.gas_mode_entered);
+    details.gas_mode_entry_time = time(summary.gas_mode_entry_time_ms);
+    details.avg_temp_f = summary.ambient_temp_avg_f;
+    details.fuel_level_at_gas_entry = summary.fuel_level_at_gas_entry;
+    details.fuel_level_at_end = summary.fuel_level_at_end;
+
+    let business = &mut event.business;
+    business.set("gas_mode_entered", summary.gas_mode_entered);
+    business.set("refuel_detected", !summary.refuels.is_empty());
+    business.set_some("electric_kwh_used", summary.electric_kwh_used);
+    business.set_some("kwh_per_mile", summary.kwh_per_mile);
+    business.set_some("soc_at_gas_transition", summary.soc_at_gas_transition);
+    business.set_some("gas_mpg", summary.gas_mpg);
+    business.set_some("fuel_used_gallons", summary.fuel_used_gallons);
+    let gallons: f64 = summary.refuels.iter().map(|refuel| refuel.gallons).sum();
+    business.set_some("refueled_gallons", (!summary.refuels.is_empty()).then_some(gallons));
+    for (name, figure) in &summary.metrics {
+        business.set(name.clone(), *figure);
+    }
+    event.technical.set("reading_columns", u32::try_from(data.readings.columns.len()).unwrap_or(u32::MAX));
+}
+
+fn since(started: Instant) -> f64 {
+    started.elapsed().as_secs_f64() * 1e3
+}

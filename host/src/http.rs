@@ -1,0 +1,34 @@
+//! The door: every route, every status code. No business rule, no SQL.
+
+mod api;
+mod problem;
+mod server;
+mod tokens;
+mod upload;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::get;
+
+use crate::app::App;
+
+pub use server::Server;
+pub use tokens::Tokens;
+
+/// Every route. The same in production and in tests.
+pub fn router(app: Arc<App>) -> Router {
+    Router::new()
+        // Uploads
+        .route("/torque/upload", get(upload::upload).post(upload::upload))
+        .route("/torque/upload/{token}", get(upload::upload).post(upload::upload))
+        // Trips
+        .route("/api/trips", get(api::trips))
+        .route("/api/trips/{id}", get(api::trip))
+        // The service itself
+        .route("/api/status", get(api::status))
+        .route("/healthz", get(api::healthz))
+        .route("/readyz", get(api::readyz))
+        .fallback(api::not_found)
+        .with_state(app)
+}

@@ -1,0 +1,135 @@
+//! What a reader sees: trips, and how the service is.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, RawQuery, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+use super::problem::Problem;
+use crate::app::App;
+use crate::events::{Code, Failure};
+use crate::plugin_host::Slot;
+use crate::store::{Page, StoreError, TripRow};
+
+/// The largest page.
+const LARGEST_PAGE: i64 = 500;
+
+type Answer = Result<Response, Problem>;
+
+/// `GET /api/trips?limit=100&vehicle_id=…&cursor=…`: newest first.
+pub(super) async fn trips(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    RawQuery(query): RawQuery,
+) -> Answer {
+    admit(&app, &headers)?;
+    let page = page(query.as_deref().unwrap_or_default())?;
+    let trips = app.store.trips(&page).await.map_err(|error| store_problem(&error))?;
+    let full = i64::try_from(trips.len()).is_ok_and(|length| length == page.limit);
+    let next_cursor = trips.last().filter(|_| full).map(cursor);
+    Ok(Json(json!({ "trips": trips, "next_cursor": next_cursor })).into_response())
+}
+
+/// `GET /api/trips/{id}`.
+pub(super) async fn trip(State(app): State<Arc<App>>, headers: HeaderMap, Path(id): Path<String>) -> Answer {
+    admit(&app, &headers)?;
+    match app.store.trip(&id).await.map_err(|error| store_problem(&error))? {
+        Some(trip) => Ok(Json(trip).into_response()),
+        None => Err(Problem(Failure::new(Code::E400, "there is no such trip"))),
+    }
+}
+
+/// `GET /api/status`: what runs, and how much is kept.
+pub(super) async fn status(State(app): State<Arc<App>>, headers: HeaderMap) -> Answer {
+    admit(&app, &headers)?;
+    let store = app.store.status().await.map_err(|error| store_problem(&error))?;
+    let plugins = app.plugins.pin();
+    let plugins: serde_json::Map<_, _> =
+        Slot::ALL.into_iter().map(|slot| (slot.as_str().to_owned(), json!(plugins.identity(slot)))).collect();
+    Ok(Json(json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "instance_id": app.events.instance_id(),
+        "database": app.store.engine().as_str(),
+        "pid_catalogue": app.catalogue.name(),
+        "store": store,
+        "events": app.events.totals(),
+        "plugins": plugins,
+    }))
+    .into_response())
+}
+
+/// `GET /healthz`: the process answers.
+pub(super) async fn healthz() -> &'static str {
+    "ok"
+}
+
+/// `GET /readyz`: it can do its work.
+pub(super) async fn readyz(State(app): State<Arc<App>>) -> Answer {
+    match app.store.ping().await {
+        Ok(()) => Ok("ready".into_response()),
+        Err(error) => {
+            Err(Problem(Failure::new(Code::E503, "the store does not answer").caused_by("StoreError", error)))
+        }
+    }
+}
+
+pub(super) async fn not_found() -> (StatusCode, &'static str) {
+    (StatusCode::NOT_FOUND, "no such page; uploads go to /torque/upload")
+}
+
+fn admit(app: &App, headers: &HeaderMap) -> Result<(), Problem> {
+    if app.tokens.admit_read(headers) {
+        return Ok(());
+    }
+    Err(Problem(Failure::new(
+        Code::E001,
+        "the token is missing or wrong: send it as Authorization: Bearer …",
+    )))
+}
+
+fn store_problem(error: &StoreError) -> Problem {
+    tracing::error!(%error, "a read failed");
+    Problem(Failure::from(error))
+}
+
+fn page(query: &str) -> Result<Page, Problem> {
+    let mut page = Page { vehicle_id: None, before: None, limit: 100 };
+    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        match &*name {
+            "vehicle_id" => page.vehicle_id = Some(value.into_owned()),
+            "limit" => page.limit = limit(&value)?,
+            "cursor" => page.before = Some(parse_cursor(&value)?),
+            _ => {
+                return Err(invalid(
+                    Code::E003,
+                    format!("there is no parameter {name:?}: use limit, vehicle_id, cursor"),
+                ));
+            }
+        }
+    }
+    Ok(page)
+}
+
+fn limit(text: &str) -> Result<i64, Problem> {
+    let limit = text.parse().map_err(|_| invalid(Code::E003, "limit takes a whole number".to_owned()))?;
+    if !(1..=LARGEST_PAGE).contains(&limit) {
+        return Err(invalid(Code::E004, format!("limit takes 1 to {LARGEST_PAGE}")));
+    }
+    Ok(limit)
+}
+
+fn cursor(trip: &TripRow) -> String {
+    format!("{}_{}", trip.start_time_ms, trip.trip_id)
+}
+
+fn parse_cursor(text: &str) -> Result<(i64, String), Problem> {
+    let parsed = text.split_once('_').and_then(|(start, id)| Some((start.parse().ok()?, id.to_owned())));
+    parsed.ok_or_else(|| invalid(Code::E003, "cursor takes the next_cursor of the page before".to_owned()))
+}
+
+fn invalid(code: Code, message: String) -> Problem {
+    Problem(Failure::new(code, message))
+}

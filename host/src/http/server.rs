@@ -1,0 +1,130 @@
+//! Connections: accepting, timeouts, what HTTP itself refuses, graceful stop.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinHandle;
+use tower::ServiceExt as _;
+
+use crate::app::App;
+use crate::events::{Code, Failure, Outcome, UploadDetails};
+
+/// How long a request's head may take, an idle connection's next one included.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// Connections at one time; further ones wait in the kernel's backlog.
+const CONNECTIONS: usize = 16_384;
+/// The largest head of a request: a unit request has about 15 KB.
+const LARGEST_HEAD: usize = 128 * 1024;
+
+/// The running server.
+pub struct Server {
+    stopping: watch::Sender<bool>,
+    accepting: JoinHandle<GracefulShutdown>,
+}
+
+impl Server {
+    /// Starts accepting.
+    pub fn start(app: Arc<App>, listener: TcpListener) -> Self {
+        let (stopping, stopped) = watch::channel(false);
+        Self { stopping, accepting: tokio::spawn(accept_all(app, listener, stopped)) }
+    }
+
+    /// Stops accepting, lets the requests under way finish, and waits at most
+    /// `patience` for them.
+    pub async fn stop(self, patience: Duration) {
+        self.stopping.send_replace(true);
+        let Ok(connections) = self.accepting.await else {
+            return tracing::error!("the accept loop ended badly");
+        };
+        if tokio::time::timeout(patience, connections.shutdown()).await.is_err() {
+            tracing::warn!("some connections did not finish in time");
+        }
+    }
+}
+
+async fn accept_all(
+    app: Arc<App>,
+    listener: TcpListener,
+    mut stopped: watch::Receiver<bool>,
+) -> GracefulShutdown {
+    let connections = GracefulShutdown::new();
+    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let router = super::router(app.clone());
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(LARGEST_HEAD);
+    loop {
+        let accepted = tokio::select! {
+            _ = stopped.changed() => return connections,
+            accepted = accept(&listener, &places) => accepted,
+        };
+        match accepted {
+            Ok((stream, client, place)) => {
+                let connection = http.serve_connection(TokioIo::new(stream), service(router.clone(), client));
+                let connection = connections.watch(connection);
+                let app = app.clone();
+                tokio::spawn(async move {
+                    if let Err(error) = connection.await {
+                        tell_of_refused(&app, client, &error);
+                    }
+                    drop(place);
+                });
+            }
+            Err(error) => {
+                // Out of file descriptors, most likely: others will be closed.
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
+/// The router for one connection; each request knows its client.
+fn service(
+    router: Router,
+    client: SocketAddr,
+) -> impl Service<Request<Incoming>, Response = Response<Body>, Error = Infallible, Future: Send> {
+    service_fn(move |request: Request<Incoming>| {
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(client);
+        router.clone().oneshot(request)
+    })
+}
+
+async fn accept(
+    listener: &TcpListener,
+    places: &Arc<Semaphore>,
+) -> std::io::Result<(TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit)> {
+    let place = places.clone().acquire_owned().await.map_err(std::io::Error::other)?;
+    let (stream, client) = listener.accept().await?;
+    // Small answers leave at once.
+    stream.set_nodelay(true)?;
+    Ok((stream, client, place))
+}
+
+/// A request line that HTTP refuses reaches no handler; its answer is hyper's,
+/// the event is ours.
+fn tell_of_refused(app: &App, client: SocketAddr, error: &hyper::Error) {
+    if !error.is_parse() {
+        return;
+    }
+    let details = UploadDetails {
+        http_status: Some(if error.is_parse_too_large() { 431 } else { 400 }),
+        remote_addr: Some(client.ip().to_string()),
+        ..UploadDetails::default()
+    };
+    let failure =
+        Failure::new(Code::E300, "the request line or a header cannot be read").caused_by("HttpError", error);
+    app.events.open(app.plugins.pin(), details).finish(Outcome::Rejected(failure));
+}

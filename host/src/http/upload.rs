@@ -1,0 +1,180 @@
+//! `GET` and `POST` on `/torque/upload` and `/torque/upload/{token}`.
+//!
+//! The answer `OK!` means "kept for good"; anything else makes the app send
+//! the same point again.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{Extension, RawPathParams, Request, State};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+
+use super::problem::{RETRY_AFTER, status_of};
+use super::tokens::bearer;
+use crate::app::App;
+use crate::events::{Code, Failure, Outcome, UploadDetails, WideEvent};
+use crate::ingest::{self, RawUpload, Received};
+
+/// The largest body: a unit request has about 15 KB.
+const LARGEST_BODY: usize = 256 * 1024;
+/// How long a body may take to arrive.
+const BODY_TIMEOUT: Duration = Duration::from_secs(15);
+
+pub(super) async fn upload(
+    State(app): State<Arc<App>>,
+    Extension(client): Extension<SocketAddr>,
+    path: RawPathParams,
+    request: Request,
+) -> Response {
+    let token = path.iter().find(|(name, _)| *name == "token").map(|(_, token)| token.to_owned());
+    let event = open(&app, &request, client, token.as_deref());
+    let gone = Gone::default();
+    let presence = gone.presence();
+    // A task of its own: a client that disconnects does not cancel it.
+    let upload = tokio::spawn(story(app, event, request, token, gone));
+    let answer = upload.await;
+    presence.answered();
+    answer.unwrap_or_else(|error| {
+        tracing::error!(%error, "an upload ended badly");
+        plain(StatusCode::INTERNAL_SERVER_ERROR, "the upload failed: send it again")
+    })
+}
+
+fn open(app: &App, request: &Request, client: SocketAddr, token: Option<&str>) -> WideEvent<UploadDetails> {
+    let header = |name| {
+        request.headers().get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+    };
+    let details = UploadDetails {
+        method: Some(request.method().to_string()),
+        route: Some(if token.is_some() { "/torque/upload/{token}" } else { "/torque/upload" }),
+        remote_addr: Some(client.ip().to_string()),
+        user_agent: header(header::USER_AGENT),
+        has_token: Some(token.is_some() || bearer(request.headers()).is_some()),
+        ..UploadDetails::default()
+    };
+    let mut event = app.events.open(app.plugins.pin(), details);
+    event.client_request_id = header(header::HeaderName::from_static("x-request-id"));
+    event
+}
+
+/// From the open event to the finished one. The event is finished when the
+/// outcome is durable, and before the answer leaves.
+async fn story(
+    app: Arc<App>,
+    mut event: WideEvent<UploadDetails>,
+    request: Request,
+    token: Option<String>,
+    gone: Gone,
+) -> Response {
+    let received = admit(&app, &mut event, request, token.as_deref()).await;
+    let (response, outcome) = match received {
+        Ok(Received::Kept) => (plain(StatusCode::OK, "OK!"), Outcome::Success),
+        Ok(Received::Quarantined(failure)) => (plain(StatusCode::OK, "OK!"), Outcome::Rejected(failure)),
+        Ok(Received::NotKept(failure)) => (come_back(), Outcome::Failure(failure)),
+        Err(failure) => (plain(status_of(failure.code), &failure.message), Outcome::Rejected(failure)),
+    };
+    event.details.http_status = Some(response.status().as_u16());
+    if gone.is_gone() {
+        event.details.client_gone = Some(true);
+        event.note(Failure::new(Code::E504, "the client was gone before the answer"));
+    }
+    event.finish(outcome);
+    response
+}
+
+async fn admit(
+    app: &App,
+    event: &mut WideEvent<UploadDetails>,
+    request: Request,
+    token: Option<&str>,
+) -> Result<Received, Failure> {
+    let (parts, body) = request.into_parts();
+    #[cfg(debug_assertions)]
+    injected_panic(&parts.headers);
+    let query = parts.uri.query().unwrap_or_default().as_bytes();
+    event.details.request_bytes = Some(query.len() as u64);
+    if !app.tokens.admit_upload(token, &parts.headers) {
+        let message = "the token is missing or wrong: upload to /torque/upload/{token}";
+        return Err(Failure::new(Code::E001, message));
+    }
+    let body = match parts.method {
+        Method::POST => read(body).await?,
+        _ => Bytes::new(),
+    };
+    event.details.request_bytes = Some((query.len() + body.len()) as u64);
+    Ok(ingest::receive(app, event, RawUpload { query, body: &body }).await)
+}
+
+async fn read(body: Body) -> Result<Bytes, Failure> {
+    let reading = Limited::new(body, LARGEST_BODY).collect();
+    match tokio::time::timeout(BODY_TIMEOUT, reading).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+            Err(Failure::new(Code::E006, format!("the body is larger than {LARGEST_BODY} bytes")))
+        }
+        Ok(Err(error)) => {
+            Err(Failure::new(Code::E300, "the body cannot be read").caused_by("BodyError", error))
+        }
+        Err(_) => {
+            Err(Failure::new(Code::E502, format!("the body took longer than {BODY_TIMEOUT:?} to arrive")))
+        }
+    }
+}
+
+fn come_back() -> Response {
+    let mut response = plain(StatusCode::SERVICE_UNAVAILABLE, "not kept: send it again later");
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER));
+    response
+}
+
+fn plain(status: StatusCode, text: &str) -> Response {
+    (status, text.to_owned()).into_response()
+}
+
+/// Whether the client still waits.
+#[derive(Clone, Default)]
+struct Gone(Arc<AtomicBool>);
+
+impl Gone {
+    fn is_gone(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+
+    fn presence(&self) -> Presence {
+        Presence { gone: self.clone(), answered: false }
+    }
+}
+
+/// Lives as long as the client waits: the server drops it with the request
+/// when the connection ends.
+struct Presence {
+    gone: Gone,
+    answered: bool,
+}
+
+impl Presence {
+    fn answered(mut self) {
+        self.answered = true;
+    }
+}
+
+impl Drop for Presence {
+    fn drop(&mut self) {
+        if !self.answered {
+            self.gone.0.store(true, Ordering::Release);
+        }
+    }
+}
+
+/// Development builds only: lets a test see what a panic leaves behind.
+#[cfg(debug_assertions)]
+fn injected_panic(headers: &HeaderMap) {
+    if headers.get("x-volttracker-fault").is_some_and(|fault| fault == "panic") {
+        panic!("injected by the request");
+    }
+}

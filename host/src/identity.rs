@@ -1,0 +1,101 @@
+//! Keyed hashes: what stands for a device, an e-mail or a coin toss. The
+//! identity itself is never kept.
+
+use std::fmt;
+
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+
+/// The key of all hashes of this installation.
+#[derive(Clone)]
+pub struct IdentityKey(Hmac<Sha256>);
+
+/// A vehicle's pseudonym: 32 hexadecimal digits.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct VehicleId(String);
+
+impl VehicleId {
+    /// The pseudonym.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// A pseudonym that was kept.
+    pub fn from_stored(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl fmt::Display for VehicleId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl IdentityKey {
+    /// A key from any text.
+    pub fn new(secret: &str) -> Self {
+        let mac = Hmac::new_from_slice(secret.as_bytes()).expect("HMAC takes a key of any length");
+        Self(mac)
+    }
+
+    /// A key that nobody knows yet, as text to be kept.
+    pub fn generate() -> String {
+        hex(&[uuid::Uuid::new_v4().into_bytes(), uuid::Uuid::new_v4().into_bytes()].concat())
+    }
+
+    /// The pseudonym of a device id or an e-mail.
+    pub fn vehicle(&self, identity: &str) -> VehicleId {
+        VehicleId(self.pseudonym(identity))
+    }
+
+    /// The pseudonym of any identity, as text: 32 hexadecimal digits.
+    pub fn pseudonym(&self, identity: &str) -> String {
+        hex(&self.digest(b"identity:", identity.as_bytes())[..16])
+    }
+
+    /// A number from 0 up to 1 that depends on `unit` and the key alone.
+    pub fn fraction(&self, unit: &[u8]) -> f64 {
+        let digest = self.digest(b"sampling:", unit);
+        let bits = u64::from_be_bytes(digest[..8].try_into().expect("a digest has 32 bytes"));
+        // 53 bits are what an f64 holds exactly.
+        (bits >> 11) as f64 / (1u64 << 53) as f64
+    }
+
+    fn digest(&self, purpose: &[u8], text: &[u8]) -> [u8; 32] {
+        let mut mac = self.0.clone();
+        mac.update(purpose);
+        mac.update(text);
+        mac.finalize().into_bytes().into()
+    }
+}
+
+/// Bytes in hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    bytes
+        .iter()
+        .flat_map(|byte| [byte >> 4, byte & 15])
+        .map(|digit| char::from(DIGITS[usize::from(digit)]))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_identity_is_one_vehicle_under_one_key_only() {
+        let key = IdentityKey::new("a key of sixteen");
+        assert_eq!(key.vehicle("phone"), key.vehicle("phone"));
+        assert_ne!(key.vehicle("phone"), key.vehicle("other phone"));
+        assert_ne!(key.vehicle("phone"), IdentityKey::new("another key of 16").vehicle("phone"));
+    }
+
+    #[test]
+    fn coins_are_spread_evenly() {
+        let key = IdentityKey::new("a key of sixteen");
+        let kept = (0..10_000u32).filter(|n| key.fraction(&n.to_be_bytes()) < 0.25).count();
+        assert!((2300..2700).contains(&kept), "{kept}");
+    }
+}

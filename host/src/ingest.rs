@@ -1,0 +1,286 @@
+//! The story of an upload, from its bytes to its place in the store: decode →
+//! store → context. What the answer looks like is `http`'s business.
+
+use std::time::Instant;
+
+use serde::Serialize;
+
+use crate::app::App;
+use crate::events::{Code, Failure, UploadDetails, VehicleContext, WideEvent};
+use crate::identity::VehicleId;
+use crate::store::{Put, QuarantinedRequest, ReadingRow, Record, SessionFacts, StoreError, Stored};
+use crate::torque::{self, Content, Header, Reading, Refusal, RefusalCode, Upload, UploadKind};
+
+/// What became of an upload.
+#[derive(Debug)]
+pub enum Received {
+    /// Kept for good.
+    Kept,
+    /// It can never be stored as telemetry, and is kept in quarantine.
+    Quarantined(Failure),
+    /// Not kept: the phone is to send it again.
+    NotKept(Failure),
+}
+
+/// An upload as it came: the raw query and the form body, one may be empty.
+pub struct RawUpload<'a> {
+    /// The query, without its question mark.
+    pub query: &'a [u8],
+    /// The body.
+    pub body: &'a [u8],
+}
+
+/// Receives one upload: returns when what is kept of it is durable.
+pub async fn receive(app: &App, event: &mut WideEvent<UploadDetails>, raw: RawUpload<'_>) -> Received {
+    let received_ms = event.began_ms();
+    let started = Instant::now();
+    let decoded = torque::decode(app.catalogue, raw.query, raw.body, received_ms);
+    event.timings.add("parse_telemetry", since(started));
+    match decoded {
+        Ok(upload) => store_upload(app, event, upload, &raw).await,
+        Err(refusal) => refuse(app, event, &refusal, &raw).await,
+    }
+}
+
+async fn store_upload(
+    app: &App,
+    event: &mut WideEvent<UploadDetails>,
+    upload: Upload,
+    raw: &RawUpload<'_>,
+) -> Received {
+    let vehicle = app.key.vehicle(upload.identity.key());
+    describe_header(event, &upload.header, Some(upload.kind()));
+    event.details.vehicle_id = Some(vehicle.as_str().to_owned());
+    event.details.session_id = Some(upload.session_id.to_string());
+    event.trace_id = event.details.session_id.clone();
+    let received_ms = event.began_ms();
+    let facts = SessionFacts {
+        vehicle: vehicle.clone(),
+        session: upload.session_id,
+        received_ms,
+        profile_name: None,
+        profile: None,
+        default_units: None,
+        unit_conflicts: None,
+        user_units: None,
+    };
+    let record = match upload.content {
+        Content::Reading(reading) => {
+            describe_reading(event, &reading, received_ms);
+            Record::Reading(ReadingRow {
+                vehicle: vehicle.clone(),
+                session: upload.session_id,
+                time_ms: reading.time_ms,
+                received_ms,
+                fields: reading.fields_to_json(),
+                unknown: reading.unknown_to_json(),
+            })
+        }
+        Content::Profile(profile) => {
+            event.details.profile_name.clone_from(&profile.name);
+            Record::Session(SessionFacts {
+                profile_name: profile.name,
+                profile: json(&profile.values),
+                ..facts
+            })
+        }
+        Content::DefaultUnits { units, conflicts } => {
+            let conflicts: Vec<_> = conflicts
+                .iter()
+                .map(|c| format!("{}: {} instead of {}", c.pid, c.reported, c.expected))
+                .collect();
+            event.details.unit_conflicts =
+                (!conflicts.is_empty()).then(|| conflicts.iter().take(20).cloned().collect());
+            Record::Session(SessionFacts {
+                default_units: json(&units),
+                unit_conflicts: json(&conflicts),
+                ..facts
+            })
+        }
+        Content::UserUnits(units) => Record::Session(SessionFacts { user_units: json(&units), ..facts }),
+        Content::Notice { text, .. } => {
+            event.details.notice = Some(text);
+            return Received::Kept;
+        }
+    };
+    match app.store.put(record).await {
+        Ok(put) => kept(app, event, put, &vehicle, raw).await,
+        Err(error) => {
+            if let Some(stats) = app.known_vehicles.get(&vehicle) {
+                event.vehicle =
+                    Some(VehicleContext { stats: Some(stats), stale: true, ..VehicleContext::default() });
+            }
+            Received::NotKept(Failure::from(&error))
+        }
+    }
+}
+
+/// Adds what the store found out.
+async fn kept(
+    app: &App,
+    event: &mut WideEvent<UploadDetails>,
+    put: Put,
+    vehicle: &VehicleId,
+    raw: &RawUpload<'_>,
+) -> Received {
+    describe_put(event, &put);
+    let started = Instant::now();
+    match put.stored {
+        Stored::Reading { trip_id, trip_created, trip_reopened, duplicate, conflicting, vehicle: stats } => {
+            event.details.trip_id = Some(trip_id);
+            event.business.set("trip_created", trip_created);
+            event.business.set("trip_reopened", trip_reopened);
+            event.business.set("duplicate_reading", duplicate);
+            event.business.set("conflicting_reading", conflicting);
+            app.known_vehicles.insert(vehicle.clone(), stats.clone());
+            event.vehicle = Some(VehicleContext { stats: Some(stats), ..VehicleContext::default() });
+            event.timings.add("context_enrichment", put.vehicle_ms + since(started));
+            Received::Kept
+        }
+        Stored::TooLate { trip_id } => {
+            event.details.trip_id = Some(trip_id);
+            let message = "the reading's trip was closed longer ago than LATE_READING_DAYS";
+            let session = event.details.session_id.as_deref().and_then(|text| text.parse().ok());
+            quarantine(app, event, Failure::new(Code::E401, message), Some(vehicle.clone()), session, raw)
+                .await
+        }
+        Stored::Kept => Received::Kept,
+    }
+}
+
+/// What can never be stored is kept in quarantine: the phone would send it
+/// for ever otherwise.
+async fn refuse(
+    app: &App,
+    event: &mut WideEvent<UploadDetails>,
+    refusal: &Refusal,
+    raw: &RawUpload<'_>,
+) -> Received {
+    describe_header(event, &refusal.header, refusal.kind);
+    let vehicle = refusal.identity.as_ref().map(|identity| app.key.vehicle(identity.key()));
+    event.details.vehicle_id = vehicle.as_ref().map(ToString::to_string);
+    event.details.session_id = refusal.session_id.map(|session| session.to_string());
+    event.trace_id = event.details.session_id.clone();
+    let failure = Failure::new(refusal.code.into(), refusal.message);
+    quarantine(app, event, failure, vehicle, refusal.session_id, raw).await
+}
+
+async fn quarantine(
+    app: &App,
+    event: &mut WideEvent<UploadDetails>,
+    failure: Failure,
+    vehicle: Option<VehicleId>,
+    session: Option<uuid::Uuid>,
+    raw: &RawUpload<'_>,
+) -> Received {
+    let joined = [raw.query, raw.body].join(&b'&');
+    let request = QuarantinedRequest {
+        received_ms: event.began_ms(),
+        code: failure.code.as_str(),
+        reason: failure.message.clone(),
+        vehicle,
+        session,
+        request: torque::redact(&joined, |identity| app.key.pseudonym(identity)),
+    };
+    match app.store.put(Record::Quarantine(request)).await {
+        Ok(put) => {
+            describe_put(event, &put);
+            Received::Quarantined(failure)
+        }
+        Err(error) => Received::NotKept(Failure::from(&error)),
+    }
+}
+
+fn describe_header(event: &mut WideEvent<UploadDetails>, header: &Header, kind: Option<UploadKind>) {
+    let details = &mut event.details;
+    details.upload_kind = kind.map(UploadKind::as_str);
+    details.app_version.clone_from(&header.app_version);
+    details.raw_params_count = Some(header.raw_params_count);
+    details.unknown_params_count = Some(header.unknown_params_count);
+    details.dropped_values_count = Some(header.dropped_values_count);
+}
+
+fn describe_reading(event: &mut WideEvent<UploadDetails>, reading: &Reading, received_ms: i64) {
+    if reading.position_dropped {
+        event.note(Failure::new(Code::E302, "the position is impossible: it was dropped, the reading kept"));
+    }
+    let details = &mut event.details;
+    details.reading_time = jiff::Timestamp::from_millisecond(reading.time_ms).ok();
+    details.reading_lag_ms = Some(received_ms - reading.time_ms);
+    details.fields_count = u32::try_from(reading.fields.len()).ok();
+    details.odometer_miles = reading.get("odometer_miles");
+    details.trip_distance_miles = reading.get("trip_distance_miles");
+    details.state_of_charge = reading.get("state_of_charge");
+    details.fuel_level_percent = reading.get("fuel_level_percent");
+    details.fuel_remaining_gallons = reading.get("fuel_remaining_gallons");
+    details.hv_battery_power_kw = reading.get("hv_battery_power_kw");
+    details.hv_battery_voltage_v = reading.get("hv_battery_voltage_v");
+    details.speed_mph = reading.get("speed_mph");
+    details.engine_rpm = reading.get("engine_rpm");
+    details.engine_running = reading.get("engine_running").map(|flag| flag > 0.0);
+    details.charger_connected = reading.get("charger_status").map(|status| status > 0.0);
+    details.charger_power_kw = reading.get("charger_power_kw");
+    details.ambient_temp_f = reading.get("ambient_temp_f");
+    details.coolant_temp_f = reading.get("coolant_temp_f");
+    details.battery_temp_f = reading.get("battery_temp_f");
+    details.battery_voltage = reading.get("battery_voltage");
+    let position = reading.get("latitude").zip(reading.get("longitude"));
+    details.has_gps = Some(position.is_some());
+    details.latitude = position.map(|(latitude, _)| coarse(latitude));
+    details.longitude = position.map(|(_, longitude)| coarse(longitude));
+}
+
+fn describe_put(event: &mut WideEvent<UploadDetails>, put: &Put) {
+    if put.retried {
+        event.note(Failure::new(
+            Code::E203,
+            "the batch was rolled back, and its uploads were retried one by one",
+        ));
+    }
+    event.timings.add("db_queue", put.queue_ms);
+    event.timings.add("db_trip_query", put.trip_query_ms);
+    event.timings.add("db_telemetry_insert", put.insert_ms);
+    event.timings.add("db_commit", put.commit_ms);
+    event.technical.set("batch_size", u32::try_from(put.batch_size).unwrap_or(u32::MAX));
+    event.technical.set("batch_retried", put.retried);
+}
+
+/// A coordinate cut to 2 decimals: no event says where somebody lives.
+fn coarse(degrees: f64) -> f64 {
+    (degrees * 100.0).trunc() / 100.0
+}
+
+fn json(value: &impl Serialize) -> Option<String> {
+    serde_json::to_string(value).ok()
+}
+
+fn since(started: Instant) -> f64 {
+    started.elapsed().as_secs_f64() * 1e3
+}
+
+impl From<RefusalCode> for Code {
+    fn from(code: RefusalCode) -> Self {
+        match code {
+            RefusalCode::MissingIdentity => Self::E002,
+            RefusalCode::BadSession => Self::E005,
+            RefusalCode::Unreadable => Self::E300,
+            RefusalCode::BadTime => Self::E301,
+            RefusalCode::NoTelemetry => Self::E304,
+        }
+    }
+}
+
+impl From<&StoreError> for Failure {
+    fn from(error: &StoreError) -> Self {
+        let (code, message) = match error {
+            StoreError::Unavailable(_) => (Code::E200, "the store cannot be reached or written"),
+            StoreError::TimedOut(_) => (Code::E201, "the store did not answer in time"),
+            StoreError::Constraint(_) | StoreError::Unexpected(_) => {
+                (Code::E202, "the store refused the data")
+            }
+            StoreError::QueueFull => (Code::E501, "too many uploads are waiting to be written"),
+            StoreError::Closed => (Code::E503, "the service is shutting down"),
+        };
+        Failure::new(code, message).caused_by("StoreError", error)
+    }
+}

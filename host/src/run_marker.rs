@@ -1,0 +1,101 @@
+//! A file in DATA_DIR that says whether a process runs on it, and how the one
+//! before ended.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read, Seek, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+
+/// Held while the process runs.
+pub struct RunMarker {
+    file: File,
+    path: PathBuf,
+    previous: &'static str,
+}
+
+impl RunMarker {
+    /// Marks `data_dir` as in use, making it where it is missing.
+    ///
+    /// # Errors
+    /// Another process runs on it, or it cannot be written.
+    pub fn take(data_dir: &Path) -> anyhow::Result<Self> {
+        std::fs::create_dir_all(data_dir)
+            .with_context(|| format!("DATA_DIR {} cannot be made", data_dir.display()))?;
+        let path = data_dir.join("volttracker.run");
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .with_context(|| format!("{} cannot be opened", path.display()))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                anyhow::bail!(
+                    "another volttracker runs on DATA_DIR {}: stop it, or give this one a DATA_DIR of its own",
+                    data_dir.display()
+                )
+            }
+            Err(TryLockError::Error(error)) => {
+                return Err(error).with_context(|| format!("{} cannot be locked", path.display()));
+            }
+        }
+        let mut text = String::new();
+        file.read_to_string(&mut text).with_context(|| format!("{} cannot be read", path.display()))?;
+        let previous = match text.trim() {
+            "" => "none",
+            "stopped" => "clean",
+            _ => "unclean",
+        };
+        let mut marker = Self { file, path, previous };
+        marker.write("running")?;
+        Ok(marker)
+    }
+
+    /// How the process before this one ended: `clean`, `unclean`, or `none`
+    /// when there was none.
+    pub fn previous_shutdown(&self) -> &'static str {
+        self.previous
+    }
+
+    /// Says that this process ended as it should.
+    pub fn clear(mut self) -> anyhow::Result<()> {
+        self.write("stopped")
+    }
+
+    fn write(&mut self, text: &str) -> anyhow::Result<()> {
+        let Self { file, path, .. } = self;
+        file.set_len(0)
+            .and_then(|()| file.rewind())
+            .and_then(|()| file.write_all(text.as_bytes()))
+            .and_then(|()| file.sync_all())
+            .with_context(|| format!("{} cannot be written", path.display()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_start_knows_how_the_last_one_ended() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let first = RunMarker::take(dir.path()).expect("free");
+        assert_eq!(first.previous_shutdown(), "none");
+        drop(first);
+        let second = RunMarker::take(dir.path()).expect("free again");
+        assert_eq!(second.previous_shutdown(), "unclean");
+        second.clear().expect("written");
+        assert_eq!(RunMarker::take(dir.path()).expect("free").previous_shutdown(), "clean");
+    }
+
+    #[test]
+    fn two_processes_cannot_share_a_data_dir() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let _first = RunMarker::take(dir.path()).expect("free");
+        let refusal = RunMarker::take(dir.path()).map(|_| ()).expect_err("taken");
+        assert!(refusal.to_string().contains("another volttracker runs"), "{refusal}");
+    }
+}

@@ -1,0 +1,21 @@
+//! Everything that is kept: all SQL, and nothing but SQL and the writer that
+//! groups commits. No business rule, no HTTP, no event.
+
+mod batch;
+mod error;
+mod finalization;
+mod group_commit;
+mod open;
+mod readings;
+mod reads;
+mod record;
+mod sessions;
+mod sql;
+mod vehicles;
+
+pub use error::StoreError;
+pub use finalization::{Calculator, Claim, ClaimRequest, Closed, Closing, Retry, TripData};
+pub use group_commit::{Batch, Committed, GroupCommit};
+pub use open::{Engine, Store};
+pub use reads::{Page, Status, TripRow};
+pub use record::{Put, QuarantinedRequest, ReadingRow, Record, SessionFacts, Stored};

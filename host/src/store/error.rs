@@ -1,0 +1,70 @@
+//! Why the store did not do what it was asked to.
+
+/// A failure of the store.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StoreError {
+    /// The database cannot be reached or written: busy, full, read-only, gone.
+    #[error("the database cannot be reached or written: {0}")]
+    Unavailable(String),
+    /// It did not answer in time; whether it did the work is not known.
+    #[error("the database did not answer within {0:?}")]
+    TimedOut(std::time::Duration),
+    /// What was to be stored violates a constraint.
+    #[error("the database refused the data: {0}")]
+    Constraint(String),
+    /// The database answered what this program does not understand.
+    #[error("the database and this program disagree: {0}")]
+    Unexpected(String),
+    /// Too much is waiting to be written.
+    #[error("too many uploads are waiting to be written")]
+    QueueFull,
+    /// The writer has stopped.
+    #[error("the store is shutting down")]
+    Closed,
+}
+
+impl StoreError {
+    /// Whether trying the items of a failed batch one by one can help: it
+    /// cannot where the database itself is unwell.
+    pub(super) fn may_be_one_items_fault(&self) -> bool {
+        matches!(self, Self::Constraint(_) | Self::Unexpected(_))
+    }
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        let sqlx::Error::Database(database) = &error else {
+            return match error {
+                sqlx::Error::ColumnNotFound(_)
+                | sqlx::Error::ColumnDecode { .. }
+                | sqlx::Error::Decode(_)
+                | sqlx::Error::Encode(_)
+                | sqlx::Error::RowNotFound
+                | sqlx::Error::TypeNotFound { .. } => Self::Unexpected(error.to_string()),
+                _ => Self::Unavailable(error.to_string()),
+            };
+        };
+        if database.is_unique_violation()
+            || database.is_check_violation()
+            || database.is_foreign_key_violation()
+        {
+            return Self::Constraint(error.to_string());
+        }
+        let code = database.code().unwrap_or_default();
+        match code.parse::<u32>() {
+            // SQLite: the low byte is the primary result code. 1 is a generic
+            // error, 18 too big, 19 constraint, 20 mismatch, 25 range.
+            Ok(number) if code.len() < 5 => match number & 0xff {
+                18 | 19 | 20 | 25 => Self::Constraint(error.to_string()),
+                1 => Self::Unexpected(error.to_string()),
+                _ => Self::Unavailable(error.to_string()),
+            },
+            // PostgreSQL: class 22 is data, 23 integrity, 42 this program's SQL.
+            _ => match code.get(..2) {
+                Some("22" | "23") => Self::Constraint(error.to_string()),
+                Some("42") => Self::Unexpected(error.to_string()),
+                _ => Self::Unavailable(error.to_string()),
+            },
+        }
+    }
+}

@@ -1,0 +1,386 @@
+//! The end of a trip in the store: claim, readings, closing, failing.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use sqlx::any::AnyRow;
+use sqlx::{Any, AssertSqlSafe, Row, Transaction};
+
+use super::StoreError;
+use super::open::Store;
+use super::vehicles::{VehicleTotals, round, to_millionths};
+use crate::events::BatteryHealth;
+use crate::identity::VehicleId;
+use crate::plugin_host::{Summary, TripReadings, VehicleStats};
+
+/// A trip that this host, and no other, may finalize for a while.
+#[derive(Debug, Clone)]
+pub struct Claim {
+    /// The trip.
+    pub trip_id: String,
+    /// Its vehicle.
+    pub vehicle: VehicleId,
+    /// Its session.
+    pub session_id: String,
+    /// First reading: epoch milliseconds.
+    pub start_time_ms: i64,
+    /// The how-many-th attempt this is, from 1.
+    pub attempt: i64,
+    owner: String,
+}
+
+/// What a claim asks for.
+#[derive(Debug, Clone, Copy)]
+pub struct ClaimRequest<'a> {
+    /// Who claims.
+    pub owner: &'a str,
+    /// Now: epoch milliseconds.
+    pub now_ms: i64,
+    /// A trip ends when nothing was received for it for this long.
+    pub timeout: Duration,
+    /// How long the claim holds.
+    pub lease: Duration,
+    /// Digest of the calculator: a trip that failed with another is tried again.
+    pub calculator_digest: &'a str,
+    /// At most that many trips.
+    pub limit: i64,
+}
+
+/// A trip's readings, and what the rules need beside them.
+#[derive(Debug)]
+pub struct TripData {
+    /// The readings in time order.
+    pub readings: TripReadings,
+    /// First known odometer: miles.
+    pub start_odometer_miles: Option<f64>,
+    /// First known state of charge: percent.
+    pub start_soc: Option<f64>,
+    /// Fuel level at the end of the vehicle's trip before: percent.
+    pub previous_fuel_level_percent: Option<f64>,
+    /// Name of the vehicle profile.
+    pub profile_name: Option<String>,
+}
+
+/// Who calculated a summary.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct Calculator<'a> {
+    /// Name of the plugin.
+    pub name: &'a str,
+    /// Its version.
+    pub version: &'a str,
+    /// Its digest.
+    pub digest: &'a str,
+}
+
+/// What closing writes.
+#[derive(Debug)]
+pub struct Closing<'a> {
+    /// Now: epoch milliseconds.
+    pub now_ms: i64,
+    /// The data that was summarized.
+    pub data: &'a TripData,
+    /// The figures.
+    pub summary: &'a Summary,
+    /// Who calculated them.
+    pub calculator: Calculator<'a>,
+}
+
+/// What closing found.
+#[derive(Debug)]
+pub enum Closed {
+    /// The trip is closed, and its vehicle's row counts it.
+    Done {
+        /// The how-many-th finalization this was, from 1.
+        finalization_number: i64,
+        /// The vehicle's closed trips, this one included.
+        vehicle: VehicleStats,
+        /// Means over its last trips, this one included.
+        battery_health: Option<BatteryHealth>,
+    },
+    /// Readings arrived meanwhile: the figures are out of date.
+    Outdated,
+    /// The claim ran out and another host has the trip.
+    NotOurs,
+}
+
+/// What a failed attempt leaves.
+#[derive(Debug, Clone, Copy)]
+pub enum Retry<'a> {
+    /// Try again from this time on: epoch milliseconds.
+    At(i64),
+    /// Not before another calculator than the one with this digest is there.
+    WithAnotherCalculator(&'a str),
+}
+
+impl Store {
+    /// Claims trips for which nothing was received for the timeout, the
+    /// longest waiting first.
+    pub async fn claim_stale(&self, request: ClaimRequest<'_>) -> Result<Vec<Claim>, StoreError> {
+        let mut transaction = self.writes.begin().await?;
+        let rows = sqlx::query(
+            "UPDATE trips SET lease_owner = $1, lease_until_ms = $2,
+                    attempts = CASE WHEN status = 'failed' THEN 1 ELSE attempts + 1 END
+             WHERE status <> 'closed' AND lease_until_ms < $3 AND trip_id IN (
+                 SELECT trip_id FROM trips
+                 WHERE status <> 'closed' AND last_received_ms <= $4
+                   AND (status = 'open' OR failed_digest <> $5)
+                   AND lease_until_ms < $6 AND next_attempt_ms <= $7
+                 ORDER BY last_received_ms LIMIT $8)
+             RETURNING trip_id, vehicle_id, session_id, start_time_ms, attempts",
+        )
+        .bind(request.owner)
+        .bind(request.now_ms + millis(request.lease))
+        .bind(request.now_ms)
+        .bind(request.now_ms - millis(request.timeout))
+        .bind(request.calculator_digest)
+        .bind(request.now_ms)
+        .bind(request.now_ms)
+        .bind(request.limit)
+        .fetch_all(&mut *transaction)
+        .await?;
+        transaction.commit().await?;
+        let claim = |row: &AnyRow| {
+            Ok(Claim {
+                trip_id: row.try_get("trip_id")?,
+                vehicle: VehicleId::from_stored(row.try_get("vehicle_id")?),
+                session_id: row.try_get("session_id")?,
+                start_time_ms: row.try_get("start_time_ms")?,
+                attempt: row.try_get("attempts")?,
+                owner: request.owner.to_owned(),
+            })
+        };
+        rows.iter().map(claim).collect()
+    }
+
+    /// Whether any trip waits for its end: cheap enough to ask every second.
+    pub async fn has_stale(&self, now_ms: i64, timeout: Duration) -> Result<bool, StoreError> {
+        let row =
+            sqlx::query("SELECT 1 FROM trips WHERE status <> 'closed' AND last_received_ms <= $1 LIMIT 1")
+                .bind(now_ms - millis(timeout))
+                .fetch_optional(&self.pool)
+                .await?;
+        Ok(row.is_some())
+    }
+
+    /// A trip's readings in time order.
+    pub async fn trip_data(&self, claim: &Claim) -> Result<TripData, StoreError> {
+        let rows = sqlx::query("SELECT time_ms, fields FROM readings WHERE trip_id = $1 ORDER BY time_ms")
+            .bind(&claim.trip_id)
+            .fetch_all(&self.pool)
+            .await?;
+        let readings = columns(&rows)?;
+        let previous_fuel_level_percent = sqlx::query_scalar(
+            "SELECT fuel_level_at_end FROM trips
+             WHERE vehicle_id = $1 AND start_time_ms < $2 AND status = 'closed' AND fuel_level_at_end IS NOT NULL
+             ORDER BY start_time_ms DESC LIMIT 1",
+        )
+        .bind(claim.vehicle.as_str())
+        .bind(claim.start_time_ms)
+        .fetch_optional(&self.pool)
+        .await?;
+        let profile_name: Option<Option<String>> =
+            sqlx::query_scalar("SELECT profile_name FROM sessions WHERE vehicle_id = $1 AND session_id = $2")
+                .bind(claim.vehicle.as_str())
+                .bind(&claim.session_id)
+                .fetch_optional(&self.pool)
+                .await?;
+        let first = |name: &str| readings.columns.get(name)?.iter().copied().find(|value| value.is_finite());
+        Ok(TripData {
+            start_odometer_miles: first("odometer_miles"),
+            start_soc: first("state_of_charge"),
+            previous_fuel_level_percent,
+            profile_name: profile_name.flatten(),
+            readings,
+        })
+    }
+
+    /// Closes a claimed trip and counts it for its vehicle, in one
+    /// transaction, if it still has exactly the readings that were summarized.
+    pub async fn close_trip(&self, claim: &Claim, closing: &Closing<'_>) -> Result<Closed, StoreError> {
+        let mut transaction = self.writes.begin().await?;
+        let Some(finalization_number) = write_closing(&mut transaction, claim, closing).await? else {
+            let owner: Option<Option<String>> =
+                sqlx::query_scalar("SELECT lease_owner FROM trips WHERE trip_id = $1")
+                    .bind(&claim.trip_id)
+                    .fetch_optional(&mut *transaction)
+                    .await?;
+            let ours = owner.flatten().is_some_and(|owner| owner == claim.owner);
+            return Ok(if ours { Closed::Outdated } else { Closed::NotOurs });
+        };
+        let vehicle = add_contribution(&mut transaction, claim).await?.stats(closing.now_ms);
+        let battery_health = battery_health(&mut transaction, &claim.vehicle).await?;
+        transaction.commit().await?;
+        Ok(Closed::Done { finalization_number, vehicle, battery_health })
+    }
+
+    /// Gives a claimed trip back after a failed attempt.
+    pub async fn fail_attempt(&self, claim: &Claim, retry: Retry<'_>) -> Result<(), StoreError> {
+        let (status, next_attempt_ms, digest) = match retry {
+            Retry::At(time_ms) => ("open", time_ms, None),
+            Retry::WithAnotherCalculator(digest) => ("failed", 0, Some(digest.to_owned())),
+        };
+        let mut transaction = self.writes.begin().await?;
+        sqlx::query(
+            "UPDATE trips SET status = $1, next_attempt_ms = $2, failed_digest = $3, lease_owner = NULL,
+                    lease_until_ms = 0
+             WHERE trip_id = $4 AND lease_owner = $5",
+        )
+        .bind(status)
+        .bind(next_attempt_ms)
+        .bind(digest)
+        .bind(&claim.trip_id)
+        .bind(&claim.owner)
+        .execute(&mut *transaction)
+        .await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// Closed trips of a vehicle, added up, where there are any.
+    pub async fn vehicle_stats(
+        &self,
+        vehicle: &VehicleId,
+        now_ms: i64,
+    ) -> Result<Option<VehicleStats>, StoreError> {
+        let text = format!("SELECT {} FROM vehicles WHERE vehicle_id = $1", VehicleTotals::COLUMNS);
+        let row = sqlx::query(AssertSqlSafe(text)).bind(vehicle.as_str()).fetch_optional(&self.pool).await?;
+        Ok(row.map(|row| VehicleTotals::from_row(&row)).transpose()?.map(|totals| totals.stats(now_ms)))
+    }
+}
+
+/// Writes the figures and this trip's contribution; nothing where the claim
+/// or the readings have changed.
+async fn write_closing(
+    transaction: &mut Transaction<'static, Any>,
+    claim: &Claim,
+    closing: &Closing<'_>,
+) -> Result<Option<i64>, StoreError> {
+    let json =
+        |value: Result<String, serde_json::Error>| value.map_err(|e| StoreError::Unexpected(e.to_string()));
+    let summary = closing.summary;
+    let count = i64::try_from(closing.data.readings.times_ms.len()).unwrap_or(i64::MAX);
+    let row = sqlx::query(
+        "UPDATE trips SET status = 'closed', closed_ms = $1, finalization_number = finalization_number + 1,
+                lease_owner = NULL, lease_until_ms = 0, attempts = 0, next_attempt_ms = 0, failed_digest = NULL,
+                start_odometer_miles = $2, start_soc = $3, distance_miles = $4, electric_miles = $5,
+                kwh_per_mile = $6, soc_at_gas_transition = $7, fuel_level_at_end = $8, summary = $9,
+                calculator = $10, counted = 1, counted_miles_e6 = $11, counted_kwh_per_mile_e6 = $12,
+                counted_gas_mpg_e6 = $13
+         WHERE trip_id = $14 AND lease_owner = $15 AND status <> 'closed' AND reading_count = $16
+         RETURNING finalization_number",
+    )
+    .bind(closing.now_ms)
+    .bind(closing.data.start_odometer_miles)
+    .bind(closing.data.start_soc)
+    .bind(summary.distance_miles)
+    .bind(summary.electric_miles)
+    .bind(summary.kwh_per_mile)
+    .bind(summary.soc_at_gas_transition)
+    .bind(summary.fuel_level_at_end)
+    .bind(json(serde_json::to_string(summary))?)
+    .bind(json(serde_json::to_string(&closing.calculator))?)
+    .bind(to_millionths(summary.distance_miles.unwrap_or_default()))
+    .bind(summary.kwh_per_mile.map(to_millionths))
+    .bind(summary.gas_mpg.map(to_millionths))
+    .bind(&claim.trip_id)
+    .bind(&claim.owner)
+    .bind(count)
+    .fetch_optional(&mut **transaction)
+    .await?;
+    Ok(row.map(|row| row.try_get("finalization_number")).transpose()?)
+}
+
+/// Adds a closed trip's contribution to its vehicle's row.
+async fn add_contribution(
+    transaction: &mut Transaction<'static, Any>,
+    claim: &Claim,
+) -> Result<VehicleTotals, StoreError> {
+    let text = format!("{} RETURNING {}", contribution('+'), VehicleTotals::COLUMNS);
+    let row = sqlx::query(AssertSqlSafe(text)).bind(&claim.trip_id).fetch_one(&mut **transaction).await?;
+    Ok(VehicleTotals::from_row(&row)?)
+}
+
+/// Opens an ended trip again: takes its contribution out of its vehicle's row.
+pub(super) async fn withdraw_contribution(
+    transaction: &mut Transaction<'static, Any>,
+    trip_id: &str,
+) -> Result<(), StoreError> {
+    sqlx::query(AssertSqlSafe(contribution('-'))).bind(trip_id).execute(&mut **transaction).await?;
+    sqlx::query(
+        "UPDATE trips SET status = 'open', attempts = 0, next_attempt_ms = 0, failed_digest = NULL, counted = 0,
+                counted_miles_e6 = 0, counted_kwh_per_mile_e6 = NULL, counted_gas_mpg_e6 = NULL
+         WHERE trip_id = $1",
+    )
+    .bind(trip_id)
+    .execute(&mut **transaction)
+    .await?;
+    Ok(())
+}
+
+/// One text for both directions, so that they cannot differ.
+fn contribution(sign: char) -> String {
+    format!(
+        "UPDATE vehicles SET
+             total_trips = vehicles.total_trips {sign} trips.counted,
+             miles_e6 = vehicles.miles_e6 {sign} trips.counted_miles_e6,
+             kwh_per_mile_e6 = vehicles.kwh_per_mile_e6 {sign} COALESCE(trips.counted_kwh_per_mile_e6, 0),
+             kwh_per_mile_trips = vehicles.kwh_per_mile_trips
+                 {sign} CASE WHEN trips.counted_kwh_per_mile_e6 IS NULL THEN 0 ELSE 1 END,
+             gas_mpg_e6 = vehicles.gas_mpg_e6 {sign} COALESCE(trips.counted_gas_mpg_e6, 0),
+             gas_mpg_trips = vehicles.gas_mpg_trips
+                 {sign} CASE WHEN trips.counted_gas_mpg_e6 IS NULL THEN 0 ELSE 1 END
+         FROM trips WHERE trips.trip_id = $1 AND vehicles.vehicle_id = trips.vehicle_id"
+    )
+}
+
+async fn battery_health(
+    transaction: &mut Transaction<'static, Any>,
+    vehicle: &VehicleId,
+) -> Result<Option<BatteryHealth>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT electric_miles, kwh_per_mile, start_soc - soc_at_gas_transition AS soc_drop FROM trips
+         WHERE vehicle_id = $1 AND status = 'closed' AND electric_miles > 0
+         ORDER BY start_time_ms DESC LIMIT 30",
+    )
+    .bind(vehicle.as_str())
+    .fetch_all(&mut **transaction)
+    .await?;
+    let column = |name: &str| -> Result<Vec<f64>, sqlx::Error> {
+        rows.iter().filter_map(|row| row.try_get::<Option<f64>, _>(name).transpose()).collect()
+    };
+    let mean = |values: &[f64], digits| {
+        (!values.is_empty()).then(|| round(values.iter().sum::<f64>() / values.len() as f64, digits))
+    };
+    let Some(electric_miles) = mean(&column("electric_miles")?, 1) else {
+        return Ok(None);
+    };
+    Ok(Some(BatteryHealth {
+        electric_miles,
+        kwh_per_mile: mean(&column("kwh_per_mile")?, 3),
+        soc_drop_percent: mean(&column("soc_drop")?, 1),
+        trips: u32::try_from(rows.len()).unwrap_or(u32::MAX),
+    }))
+}
+
+/// Turns rows of JSON objects into columns; NaN where a reading has no value.
+fn columns(rows: &[AnyRow]) -> Result<TripReadings, StoreError> {
+    let mut times_ms = Vec::with_capacity(rows.len());
+    let mut columns: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+    for (index, row) in rows.iter().enumerate() {
+        times_ms.push(row.try_get("time_ms")?);
+        let fields: BTreeMap<&str, f64> = serde_json::from_str(row.try_get("fields")?)
+            .map_err(|error| StoreError::Unexpected(format!("a reading is not the JSON it was: {error}")))?;
+        for (name, value) in fields {
+            let column = match columns.get_mut(name) {
+                Some(column) => column,
+                None => columns.entry(name.to_owned()).or_insert_with(|| vec![f64::NAN; rows.len()]),
+            };
+            column[index] = value;
+        }
+    }
+    Ok(TripReadings { times_ms, columns })
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,139 @@
+//! One writer takes all that waits and commits it together: many uploads for
+//! the price of one sync to disk. What a batch does is its [`Batch`]'s
+//! business.
+
+use std::future::Future;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use super::StoreError;
+
+/// Items that wait for the writer; beyond them clients are told to come back.
+const QUEUE: usize = 4096;
+/// The largest batch: what one commit may cost its neighbours in latency.
+const LARGEST: usize = 512;
+
+/// How items are committed together.
+pub trait Batch: Send + 'static {
+    /// What is committed.
+    type Item: Send + 'static;
+    /// What became of one item.
+    type Outcome: Send + 'static;
+
+    /// Commits the items in one transaction: outcomes in the order of the
+    /// items, or nothing of it has happened.
+    fn commit(
+        &mut self,
+        items: &[Self::Item],
+    ) -> impl Future<Output = Result<Vec<Self::Outcome>, StoreError>> + Send;
+}
+
+/// What became of an item, and how it got there.
+#[derive(Debug)]
+pub struct Committed<T> {
+    /// What [`Batch::commit`] says of it.
+    pub outcome: T,
+    /// Time in the queue.
+    pub queued: Duration,
+    /// Items in the batch.
+    pub batch_size: usize,
+    /// Whether a batch with it was rolled back first.
+    pub retried: bool,
+}
+
+type Reply<T> = oneshot::Sender<Result<Committed<T>, StoreError>>;
+
+struct Waiting<B: Batch> {
+    item: B::Item,
+    since: Instant,
+    reply: Reply<B::Outcome>,
+}
+
+/// The front of the writer.
+pub struct GroupCommit<B: Batch> {
+    queue: Mutex<Option<mpsc::Sender<Waiting<B>>>>,
+    writer: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl<B: Batch> GroupCommit<B> {
+    /// Starts the writer. Must be called on the runtime.
+    pub fn start(batch: B) -> Self {
+        let (sender, receiver) = mpsc::channel(QUEUE);
+        let writer = tokio::spawn(write_all(batch, receiver));
+        Self { queue: Mutex::new(Some(sender)), writer: Mutex::new(Some(writer)) }
+    }
+
+    /// Commits `item` with whatever else waits; returns when that is durable.
+    pub async fn submit(&self, item: B::Item) -> Result<Committed<B::Outcome>, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        let queue = self.queue.lock().map_err(|_| StoreError::Closed)?.clone().ok_or(StoreError::Closed)?;
+        queue.try_send(Waiting { item, since: Instant::now(), reply }).map_err(|refused| match refused {
+            mpsc::error::TrySendError::Full(_) => StoreError::QueueFull,
+            mpsc::error::TrySendError::Closed(_) => StoreError::Closed,
+        })?;
+        drop(queue);
+        answer.await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// Takes nothing new, commits what waits, and ends the writer.
+    pub async fn close(&self) {
+        let queue = self.queue.lock().ok().and_then(|mut queue| queue.take());
+        drop(queue);
+        let writer = self.writer.lock().ok().and_then(|mut writer| writer.take());
+        if let Some(writer) = writer
+            && let Err(error) = writer.await
+        {
+            tracing::error!(%error, "the writer ended badly");
+        }
+    }
+}
+
+async fn write_all<B: Batch>(mut batch: B, mut queue: mpsc::Receiver<Waiting<B>>) {
+    let mut waiting = Vec::with_capacity(LARGEST);
+    while queue.recv_many(&mut waiting, LARGEST).await > 0 {
+        let started = Instant::now();
+        let (items, others): (Vec<_>, Vec<_>) =
+            waiting.drain(..).map(|one| (one.item, (one.since, one.reply))).unzip();
+        match batch.commit(&items).await {
+            Ok(outcomes) => {
+                for (outcome, (since, reply)) in outcomes.into_iter().zip(others) {
+                    let queued = started.duration_since(since);
+                    // A client that is gone does not wait for its answer.
+                    reply
+                        .send(Ok(Committed { outcome, queued, batch_size: items.len(), retried: false }))
+                        .ok();
+                }
+            }
+            Err(error) if items.len() > 1 && error.may_be_one_items_fault() => {
+                tracing::warn!(%error, items = items.len(), "a batch was rolled back; its uploads are tried one by one");
+                retry_one_by_one(&mut batch, items, others).await;
+            }
+            Err(error) => {
+                tracing::error!(%error, items = items.len(), "a batch was not committed");
+                for (_, reply) in others {
+                    reply.send(Err(error.clone())).ok();
+                }
+            }
+        }
+    }
+}
+
+/// One item that the database refuses must not refuse its neighbours.
+async fn retry_one_by_one<B: Batch>(
+    batch: &mut B,
+    items: Vec<B::Item>,
+    others: Vec<(Instant, Reply<B::Outcome>)>,
+) {
+    for (item, (since, reply)) in items.into_iter().zip(others) {
+        let queued = since.elapsed();
+        let result = batch.commit(std::slice::from_ref(&item)).await.and_then(|outcomes| {
+            let outcome = outcomes.into_iter().next();
+            outcome.ok_or_else(|| StoreError::Unexpected("a batch of one had no outcome".to_owned()))
+        });
+        let result = result.map(|outcome| Committed { outcome, queued, batch_size: 1, retried: true });
+        reply.send(result).ok();
+    }
+}

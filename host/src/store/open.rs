@@ -1,0 +1,176 @@
+//! Opening the database: engine, pools, migrations.
+
+use std::path::Path;
+use std::time::Duration;
+
+use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
+use sqlx::{Any, AnyConnection, AnyPool, Executor, Transaction};
+
+use super::batch::UploadBatch;
+use super::group_commit::GroupCommit;
+use super::record::{Put, Record};
+use super::{StoreError, batch};
+use crate::config::{StoreConfig, TripConfig};
+use crate::identity::IdentityKey;
+
+/// How long a statement may wait for another process's lock on SQLite.
+const SQLITE_BUSY_MS: u32 = 2_000;
+/// How long a batch, a query or a wait for a connection may take.
+pub(super) const PATIENCE: Duration = Duration::from_secs(8);
+
+/// Which database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Engine {
+    /// A file, for one host.
+    Sqlite,
+    /// A server, for several.
+    Postgres,
+}
+
+impl Engine {
+    /// The name in events.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Sqlite => "sqlite",
+            Self::Postgres => "postgres",
+        }
+    }
+}
+
+/// The database and its writer.
+pub struct Store {
+    engine: Engine,
+    /// For reads.
+    pub(super) pool: AnyPool,
+    /// For writes. SQLite has one writer at a time: a pool of one connection
+    /// hands it out first come, first served.
+    pub(super) writes: WritePool,
+    uploads: GroupCommit<UploadBatch>,
+}
+
+/// Connections that write.
+#[derive(Clone)]
+pub(super) struct WritePool {
+    engine: Engine,
+    pool: AnyPool,
+}
+
+impl WritePool {
+    /// Begins a transaction that may write.
+    pub(super) async fn begin(&self) -> Result<Transaction<'static, Any>, StoreError> {
+        Ok(match self.engine {
+            // A lock taken at the start cannot fail half-way.
+            Engine::Sqlite => self.pool.begin_with("BEGIN IMMEDIATE").await?,
+            Engine::Postgres => self.pool.begin().await?,
+        })
+    }
+}
+
+impl Store {
+    /// Opens the database and brings its schema up to date. Must be called on
+    /// the runtime.
+    pub async fn open(config: &StoreConfig, trips: &TripConfig) -> anyhow::Result<Self> {
+        use anyhow::Context as _;
+        sqlx::any::install_default_drivers();
+        let url = match &config.database_url {
+            Some(url) => url.expose().to_owned(),
+            None => sqlite_url(&config.data_dir)?,
+        };
+        let engine = match url.split_once(':').map(|(scheme, _)| scheme) {
+            Some("sqlite") => Engine::Sqlite,
+            Some("postgres" | "postgresql") => Engine::Postgres,
+            _ => anyhow::bail!("DATABASE_URL must start with sqlite: or postgres://"),
+        };
+        let options: AnyConnectOptions = url.parse().context("DATABASE_URL is not a URL")?;
+        let pool = |connections| pool_options(engine, connections).connect_with(options.clone());
+        let reads = pool(8).await.with_context(|| match engine {
+            Engine::Sqlite => {
+                "the SQLite file cannot be opened: check DATA_DIR or DATABASE_URL, and its permissions"
+            }
+            Engine::Postgres => "PostgreSQL cannot be reached: check DATABASE_URL, and that the server runs",
+        })?;
+        sqlx::migrate!().run(&reads).await.context("the database schema cannot be brought up to date")?;
+        let writes = match engine {
+            Engine::Sqlite => pool(1).await.context("the SQLite file cannot be opened for writing")?,
+            Engine::Postgres => reads.clone(),
+        };
+        let writes = WritePool { engine, pool: writes };
+        let uploads = GroupCommit::start(UploadBatch::new(writes.clone(), trips.late_readings()));
+        Ok(Self { engine, pool: reads, writes, uploads })
+    }
+
+    /// Which database this is.
+    pub fn engine(&self) -> Engine {
+        self.engine
+    }
+
+    /// Makes one upload durable, together with whatever else waits.
+    pub async fn put(&self, record: Record) -> Result<Put, StoreError> {
+        self.uploads.submit(record).await.map(batch::put)
+    }
+
+    /// The key of all hashes: the given one, else the one that was made when
+    /// the database was new.
+    pub async fn identity_key(&self, config: &StoreConfig) -> anyhow::Result<IdentityKey> {
+        if let Some(key) = &config.id_key {
+            anyhow::ensure!(key.expose().len() >= 16, "ID_KEY must have at least 16 characters");
+            return Ok(IdentityKey::new(key.expose()));
+        }
+        sqlx::query("INSERT INTO installation (name, value) VALUES ('id_key', $1) ON CONFLICT DO NOTHING")
+            .bind(IdentityKey::generate())
+            .execute(&self.writes.pool)
+            .await?;
+        let key: String = sqlx::query_scalar("SELECT value FROM installation WHERE name = 'id_key'")
+            .fetch_one(&self.pool)
+            .await?;
+        Ok(IdentityKey::new(&key))
+    }
+
+    /// Commits what waits and closes the database.
+    pub async fn close(&self) {
+        self.uploads.close().await;
+        self.writes.pool.close().await;
+        self.pool.close().await;
+    }
+}
+
+fn sqlite_url(data_dir: &Path) -> anyhow::Result<String> {
+    use anyhow::Context as _;
+    let dir =
+        data_dir.canonicalize().with_context(|| format!("DATA_DIR {} cannot be used", data_dir.display()))?;
+    let path = dir.join("volttracker.db");
+    let path = path.to_str().context("DATA_DIR must be UTF-8")?;
+    // The characters that end a path within a URL.
+    let path = path.replace('%', "%25").replace('?', "%3F").replace('#', "%23");
+    Ok(format!("sqlite://{path}?mode=rwc"))
+}
+
+fn pool_options(engine: Engine, connections: u32) -> AnyPoolOptions {
+    AnyPoolOptions::new()
+        .max_connections(connections)
+        .min_connections(1)
+        .acquire_timeout(PATIENCE)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        // A file cannot hang up; a server can.
+        .test_before_acquire(engine == Engine::Postgres)
+        .after_connect(move |connection, _| Box::pin(prepare(engine, connection)))
+}
+
+async fn prepare(engine: Engine, connection: &mut AnyConnection) -> Result<(), sqlx::Error> {
+    match engine {
+        Engine::Sqlite => {
+            // WAL lets reads go on while one writes; FULL makes each commit
+            // durable before it returns.
+            let pragmas = format!(
+                "PRAGMA busy_timeout = {SQLITE_BUSY_MS}; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
+            );
+            connection.execute(sqlx::AssertSqlSafe(pragmas)).await?;
+        }
+        Engine::Postgres => {
+            let timeout = format!("SET statement_timeout = {}", PATIENCE.as_millis());
+            connection.execute(sqlx::AssertSqlSafe(timeout)).await?;
+        }
+    }
+    Ok(())
+}

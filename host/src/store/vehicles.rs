@@ -1,0 +1,106 @@
+//! One row a vehicle: its closed trips, added up.
+
+use std::collections::{BTreeMap, HashMap};
+
+use sqlx::any::AnyRow;
+use sqlx::{Any, AssertSqlSafe, Row, Transaction};
+
+use super::record::ReadingRow;
+use super::{StoreError, sql};
+use crate::identity::VehicleId;
+use crate::plugin_host::VehicleStats;
+
+/// A vehicle's row.
+#[derive(Debug, Clone)]
+pub(super) struct VehicleTotals {
+    first_trip_start_ms: i64,
+    total_trips: i64,
+    miles_e6: i64,
+    kwh_per_mile_e6: i64,
+    kwh_per_mile_trips: i64,
+    gas_mpg_e6: i64,
+    gas_mpg_trips: i64,
+}
+
+impl VehicleTotals {
+    pub(super) const COLUMNS: &str = "vehicles.vehicle_id, vehicles.first_trip_start_ms, vehicles.total_trips, \
+                                      vehicles.miles_e6, vehicles.kwh_per_mile_e6, vehicles.kwh_per_mile_trips, \
+                                      vehicles.gas_mpg_e6, vehicles.gas_mpg_trips";
+
+    pub(super) fn from_row(row: &AnyRow) -> Result<Self, sqlx::Error> {
+        Ok(Self {
+            first_trip_start_ms: row.try_get("first_trip_start_ms")?,
+            total_trips: row.try_get("total_trips")?,
+            miles_e6: row.try_get("miles_e6")?,
+            kwh_per_mile_e6: row.try_get("kwh_per_mile_e6")?,
+            kwh_per_mile_trips: row.try_get("kwh_per_mile_trips")?,
+            gas_mpg_e6: row.try_get("gas_mpg_e6")?,
+            gas_mpg_trips: row.try_get("gas_mpg_trips")?,
+        })
+    }
+
+    /// What the tier plugin is told, at `now_ms`.
+    pub(super) fn stats(&self, now_ms: i64) -> VehicleStats {
+        let mean =
+            |sum: i64, trips: i64, digits| (trips > 0).then(|| round(millionths(sum) / trips as f64, digits));
+        VehicleStats {
+            total_trips: u32::try_from(self.total_trips).unwrap_or_default(),
+            total_miles: round(millionths(self.miles_e6), 1),
+            account_age_days: u32::try_from((now_ms - self.first_trip_start_ms) / MS_PER_DAY)
+                .unwrap_or_default(),
+            avg_kwh_per_mile: mean(self.kwh_per_mile_e6, self.kwh_per_mile_trips, 3),
+            avg_gas_mpg: mean(self.gas_mpg_e6, self.gas_mpg_trips, 1),
+        }
+    }
+}
+
+const MS_PER_DAY: i64 = 86_400_000;
+
+fn millionths(number: i64) -> f64 {
+    number as f64 / 1e6
+}
+
+/// A figure in whole millionths, as it is added up.
+pub(super) fn to_millionths(figure: f64) -> i64 {
+    (figure * 1e6).round() as i64
+}
+
+/// Half-to-even on the exact binary value, as the rules round.
+pub(super) fn round(number: f64, digits: usize) -> f64 {
+    format!("{number:.digits$}").parse().unwrap_or(number)
+}
+
+/// Opens vehicles that are new, and reads all of the batch's.
+pub(super) async fn touch_vehicles(
+    transaction: &mut Transaction<'static, Any>,
+    readings: &[&ReadingRow],
+) -> Result<HashMap<VehicleId, VehicleTotals>, StoreError> {
+    let mut seen: BTreeMap<&VehicleId, (i64, i64)> = BTreeMap::new();
+    for row in readings {
+        let (start_ms, received_ms) = seen.entry(&row.vehicle).or_insert((row.time_ms, row.received_ms));
+        *start_ms = row.time_ms.min(*start_ms);
+        *received_ms = row.received_ms.min(*received_ms);
+    }
+    let seen: Vec<_> = seen.into_iter().collect();
+    let mut vehicles = HashMap::with_capacity(seen.len());
+    for part in sql::parts(&seen) {
+        let text = format!(
+            "INSERT INTO vehicles (vehicle_id, first_trip_start_ms, first_received_ms) VALUES {}
+             ON CONFLICT (vehicle_id) DO UPDATE SET first_trip_start_ms =
+                 CASE WHEN excluded.first_trip_start_ms < vehicles.first_trip_start_ms
+                      THEN excluded.first_trip_start_ms ELSE vehicles.first_trip_start_ms END
+             RETURNING {}",
+            sql::rows(part.len(), 3),
+            VehicleTotals::COLUMNS
+        );
+        let mut query = sqlx::query(AssertSqlSafe(text));
+        for (vehicle, (start_ms, received_ms)) in part {
+            query = query.bind(vehicle.as_str()).bind(start_ms).bind(received_ms);
+        }
+        for row in query.fetch_all(&mut **transaction).await? {
+            vehicles
+                .insert(VehicleId::from_stored(row.try_get("vehicle_id")?), VehicleTotals::from_row(&row)?);
+        }
+    }
+    Ok(vehicles)
+}
