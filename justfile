@@ -42,3 +42,27 @@ run *args: build-plugins
 # Simulate a drive against a running receiver.
 simulate *args:
     cargo run --locked -p volttracker -- simulate {{ args }}
+
+# See it work: a server, a simulated drive, the trip and its event. Takes no arguments, leaves nothing.
+demo: build-plugins
+    cargo build --locked -p volttracker
+    @bash demo.sh "${CARGO_TARGET_DIR:-target}/debug/volttracker"
+
+# All tests, on SQLite and on a throw-away PostgreSQL.
+test: build-plugins
+    cargo build --locked -p volttracker
+    tests/with-postgres.sh bash -euc '\
+        cargo test --locked --workspace --exclude e2e --lib --bins --tests; \
+        cargo test --locked -p e2e --tests'
+
+# Formatting, clippy and documentation links, all warnings refused.
+lint: setup
+    cargo fmt --all --check
+    cargo clippy --locked --workspace --all-targets -- -D warnings
+    cargo clippy --locked --target wasm32-wasip2 -p trip-calculator -p usage-tier -p sampling-policy -- -D warnings
+    RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps -p volttracker
+
+# Licences and sources of all dependencies; needs cargo-deny.
+audit:
+    @command -v cargo-deny >/dev/null || { echo "missing: cargo-deny — cargo install --locked cargo-deny" >&2; exit 1; }
+    cargo deny --locked check bans licenses sources

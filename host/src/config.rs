@@ -43,7 +43,7 @@ pub struct ServiceConfig {
     /// Where this runs; sets the default sampling rate of uploads.
     #[arg(long, env, value_enum, default_value_t = Environment::Development)]
     pub environment: Environment,
-    /// Which deployment this is [default: local-<hostname>].
+    /// Which deployment this is [default: local-HOSTNAME].
     #[arg(long, env)]
     pub deployment_id: Option<String>,
     /// When it was deployed, RFC 3339 [default: start of the process].

@@ -2,7 +2,7 @@
 //!
 //! An operation opens a [`WideEvent`], adds context as it learns it, and
 //! consumes it with its outcome. What happens to a finished event (tier,
-//! policy, coin, sinks) lives in [`pipeline`] and delays nobody. No business
+//! policy, coin, sinks) lives in `pipeline` and delays nobody. No business
 //! rule and no I/O of an operation belongs here.
 
 mod details;

@@ -104,3 +104,10 @@ impl EventFields for Failed {
 fn event() -> Arc<dyn EventFields> {
     Arc::new(Failed)
 }
+
+#[test]
+fn the_wasmtime_version_in_events_is_the_one_that_is_linked() {
+    let lock = include_str!("../../../Cargo.lock");
+    let locked = format!("name = \"wasmtime\"\nversion = \"{}\"\n", super::WASMTIME_VERSION);
+    assert!(lock.contains(&locked), "set WASMTIME_VERSION to the version in Cargo.lock");
+}

@@ -52,7 +52,7 @@ impl identity::Guest for Plugin {
         for (key, value) in settings {
             match (key.as_str(), value.as_str()) {
                 ("rate", _) => {
-                    RATE.set(value.parse().map_err(|_| format!("rate is `{value}`; it takes 0 to 1"))?)
+                    RATE.set(value.parse().map_err(|_| format!("rate is `{value}`; it takes 0 to 1"))?);
                 }
                 ("habit", "impure") => HABIT.set(Habit::Impure),
                 ("habit", "looping") => HABIT.set(Habit::Looping),
