@@ -105,6 +105,10 @@ async fn store_upload(
     };
     match app.store.put(record).await {
         Ok(put) => kept(app, event, put, &vehicle, raw).await,
+        // Sent again, it would be refused again.
+        Err(error @ (StoreError::Constraint(_) | StoreError::Unexpected(_))) => {
+            quarantine(app, event, Failure::from(&error), Some(vehicle), Some(upload.session_id), raw).await
+        }
         Err(error) => {
             if let Some(stats) = app.known_vehicles.get(&vehicle) {
                 event.vehicle =

@@ -73,7 +73,7 @@ taxonomy! {
     E003 Validation Warning false "A field has the wrong type.";
     E004 Validation Warning false "A field is out of range.";
     E005 Validation Warning false "The upload has no session, or a malformed one.";
-    E006 Validation Warning false "The body is too large.";
+    E006 Validation Warning false "The body, the target or the head of the request is too large.";
     E200 Database Critical true "The store cannot be reached or written.";
     E201 Database Error true "A query took too long.";
     E202 Database Error true "A constraint of the store was violated.";

@@ -113,18 +113,24 @@ async fn accept(
     Ok((stream, client, place))
 }
 
-/// A request line that HTTP refuses reaches no handler; its answer is hyper's,
-/// the event is ours.
+/// A head that HTTP refuses reaches no handler; its answer is hyper's, the
+/// event is ours.
 fn tell_of_refused(app: &App, client: SocketAddr, error: &hyper::Error) {
     if !error.is_parse() {
         return;
     }
+    let (code, message, status) = if !error.is_parse_too_large() {
+        (Code::E300, "the request line or a header cannot be read", 400)
+    } else if error.to_string().starts_with("URI") {
+        (Code::E006, "the request target is too large", 414)
+    } else {
+        (Code::E006, "the head of the request is too large", 431)
+    };
     let details = UploadDetails {
-        http_status: Some(if error.is_parse_too_large() { 431 } else { 400 }),
+        http_status: Some(status),
         remote_addr: Some(client.ip().to_string()),
         ..UploadDetails::default()
     };
-    let failure =
-        Failure::new(Code::E300, "the request line or a header cannot be read").caused_by("HttpError", error);
+    let failure = Failure::new(code, message).caused_by("HttpError", error);
     app.events.open(app.plugins.pin(), details).finish(Outcome::Rejected(failure));
 }
