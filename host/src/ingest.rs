@@ -106,7 +106,7 @@ async fn store_upload(
     match app.store.put(record).await {
         Ok(put) => kept(app, event, put, &vehicle, raw).await,
         // Sent again, it would be refused again.
-        Err(error @ (StoreError::Constraint(_) | StoreError::Unexpected(_))) => {
+        Err(error @ StoreError::Constraint(_)) => {
             quarantine(app, event, Failure::from(&error), Some(vehicle), Some(upload.session_id), raw).await
         }
         Err(error) => {
@@ -277,11 +277,11 @@ impl From<RefusalCode> for Code {
 impl From<&StoreError> for Failure {
     fn from(error: &StoreError) -> Self {
         let (code, message) = match error {
-            StoreError::Unavailable(_) => (Code::E200, "the store cannot be reached or written"),
-            StoreError::TimedOut(_) => (Code::E201, "the store did not answer in time"),
-            StoreError::Constraint(_) | StoreError::Unexpected(_) => {
-                (Code::E202, "the store refused the data")
+            StoreError::Unavailable(_) | StoreError::Unexpected(_) => {
+                (Code::E200, "the store cannot be reached or written")
             }
+            StoreError::TimedOut(_) => (Code::E201, "the store did not answer in time"),
+            StoreError::Constraint(_) => (Code::E202, "the store refused the data"),
             StoreError::QueueFull => (Code::E501, "too many uploads are waiting to be written"),
             StoreError::Closed => (Code::E503, "the service is shutting down"),
         };
