@@ -14,6 +14,8 @@ mod pipeline;
 mod record;
 pub mod sink;
 mod taxonomy;
+#[cfg(test)]
+mod tests;
 
 pub use details::{Details, FinalizationDetails, ServiceStartDetails, ServiceStopDetails, UploadDetails};
 pub use fields::{Fields, Timings, Value};

@@ -19,7 +19,7 @@ mod settings;
 mod world;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::fmt;
 use std::path::Path;

@@ -53,7 +53,7 @@ fn guest(slot: Slot) -> PathBuf {
 }
 
 /// A `PLUGIN_DIR` with all three guests and these settings.
-fn plugin_dir(settings: &str) -> TempDir {
+pub(crate) fn plugin_dir(settings: &str) -> TempDir {
     let dir = tempfile::tempdir().expect("temporary directory");
     for slot in Slot::ALL {
         let file = dir.path().join(format!("{slot}.wasm"));

@@ -26,6 +26,8 @@ enum Habit {
     Sound,
     Impure,
     Looping,
+    /// Sound for uploads, traps for finalizations.
+    HalfTrapping,
 }
 
 struct Plugin;
@@ -56,6 +58,7 @@ impl identity::Guest for Plugin {
                 }
                 ("habit", "impure") => HABIT.set(Habit::Impure),
                 ("habit", "looping") => HABIT.set(Habit::Looping),
+                ("habit", "half-trapping") => HABIT.set(Habit::HalfTrapping),
                 ("habit", "trapping") => panic!("told to trap"),
                 _ => return Err(format!("no setting `{key}`; there are rate and habit")),
             }
@@ -95,6 +98,7 @@ impl sampling::Guest for Plugin {
             }
             "files" => (0.5, listing()),
             "event" => (0.5, text_of(event.get("error.code"))),
+            "trip_finalization" if HABIT.get() == Habit::HalfTrapping => panic!("told to trap"),
             _ if HABIT.get() == Habit::Impure => (0.5, format!("call_{}", CALLS.get())),
             _ => (RATE.get(), "good".to_owned()),
         };

@@ -1,0 +1,187 @@
+//! What becomes of an operation's event, whatever the operation, the policy
+//! or the queue does. The guests in `tests/guests` are the plugins here.
+
+use std::sync::{Arc, Mutex};
+
+use clap::Parser;
+use serde_json::Value as Json;
+
+use super::sink::Sink;
+use super::{Code, Events, Failure, FinalizationDetails, Outcome, UploadDetails, VehicleContext};
+use crate::config::Config;
+use crate::identity::IdentityKey;
+use crate::plugin_host::{PluginHost, VehicleStats, tests::plugin_dir};
+
+#[derive(Parser)]
+struct Cli {
+    #[command(flatten)]
+    config: Config,
+}
+
+/// Events with these plugin settings and flags, and what their sink gets.
+struct Rig {
+    events: Events,
+    plugins: PluginHost,
+    written: Arc<Mutex<Vec<Json>>>,
+}
+
+impl Rig {
+    async fn start(plugin_settings: &str, flags: &[&str]) -> Self {
+        let dir = plugin_dir(plugin_settings);
+        let plugins = PluginHost::start(dir.path()).await.expect("a fit set");
+        let cli = Cli::try_parse_from([&["volttracker"], flags].concat()).expect("flags");
+        let written = Arc::default();
+        let sink = Sink::Memory(Arc::clone(&written));
+        let key = IdentityKey::new("a key of sixteen");
+        Self { events: Events::start(&cli.config, &key, sink), plugins, written }
+    }
+
+    fn upload(&self) -> super::WideEvent<UploadDetails> {
+        self.events.open(self.plugins.pin(), UploadDetails::default())
+    }
+
+    async fn written(&self) -> Vec<Json> {
+        self.events.drain().await;
+        let totals = self.events.totals();
+        assert_eq!(totals.received, totals.kept + totals.sampled_out + totals.lost_by_sink);
+        self.written.lock().expect("no writer panicked").clone()
+    }
+}
+
+const ALWAYS: &str = "[sampling-policy]\ndeadline_ms = 2000\n[sampling-policy.settings]\nrate = 1\n";
+
+#[tokio::test]
+async fn a_finished_event_says_what_happened_once() {
+    let rig = Rig::start(ALWAYS, &[]).await;
+    let mut event = rig.upload();
+    event.business.set("trip_created", true);
+    event.timings.add("parse_telemetry", 0.25);
+    event.finish(Outcome::Rejected(Failure::new(Code::E005, "no session")));
+
+    let written = rig.written().await;
+    assert_eq!(written.len(), 1);
+    assert_eq!(written[0]["operation"], "telemetry_upload");
+    assert_eq!(written[0]["outcome"], "rejected");
+    assert_eq!(written[0]["success"], false);
+    assert_eq!(written[0]["failure_reason"], "no session");
+    assert_eq!(written[0]["error"]["code"], "E005");
+    assert_eq!(written[0]["error"]["category"], "validation");
+    assert_eq!(written[0]["business_metrics"]["trip_created"], true);
+    assert_eq!(written[0]["performance_breakdown"]["parse_telemetry_ms"], 0.25);
+    assert_eq!(written[0]["sampling"]["policy"], "wayward-policy");
+}
+
+#[tokio::test]
+async fn a_dropped_event_is_abandoned_and_a_panic_says_so() {
+    let rig = Rig::start(ALWAYS, &[]).await;
+    drop(rig.upload());
+    let event = rig.upload();
+    let task = tokio::spawn(async move {
+        let _event = event;
+        panic!("in the middle of the operation");
+    });
+    assert!(task.await.is_err());
+
+    let written = rig.written().await;
+    assert_eq!(written.len(), 2);
+    for (event, how) in written.iter().zip(["abandoned", "panicked"]) {
+        assert_eq!(event["outcome"], "abandoned");
+        assert_eq!(event["error"]["code"], "E500");
+        assert_eq!(event["http_status"], 500);
+        let message = event["error"]["message"].as_str().expect("a message");
+        assert!(message.contains(how), "{message}");
+    }
+}
+
+#[tokio::test]
+async fn a_failing_policy_keeps_the_event_and_is_noted() {
+    let settings =
+        "[sampling-policy]\ndeadline_ms = 2000\n[sampling-policy.settings]\nhabit = \"half-trapping\"\n";
+    let rig = Rig::start(settings, &[]).await;
+    rig.events.open(rig.plugins.pin(), FinalizationDetails::default()).finish(Outcome::Success);
+
+    let written = rig.written().await;
+    assert_eq!(written.len(), 1);
+    assert_eq!(written[0]["success"], true);
+    assert_eq!(written[0]["error"]["code"], "E410");
+    assert_eq!(written[0]["sampling"]["reason"], "policy_error");
+    assert_eq!(written[0]["sampling"]["probability"], 1.0);
+}
+
+#[tokio::test]
+async fn a_full_queue_keeps_events_without_asking_the_policy() {
+    // Nothing awaits here, so the event tasks cannot empty their queues.
+    let rig =
+        Rig::start("[sampling-policy]\ndeadline_ms = 2000\n[sampling-policy.settings]\nrate = 0\n", &[])
+            .await;
+    let sent = 3 * 4096;
+    for _ in 0..sent {
+        rig.upload().finish(Outcome::Success);
+    }
+    let overloaded = rig.written.lock().expect("no writer panicked").len();
+    assert_eq!(overloaded, 4096);
+
+    let written = rig.written().await;
+    assert_eq!(written.len(), overloaded, "the policy, when it is asked, keeps nothing");
+    assert!(written.iter().all(|event| event["sampling"]["reason"] == "policy_overload"));
+    assert_eq!(rig.events.totals().received, sent);
+}
+
+#[tokio::test]
+async fn one_trace_stays_or_goes_together_and_requests_each_for_themselves() {
+    let half = "[sampling-policy]\ndeadline_ms = 2000\n[sampling-policy.settings]\nrate = 0.5\n";
+    for (unit, whole_traces) in [("trace", true), ("request", false)] {
+        let rig = Rig::start(half, &["--sampling-unit", unit]).await;
+        for number in 0..400 {
+            let mut event = rig.upload();
+            event.trace_id = Some(format!("session {}", number % 20));
+            event.finish(Outcome::Success);
+        }
+        let written = rig.written().await;
+        let of_trace = |trace: u32| {
+            written.iter().filter(|event| event["trace_id"] == format!("session {trace}")).count()
+        };
+        let whole = (0..20).all(|trace| matches!(of_trace(trace), 0 | 20));
+        assert_eq!(whole, whole_traces, "{unit}");
+        assert!(written.iter().all(|event| event["sampling"]["rate"] == 2.0));
+        assert!((80..320).contains(&written.len()), "{unit}: {}", written.len());
+    }
+}
+
+#[tokio::test]
+async fn the_tier_is_the_plugins_answer_on_the_vehicles_figures() {
+    let rig = Rig::start(ALWAYS, &[]).await;
+    let mut event = rig.upload();
+    let stats = VehicleStats {
+        total_trips: 7,
+        total_miles: 120.5,
+        account_age_days: 41,
+        avg_kwh_per_mile: Some(0.31),
+        avg_gas_mpg: None,
+    };
+    event.vehicle = Some(VehicleContext { stats: Some(stats), stale: true, ..VehicleContext::default() });
+    event.finish(Outcome::Success);
+
+    let vehicle = &rig.written().await[0]["vehicle_context"];
+    assert_eq!(vehicle["total_trips"], 7);
+    assert_eq!(vehicle["stale"], true);
+    assert!(vehicle["usage_tier"].is_string());
+    assert!(vehicle.get("avg_gas_mpg").is_none(), "what is not known is left out");
+}
+
+#[tokio::test]
+async fn long_texts_are_cut_and_listed_and_the_gravest_error_is_told_whole() {
+    let rig = Rig::start(ALWAYS, &[]).await;
+    let mut event = rig.upload();
+    event.details.user_agent = Some("é".repeat(5000));
+    event.note(Failure::new(Code::E504, "the client was gone"));
+    event.note(Failure::new(Code::E203, "the batch was retried"));
+    event.finish(Outcome::Success);
+
+    let event = &rig.written().await[0];
+    assert_eq!(event["user_agent"].as_str().expect("a text").len(), 1024);
+    assert_eq!(event["truncated_fields"], serde_json::json!(["user_agent"]));
+    assert_eq!(event["error"]["code"], "E203");
+    assert_eq!(event["further_error_codes"], serde_json::json!(["E504"]));
+    assert_eq!(event["success"], true);
+}
