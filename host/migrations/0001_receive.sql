@@ -63,6 +63,7 @@ CREATE TABLE trips (
     kwh_per_mile        DOUBLE PRECISION,
     soc_at_gas_transition DOUBLE PRECISION,
     fuel_level_at_end   DOUBLE PRECISION,
+    settled_fuel_level_percent DOUBLE PRECISION,
     summary             TEXT,            -- JSON object of the calculator
     calculator          TEXT,            -- JSON object: name, version, digest
     -- This trip's contribution to its vehicle's row; 0 and NULL unless closed.
@@ -73,7 +74,7 @@ CREATE TABLE trips (
     UNIQUE (vehicle_id, session_id)
 );
 CREATE INDEX trips_unfinished ON trips (last_received_ms) WHERE status <> 'closed';
-CREATE INDEX trips_by_vehicle ON trips (vehicle_id, start_time_ms);
+CREATE INDEX trips_by_vehicle ON trips (vehicle_id, start_time_ms, trip_id);
 CREATE INDEX trips_by_start ON trips (start_time_ms, trip_id);
 
 -- One row a reading. Fields and unknown PIDs are JSON objects in one

@@ -11,6 +11,8 @@ mod reads;
 mod record;
 mod sessions;
 mod sql;
+#[cfg(test)]
+mod tests;
 mod vehicles;
 
 pub use error::StoreError;

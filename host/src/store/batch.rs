@@ -6,7 +6,7 @@ use super::StoreError;
 use super::group_commit::{Batch, Committed};
 use super::open::{PATIENCE, WritePool};
 use super::readings::write_readings;
-use super::record::{Put, ReadingRow, Record, Stored};
+use super::record::{Put, QuarantinedRequest, ReadingRow, Record, SessionFacts, Stored};
 use super::sessions::{keep_session, quarantine};
 
 /// Writes batches of uploads.
@@ -49,12 +49,11 @@ impl UploadBatch {
         let mut phases = Phases::default();
         let mut stored =
             write_readings(&mut transaction, &readings, self.late_readings, &mut phases).await?.into_iter();
-        for item in items {
-            match item {
-                Record::Reading(_) => {}
-                Record::Session(facts) => keep_session(&mut transaction, facts).await?,
-                Record::Quarantine(request) => quarantine(&mut transaction, request).await?,
-            }
+        for facts in sessions(items) {
+            keep_session(&mut transaction, facts).await?;
+        }
+        for request in items.iter().filter_map(Record::as_quarantine) {
+            quarantine(&mut transaction, request).await?;
         }
         let started = Instant::now();
         transaction.commit().await?;
@@ -65,6 +64,14 @@ impl UploadBatch {
         };
         Ok(items.iter().map(outcome).map(|stored| Written { stored, phases }).collect())
     }
+}
+
+/// Session facts by session, so that two hosts lock rows in the same order;
+/// those of one session in the order they came.
+fn sessions(items: &[Record]) -> Vec<&SessionFacts> {
+    let mut sessions: Vec<_> = items.iter().filter_map(Record::as_session).collect();
+    sessions.sort_by_key(|facts| (&facts.vehicle, facts.session));
+    sessions
 }
 
 impl Batch for UploadBatch {
@@ -83,6 +90,20 @@ impl Record {
         match self {
             Self::Reading(row) => Some(row),
             Self::Session(_) | Self::Quarantine(_) => None,
+        }
+    }
+
+    fn as_session(&self) -> Option<&SessionFacts> {
+        match self {
+            Self::Session(facts) => Some(facts),
+            Self::Reading(_) | Self::Quarantine(_) => None,
+        }
+    }
+
+    fn as_quarantine(&self) -> Option<&QuarantinedRequest> {
+        match self {
+            Self::Quarantine(request) => Some(request),
+            Self::Reading(_) | Self::Session(_) => None,
         }
     }
 }

@@ -7,8 +7,8 @@ use sqlx::any::AnyRow;
 use sqlx::{Any, AssertSqlSafe, Row, Transaction};
 
 use super::StoreError;
-use super::open::Store;
-use super::vehicles::{VehicleTotals, round, to_millionths};
+use super::open::{Engine, Store};
+use super::vehicles::{VehicleTotals, battery_health, contribute, to_millionths};
 use crate::events::BatteryHealth;
 use crate::identity::VehicleId;
 use crate::plugin_host::{Summary, TripReadings, VehicleStats};
@@ -112,53 +112,73 @@ pub enum Retry<'a> {
     WithAnotherCalculator(&'a str),
 }
 
+/// The calculator's own figure for a steadier fuel level: percent.
+const SETTLED_FUEL: &str = "settled_fuel_level_percent";
+
+/// Whether any trip waits for its end.
+pub(super) const HAS_STALE: &str =
+    "SELECT 1 FROM trips WHERE status <> 'closed' AND last_received_ms <= $1 LIMIT 1";
+
+/// Leases trips, the longest waiting first. Engines differ: SQLite has one
+/// writer at a time and no row locks; on PostgreSQL a claim must neither wait
+/// for rows that another host holds, which could end in a deadlock with an
+/// upload, nor lease a trip twice, and only rows it has locked are as it saw.
+pub(super) fn claim_text(engine: Engine) -> String {
+    let lock = match engine {
+        Engine::Sqlite => "",
+        Engine::Postgres => "FOR UPDATE SKIP LOCKED",
+    };
+    format!(
+        "WITH ended AS MATERIALIZED (
+             SELECT trip_id FROM trips
+             WHERE status <> 'closed' AND last_received_ms <= $3
+               AND (status = 'open' OR failed_digest <> $4)
+               AND lease_until_ms < $5 AND next_attempt_ms <= $6
+             ORDER BY last_received_ms LIMIT $7 {lock})
+         UPDATE trips SET lease_owner = $1, lease_until_ms = $2,
+                attempts = CASE WHEN status = 'failed' THEN 1 ELSE attempts + 1 END
+         FROM ended WHERE trips.trip_id = ended.trip_id
+         RETURNING trips.trip_id, vehicle_id, session_id, start_time_ms, last_received_ms, attempts"
+    )
+}
+
 impl Store {
     /// Claims trips for which nothing was received for the timeout, the
     /// longest waiting first.
     pub async fn claim_stale(&self, request: ClaimRequest<'_>) -> Result<Vec<Claim>, StoreError> {
         let mut transaction = self.writes.begin().await?;
-        let rows = sqlx::query(
-            "UPDATE trips SET lease_owner = $1, lease_until_ms = $2,
-                    attempts = CASE WHEN status = 'failed' THEN 1 ELSE attempts + 1 END
-             WHERE status <> 'closed' AND lease_until_ms < $3 AND trip_id IN (
-                 SELECT trip_id FROM trips
-                 WHERE status <> 'closed' AND last_received_ms <= $4
-                   AND (status = 'open' OR failed_digest <> $5)
-                   AND lease_until_ms < $6 AND next_attempt_ms <= $7
-                 ORDER BY last_received_ms LIMIT $8)
-             RETURNING trip_id, vehicle_id, session_id, start_time_ms, attempts",
-        )
-        .bind(request.owner)
-        .bind(request.now_ms + millis(request.lease))
-        .bind(request.now_ms)
-        .bind(request.now_ms - millis(request.timeout))
-        .bind(request.calculator_digest)
-        .bind(request.now_ms)
-        .bind(request.now_ms)
-        .bind(request.limit)
-        .fetch_all(&mut *transaction)
-        .await?;
+        let rows = sqlx::query(AssertSqlSafe(claim_text(self.engine())))
+            .bind(request.owner)
+            .bind(request.now_ms + millis(request.lease))
+            .bind(request.now_ms - millis(request.timeout))
+            .bind(request.calculator_digest)
+            .bind(request.now_ms)
+            .bind(request.now_ms)
+            .bind(request.limit)
+            .fetch_all(&mut *transaction)
+            .await?;
         transaction.commit().await?;
         let claim = |row: &AnyRow| {
-            Ok(Claim {
+            let last_received_ms: i64 = row.try_get("last_received_ms")?;
+            let claim = Claim {
                 trip_id: row.try_get("trip_id")?,
                 vehicle: VehicleId::from_stored(row.try_get("vehicle_id")?),
                 session_id: row.try_get("session_id")?,
                 start_time_ms: row.try_get("start_time_ms")?,
                 attempt: row.try_get("attempts")?,
                 owner: request.owner.to_owned(),
-            })
+            };
+            Ok((last_received_ms, claim))
         };
-        rows.iter().map(claim).collect()
+        let mut claims = rows.iter().map(claim).collect::<Result<Vec<_>, StoreError>>()?;
+        // RETURNING promises no order.
+        claims.sort_by_key(|(last_received_ms, _)| *last_received_ms);
+        Ok(claims.into_iter().map(|(_, claim)| claim).collect())
     }
 
     /// Whether any trip waits for its end: cheap enough to ask every second.
     pub async fn has_stale(&self, now_ms: i64, timeout: Duration) -> Result<bool, StoreError> {
-        let row =
-            sqlx::query("SELECT 1 FROM trips WHERE status <> 'closed' AND last_received_ms <= $1 LIMIT 1")
-                .bind(now_ms - millis(timeout))
-                .fetch_optional(&self.pool)
-                .await?;
+        let row = sqlx::query(HAS_STALE).bind(now_ms - millis(timeout)).fetch_optional(&self.pool).await?;
         Ok(row.is_some())
     }
 
@@ -170,12 +190,15 @@ impl Store {
             .await?;
         let readings = columns(&rows)?;
         let previous_fuel_level_percent = sqlx::query_scalar(
-            "SELECT fuel_level_at_end FROM trips
-             WHERE vehicle_id = $1 AND start_time_ms < $2 AND status = 'closed' AND fuel_level_at_end IS NOT NULL
+            // The settled level is steadier than the last reading of a noisy gauge.
+            "SELECT COALESCE(settled_fuel_level_percent, fuel_level_at_end) FROM trips
+             WHERE vehicle_id = $1 AND start_time_ms < $2 AND status = 'closed'
+               AND COALESCE(settled_fuel_level_percent, fuel_level_at_end) IS NOT NULL
              ORDER BY start_time_ms DESC LIMIT 1",
         )
         .bind(claim.vehicle.as_str())
-        .bind(claim.start_time_ms)
+        // Not the claim's start: an earlier reading may have come since.
+        .bind(readings.times_ms.first().copied().unwrap_or(claim.start_time_ms))
         .fetch_optional(&self.pool)
         .await?;
         let profile_name: Option<Option<String>> =
@@ -207,7 +230,7 @@ impl Store {
             let ours = owner.flatten().is_some_and(|owner| owner == claim.owner);
             return Ok(if ours { Closed::Outdated } else { Closed::NotOurs });
         };
-        let vehicle = add_contribution(&mut transaction, claim).await?.stats(closing.now_ms);
+        let vehicle = contribute(&mut transaction, '+', &claim.trip_id).await?.stats(closing.now_ms);
         let battery_health = battery_health(&mut transaction, &claim.vehicle).await?;
         transaction.commit().await?;
         Ok(Closed::Done { finalization_number, vehicle, battery_health })
@@ -258,15 +281,17 @@ async fn write_closing(
     let json =
         |value: Result<String, serde_json::Error>| value.map_err(|e| StoreError::Unexpected(e.to_string()));
     let summary = closing.summary;
+    let settled_fuel_level =
+        summary.metrics.iter().find(|(name, _)| name == SETTLED_FUEL).map(|(_, level)| *level);
     let count = i64::try_from(closing.data.readings.times_ms.len()).unwrap_or(i64::MAX);
     let row = sqlx::query(
         "UPDATE trips SET status = 'closed', closed_ms = $1, finalization_number = finalization_number + 1,
                 lease_owner = NULL, lease_until_ms = 0, attempts = 0, next_attempt_ms = 0, failed_digest = NULL,
                 start_odometer_miles = $2, start_soc = $3, distance_miles = $4, electric_miles = $5,
-                kwh_per_mile = $6, soc_at_gas_transition = $7, fuel_level_at_end = $8, summary = $9,
-                calculator = $10, counted = 1, counted_miles_e6 = $11, counted_kwh_per_mile_e6 = $12,
-                counted_gas_mpg_e6 = $13
-         WHERE trip_id = $14 AND lease_owner = $15 AND status <> 'closed' AND reading_count = $16
+                kwh_per_mile = $6, soc_at_gas_transition = $7, fuel_level_at_end = $8,
+                settled_fuel_level_percent = $9, summary = $10, calculator = $11, counted = 1,
+                counted_miles_e6 = $12, counted_kwh_per_mile_e6 = $13, counted_gas_mpg_e6 = $14
+         WHERE trip_id = $15 AND lease_owner = $16 AND status <> 'closed' AND reading_count = $17
          RETURNING finalization_number",
     )
     .bind(closing.now_ms)
@@ -277,6 +302,7 @@ async fn write_closing(
     .bind(summary.kwh_per_mile)
     .bind(summary.soc_at_gas_transition)
     .bind(summary.fuel_level_at_end)
+    .bind(settled_fuel_level)
     .bind(json(serde_json::to_string(summary))?)
     .bind(json(serde_json::to_string(&closing.calculator))?)
     .bind(to_millionths(summary.distance_miles.unwrap_or_default()))
@@ -285,81 +311,12 @@ async fn write_closing(
     .bind(&claim.trip_id)
     .bind(&claim.owner)
     .bind(count)
+    // Not kept prepared: sqlx's Any driver gives PostgreSQL an absent f64 as a
+    // 4-byte float, and a prepared statement would expect one ever after.
+    .persistent(false)
     .fetch_optional(&mut **transaction)
     .await?;
     Ok(row.map(|row| row.try_get("finalization_number")).transpose()?)
-}
-
-/// Adds a closed trip's contribution to its vehicle's row.
-async fn add_contribution(
-    transaction: &mut Transaction<'static, Any>,
-    claim: &Claim,
-) -> Result<VehicleTotals, StoreError> {
-    let text = format!("{} RETURNING {}", contribution('+'), VehicleTotals::COLUMNS);
-    let row = sqlx::query(AssertSqlSafe(text)).bind(&claim.trip_id).fetch_one(&mut **transaction).await?;
-    Ok(VehicleTotals::from_row(&row)?)
-}
-
-/// Opens an ended trip again: takes its contribution out of its vehicle's row.
-pub(super) async fn withdraw_contribution(
-    transaction: &mut Transaction<'static, Any>,
-    trip_id: &str,
-) -> Result<(), StoreError> {
-    sqlx::query(AssertSqlSafe(contribution('-'))).bind(trip_id).execute(&mut **transaction).await?;
-    sqlx::query(
-        "UPDATE trips SET status = 'open', attempts = 0, next_attempt_ms = 0, failed_digest = NULL, counted = 0,
-                counted_miles_e6 = 0, counted_kwh_per_mile_e6 = NULL, counted_gas_mpg_e6 = NULL
-         WHERE trip_id = $1",
-    )
-    .bind(trip_id)
-    .execute(&mut **transaction)
-    .await?;
-    Ok(())
-}
-
-/// One text for both directions, so that they cannot differ.
-fn contribution(sign: char) -> String {
-    format!(
-        "UPDATE vehicles SET
-             total_trips = vehicles.total_trips {sign} trips.counted,
-             miles_e6 = vehicles.miles_e6 {sign} trips.counted_miles_e6,
-             kwh_per_mile_e6 = vehicles.kwh_per_mile_e6 {sign} COALESCE(trips.counted_kwh_per_mile_e6, 0),
-             kwh_per_mile_trips = vehicles.kwh_per_mile_trips
-                 {sign} CASE WHEN trips.counted_kwh_per_mile_e6 IS NULL THEN 0 ELSE 1 END,
-             gas_mpg_e6 = vehicles.gas_mpg_e6 {sign} COALESCE(trips.counted_gas_mpg_e6, 0),
-             gas_mpg_trips = vehicles.gas_mpg_trips
-                 {sign} CASE WHEN trips.counted_gas_mpg_e6 IS NULL THEN 0 ELSE 1 END
-         FROM trips WHERE trips.trip_id = $1 AND vehicles.vehicle_id = trips.vehicle_id"
-    )
-}
-
-async fn battery_health(
-    transaction: &mut Transaction<'static, Any>,
-    vehicle: &VehicleId,
-) -> Result<Option<BatteryHealth>, StoreError> {
-    let rows = sqlx::query(
-        "SELECT electric_miles, kwh_per_mile, start_soc - soc_at_gas_transition AS soc_drop FROM trips
-         WHERE vehicle_id = $1 AND status = 'closed' AND electric_miles > 0
-         ORDER BY start_time_ms DESC LIMIT 30",
-    )
-    .bind(vehicle.as_str())
-    .fetch_all(&mut **transaction)
-    .await?;
-    let column = |name: &str| -> Result<Vec<f64>, sqlx::Error> {
-        rows.iter().filter_map(|row| row.try_get::<Option<f64>, _>(name).transpose()).collect()
-    };
-    let mean = |values: &[f64], digits| {
-        (!values.is_empty()).then(|| round(values.iter().sum::<f64>() / values.len() as f64, digits))
-    };
-    let Some(electric_miles) = mean(&column("electric_miles")?, 1) else {
-        return Ok(None);
-    };
-    Ok(Some(BatteryHealth {
-        electric_miles,
-        kwh_per_mile: mean(&column("kwh_per_mile")?, 3),
-        soc_drop_percent: mean(&column("soc_drop")?, 1),
-        trips: u32::try_from(rows.len()).unwrap_or(u32::MAX),
-    }))
 }
 
 /// Turns rows of JSON objects into columns; NaN where a reading has no value.

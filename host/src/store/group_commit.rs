@@ -127,12 +127,20 @@ async fn retry_one_by_one<B: Batch>(
     items: Vec<B::Item>,
     others: Vec<(Instant, Reply<B::Outcome>)>,
 ) {
+    let mut unwell = None;
     for (item, (since, reply)) in items.into_iter().zip(others) {
+        // Each further try would take the database's whole patience, and all
+        // that waits behind it.
+        if let Some(error) = &unwell {
+            reply.send(Err(StoreError::clone(error))).ok();
+            continue;
+        }
         let queued = since.elapsed();
         let result = batch.commit(std::slice::from_ref(&item)).await.and_then(|outcomes| {
             let outcome = outcomes.into_iter().next();
             outcome.ok_or_else(|| StoreError::Unexpected("a batch of one had no outcome".to_owned()))
         });
+        unwell = result.as_ref().err().filter(|error| !error.may_be_one_items_fault()).cloned();
         let result = result.map(|outcome| Committed { outcome, queued, batch_size: 1, retried: true });
         reply.send(result).ok();
     }

@@ -95,6 +95,9 @@ impl Store {
             Engine::Postgres => reads.clone(),
         };
         let writes = WritePool { engine, pool: writes };
+        if engine == Engine::Sqlite {
+            release_leases(&writes).await.context("the leases of a process that died cannot be released")?;
+        }
         let uploads = GroupCommit::start(UploadBatch::new(writes.clone(), trips.late_readings()));
         Ok(Self { engine, pool: reads, writes, uploads })
     }
@@ -132,6 +135,20 @@ impl Store {
         self.writes.pool.close().await;
         self.pool.close().await;
     }
+}
+
+/// A SQLite file has one host: whoever held a lease is dead, and its trips
+/// need not wait. On PostgreSQL another host may live, so leases run out.
+async fn release_leases(writes: &WritePool) -> Result<(), StoreError> {
+    let mut transaction = writes.begin().await?;
+    sqlx::query(
+        "UPDATE trips SET lease_owner = NULL, lease_until_ms = 0
+         WHERE status <> 'closed' AND lease_owner IS NOT NULL",
+    )
+    .execute(&mut *transaction)
+    .await?;
+    transaction.commit().await?;
+    Ok(())
 }
 
 fn sqlite_url(data_dir: &Path) -> anyhow::Result<String> {

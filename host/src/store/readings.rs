@@ -10,8 +10,8 @@ use uuid::Uuid;
 
 use super::batch::{Phases, since};
 use super::record::{ReadingRow, Stored};
-use super::vehicles::{VehicleTotals, touch_vehicles};
-use super::{StoreError, finalization, sql};
+use super::vehicles::{VehicleTotals, touch_vehicles, withdraw_contribution};
+use super::{StoreError, sql};
 use crate::identity::VehicleId;
 
 /// A trip as the batch finds it, and what the batch does to it.
@@ -20,6 +20,7 @@ struct TripInBatch {
     created: bool,
     /// Closed or failed: a new reading opens it again.
     ended: bool,
+    /// Closed longer ago than late readings may come.
     too_late: bool,
     inserted: i64,
     duplicates: i64,
@@ -58,11 +59,23 @@ pub(super) async fn write_readings(
         let trip = trips.get_mut(&row.key()).expect("every reading has its trip");
         trip.count(row, *fate);
     }
-    update_trips(transaction, &trips).await?;
+    add_to_trips(transaction, &trips).await?;
     phases.insert_ms = since(started);
 
     let started = Instant::now();
-    let vehicles = touch_vehicles(transaction, readings).await?;
+    // All vehicles before any contribution is withdrawn: a second way through
+    // their rows could meet another host that goes the first.
+    let kept: Vec<_> = readings
+        .iter()
+        .zip(&fates)
+        .filter(|(_, fate)| **fate != Fate::TooLate)
+        .map(|(row, _)| *row)
+        .collect();
+    let mut vehicles = touch_vehicles(transaction, &kept).await?;
+    for ((vehicle, _), trip) in trips.iter().filter(|(_, trip)| trip.reopened()) {
+        let left = withdraw_contribution(transaction, &trip.trip_id).await?;
+        vehicles.insert((*vehicle).clone(), left);
+    }
     phases.vehicle_ms = since(started);
     Ok(outcomes(readings, &fates, &trips, &vehicles))
 }
@@ -138,17 +151,8 @@ async fn upsert_trips<'a>(
     late_readings: Duration,
     trips: &mut BTreeMap<TripKey<'a>, TripInBatch>,
 ) -> Result<(), StoreError> {
-    let text = format!(
-        "INSERT INTO trips (trip_id, vehicle_id, session_id, status, start_time_ms, end_time_ms,
-                            first_received_ms, last_received_ms)
-         VALUES {}
-         ON CONFLICT (vehicle_id, session_id) DO UPDATE SET last_received_ms =
-             CASE WHEN excluded.last_received_ms > trips.last_received_ms
-                  THEN excluded.last_received_ms ELSE trips.last_received_ms END
-         RETURNING trip_id, vehicle_id, session_id, status, closed_ms",
-        sql::rows(part.len(), 8)
-    );
-    let mut query = sqlx::query(AssertSqlSafe(text));
+    let late_readings_ms = millis(late_readings);
+    let mut query = sqlx::query(AssertSqlSafe(upsert_text(part.len(), late_readings_ms)));
     let mut by_text = HashMap::with_capacity(part.len());
     for (key, rows) in part {
         let (proposed, session) = (Uuid::now_v7().to_string(), key.1.to_string());
@@ -163,7 +167,7 @@ async fn upsert_trips<'a>(
             .bind(times.max())
             .bind(received.clone().min())
             .bind(received.clone().max());
-        let open_since = received.max().unwrap_or_default() - millis(late_readings);
+        let open_since = received.max().unwrap_or_default() - late_readings_ms;
         by_text.insert((key.0.as_str(), session), (*key, proposed, open_since));
     }
     for row in query.fetch_all(&mut **transaction).await? {
@@ -172,12 +176,30 @@ async fn upsert_trips<'a>(
             .get(&text)
             .ok_or_else(|| StoreError::Unexpected("a trip came back that nobody asked for".to_owned()))?;
         let trip_id: String = row.try_get("trip_id")?;
-        let ended = row.try_get::<&str, _>("status")? != "open";
+        let status: &str = row.try_get("status")?;
         let closed_ms: Option<i64> = row.try_get("closed_ms")?;
-        let too_late = ended && closed_ms.is_some_and(|closed| closed < *open_since);
+        let too_late = status == "closed" && closed_ms.is_some_and(|closed| closed < *open_since);
+        let ended = status != "open";
         trips.insert(*key, TripInBatch::found(trip_id == *proposed, trip_id, ended, too_late));
     }
     Ok(())
+}
+
+/// Finds trips and opens those that are new, and locks them. A trip that was
+/// closed too long ago stays as it is.
+pub(super) fn upsert_text(trips: usize, late_readings_ms: i64) -> String {
+    format!(
+        "INSERT INTO trips (trip_id, vehicle_id, session_id, status, start_time_ms, end_time_ms,
+                            first_received_ms, last_received_ms)
+         VALUES {}
+         ON CONFLICT (vehicle_id, session_id) DO UPDATE SET last_received_ms =
+             CASE WHEN excluded.last_received_ms > trips.last_received_ms
+                   AND NOT (trips.status = 'closed'
+                            AND trips.closed_ms < excluded.last_received_ms - {late_readings_ms})
+                  THEN excluded.last_received_ms ELSE trips.last_received_ms END
+         RETURNING trip_id, vehicle_id, session_id, status, closed_ms",
+        sql::rows(trips, 8)
+    )
 }
 
 fn millis(duration: Duration) -> i64 {
@@ -194,6 +216,7 @@ async fn insert_readings(
     let mut fates = vec![Fate::TooLate; readings.len()];
     let mut firsts: HashMap<(&str, i64), usize> = HashMap::with_capacity(readings.len());
     let mut fresh = Vec::with_capacity(readings.len());
+    let mut repeats: HashMap<usize, Vec<usize>> = HashMap::new();
     for (index, row) in readings.iter().enumerate() {
         let trip = &trips[&row.key()];
         if trip.too_late {
@@ -201,7 +224,9 @@ async fn insert_readings(
         }
         match firsts.entry((trip.trip_id.as_str(), row.time_ms)) {
             Entry::Occupied(first) => {
-                fates[index] = Fate::Duplicate { conflicting: !row.same_content(readings[*first.get()]) };
+                let first = *first.get();
+                fates[index] = Fate::Duplicate { conflicting: !row.same_content(readings[first]) };
+                repeats.entry(first).or_default().push(index);
             }
             Entry::Vacant(place) => {
                 place.insert(index);
@@ -211,15 +236,16 @@ async fn insert_readings(
     }
     for part in sql::parts(&fresh) {
         let inserted = insert_part(transaction, readings, part).await?;
-        let known: Vec<_> = part
-            .iter()
-            .map(|&(trip_id, index)| (trip_id, readings[index].time_ms, index))
-            .filter(|&(trip_id, time_ms, index)| {
-                let new = inserted.contains(&(trip_id.to_owned(), time_ms));
-                fates[index] = Fate::Inserted;
-                !new
-            })
-            .collect();
+        let mut known = Vec::new();
+        for &(trip_id, index) in part {
+            let time_ms = readings[index].time_ms;
+            fates[index] = Fate::Inserted;
+            if !inserted.contains(&(trip_id.to_owned(), time_ms)) {
+                // All of equals are judged by what is stored.
+                let equals = std::iter::once(&index).chain(repeats.get(&index).into_iter().flatten());
+                known.extend(equals.map(|&index| (trip_id, time_ms, index)));
+            }
+        }
         for part in sql::parts(&known) {
             compare_with_stored(transaction, readings, part, &mut fates).await?;
         }
@@ -227,17 +253,20 @@ async fn insert_readings(
     Ok(fates)
 }
 
+pub(super) fn insert_text(readings: usize) -> String {
+    format!(
+        "INSERT INTO readings (trip_id, time_ms, received_ms, fields, unknown) VALUES {}
+         ON CONFLICT DO NOTHING RETURNING trip_id, time_ms",
+        sql::rows(readings, 5)
+    )
+}
+
 async fn insert_part(
     transaction: &mut Transaction<'static, Any>,
     readings: &[&ReadingRow],
     part: &[(&str, usize)],
 ) -> Result<HashSet<(String, i64)>, StoreError> {
-    let text = format!(
-        "INSERT INTO readings (trip_id, time_ms, received_ms, fields, unknown) VALUES {}
-         ON CONFLICT DO NOTHING RETURNING trip_id, time_ms",
-        sql::rows(part.len(), 5)
-    );
-    let mut query = sqlx::query(AssertSqlSafe(text));
+    let mut query = sqlx::query(AssertSqlSafe(insert_text(part.len())));
     for &(trip_id, index) in part {
         let row = readings[index];
         query =
@@ -247,25 +276,28 @@ async fn insert_part(
     rows.iter().map(|row| Ok((row.try_get("trip_id")?, row.try_get("time_ms")?))).collect()
 }
 
+pub(super) fn compare_text(readings: usize) -> String {
+    format!(
+        "SELECT trip_id, time_ms, fields, unknown FROM readings WHERE (trip_id, time_ms) IN (VALUES {})",
+        sql::rows(readings, 2)
+    )
+}
+
 async fn compare_with_stored(
     transaction: &mut Transaction<'static, Any>,
     readings: &[&ReadingRow],
     known: &[(&str, i64, usize)],
     fates: &mut [Fate],
 ) -> Result<(), StoreError> {
-    let text = format!(
-        "SELECT trip_id, time_ms, fields, unknown FROM readings WHERE (trip_id, time_ms) IN (VALUES {})",
-        sql::rows(known.len(), 2)
-    );
-    let mut query = sqlx::query(AssertSqlSafe(text));
-    let mut by_key = HashMap::with_capacity(known.len());
+    let mut query = sqlx::query(AssertSqlSafe(compare_text(known.len())));
+    let mut by_key: HashMap<_, Vec<usize>> = HashMap::with_capacity(known.len());
     for &(trip_id, time_ms, index) in known {
         query = query.bind(trip_id).bind(time_ms);
-        by_key.insert((trip_id, time_ms), index);
+        by_key.entry((trip_id, time_ms)).or_default().push(index);
     }
     for stored in query.fetch_all(&mut **transaction).await? {
         let key = (stored.try_get::<&str, _>("trip_id")?, stored.try_get::<i64, _>("time_ms")?);
-        if let Some(&index) = by_key.get(&key) {
+        for &index in by_key.get(&key).into_iter().flatten() {
             let same = stored.try_get::<&str, _>("fields")? == readings[index].fields
                 && stored.try_get::<&str, _>("unknown")? == readings[index].unknown;
             fates[index] = Fate::Duplicate { conflicting: !same };
@@ -274,29 +306,29 @@ async fn compare_with_stored(
     Ok(())
 }
 
-/// Adds the batch to its trips; a new reading opens an ended trip again.
-async fn update_trips(
+pub(super) fn add_text(trips: usize) -> String {
+    format!(
+        "UPDATE trips SET
+             reading_count = trips.reading_count + batch.column2,
+             duplicate_count = trips.duplicate_count + batch.column3,
+             conflict_count = trips.conflict_count + batch.column4,
+             start_time_ms = CASE WHEN batch.column5 < trips.start_time_ms
+                                  THEN batch.column5 ELSE trips.start_time_ms END,
+             end_time_ms = CASE WHEN batch.column6 > trips.end_time_ms
+                                THEN batch.column6 ELSE trips.end_time_ms END
+         FROM (VALUES {}) AS batch WHERE trips.trip_id = batch.column1",
+        sql::rows(trips, 6)
+    )
+}
+
+/// Adds the batch to its trips.
+async fn add_to_trips(
     transaction: &mut Transaction<'static, Any>,
     trips: &BTreeMap<TripKey<'_>, TripInBatch>,
 ) -> Result<(), StoreError> {
-    for trip in trips.values().filter(|trip| trip.reopened()) {
-        finalization::withdraw_contribution(transaction, &trip.trip_id).await?;
-    }
     let touched: Vec<_> = trips.values().filter(|trip| trip.inserted + trip.duplicates > 0).collect();
     for part in sql::parts(&touched) {
-        let text = format!(
-            "UPDATE trips SET
-                 reading_count = trips.reading_count + batch.column2,
-                 duplicate_count = trips.duplicate_count + batch.column3,
-                 conflict_count = trips.conflict_count + batch.column4,
-                 start_time_ms = CASE WHEN batch.column5 < trips.start_time_ms
-                                      THEN batch.column5 ELSE trips.start_time_ms END,
-                 end_time_ms = CASE WHEN batch.column6 > trips.end_time_ms
-                                    THEN batch.column6 ELSE trips.end_time_ms END
-             FROM (VALUES {}) AS batch WHERE trips.trip_id = batch.column1",
-            sql::rows(part.len(), 6)
-        );
-        let mut query = sqlx::query(AssertSqlSafe(text));
+        let mut query = sqlx::query(AssertSqlSafe(add_text(part.len())));
         for trip in part {
             query = query
                 .bind(&trip.trip_id)

@@ -75,16 +75,21 @@ const COLUMNS: &str = "trips.trip_id, trips.vehicle_id, trips.session_id, sessio
      trips.calculator FROM trips LEFT JOIN sessions \
      ON sessions.vehicle_id = trips.vehicle_id AND sessions.session_id = trips.session_id";
 
+/// `vehicle` is a further condition, or nothing.
+pub(super) fn page_text(vehicle: &str) -> String {
+    format!(
+        "SELECT {COLUMNS} WHERE (trips.start_time_ms, trips.trip_id) < ($1, $2) {vehicle}
+         ORDER BY trips.start_time_ms DESC, trips.trip_id DESC LIMIT $3"
+    )
+}
+
 impl Store {
     /// One page of trips, newest first.
     pub async fn trips(&self, page: &Page) -> Result<Vec<TripRow>, StoreError> {
         let (start_ms, trip_id) = page.before.clone().unwrap_or((i64::MAX, String::new()));
         let vehicle = if page.vehicle_id.is_some() { "AND trips.vehicle_id = $4" } else { "" };
-        let text = format!(
-            "SELECT {COLUMNS} WHERE (trips.start_time_ms, trips.trip_id) < ($1, $2) {vehicle}
-             ORDER BY trips.start_time_ms DESC, trips.trip_id DESC LIMIT $3"
-        );
-        let mut query = sqlx::query(AssertSqlSafe(text)).bind(start_ms).bind(trip_id).bind(page.limit);
+        let mut query =
+            sqlx::query(AssertSqlSafe(page_text(vehicle))).bind(start_ms).bind(trip_id).bind(page.limit);
         if let Some(vehicle_id) = &page.vehicle_id {
             query = query.bind(vehicle_id.clone());
         }

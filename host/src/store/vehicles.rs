@@ -7,6 +7,7 @@ use sqlx::{Any, AssertSqlSafe, Row, Transaction};
 
 use super::record::ReadingRow;
 use super::{StoreError, sql};
+use crate::events::BatteryHealth;
 use crate::identity::VehicleId;
 use crate::plugin_host::VehicleStats;
 
@@ -54,19 +55,22 @@ impl VehicleTotals {
     }
 }
 
+/// No trip has more miles than that.
+const LARGEST_FIGURE: f64 = 1e6;
 const MS_PER_DAY: i64 = 86_400_000;
 
 fn millionths(number: i64) -> f64 {
     number as f64 / 1e6
 }
 
-/// A figure in whole millionths, as it is added up.
+/// A figure in whole millionths, as it is added up. A plugin may give any
+/// number: the bound keeps the sums of millions of trips within a BIGINT.
 pub(super) fn to_millionths(figure: f64) -> i64 {
-    (figure * 1e6).round() as i64
+    (figure.clamp(-LARGEST_FIGURE, LARGEST_FIGURE) * 1e6).round() as i64
 }
 
 /// Half-to-even on the exact binary value, as the rules round.
-pub(super) fn round(number: f64, digits: usize) -> f64 {
+fn round(number: f64, digits: usize) -> f64 {
     format!("{number:.digits$}").parse().unwrap_or(number)
 }
 
@@ -103,4 +107,79 @@ pub(super) async fn touch_vehicles(
         }
     }
     Ok(vehicles)
+}
+
+/// Adds a trip's contribution to its vehicle's row, or takes it out.
+pub(super) async fn contribute(
+    transaction: &mut Transaction<'static, Any>,
+    sign: char,
+    trip_id: &str,
+) -> Result<VehicleTotals, StoreError> {
+    let text = format!("{} RETURNING {}", contribution(sign), VehicleTotals::COLUMNS);
+    let row = sqlx::query(AssertSqlSafe(text)).bind(trip_id).fetch_one(&mut **transaction).await?;
+    Ok(VehicleTotals::from_row(&row)?)
+}
+
+/// Opens an ended trip again: takes its contribution out of its vehicle's row,
+/// and returns what is left there.
+pub(super) async fn withdraw_contribution(
+    transaction: &mut Transaction<'static, Any>,
+    trip_id: &str,
+) -> Result<VehicleTotals, StoreError> {
+    let totals = contribute(transaction, '-', trip_id).await?;
+    sqlx::query(
+        "UPDATE trips SET status = 'open', attempts = 0, next_attempt_ms = 0, failed_digest = NULL, counted = 0,
+                counted_miles_e6 = 0, counted_kwh_per_mile_e6 = NULL, counted_gas_mpg_e6 = NULL
+         WHERE trip_id = $1",
+    )
+    .bind(trip_id)
+    .execute(&mut **transaction)
+    .await?;
+    Ok(totals)
+}
+
+/// One text for both directions, so that they cannot differ.
+fn contribution(sign: char) -> String {
+    format!(
+        "UPDATE vehicles SET
+             total_trips = vehicles.total_trips {sign} trips.counted,
+             miles_e6 = vehicles.miles_e6 {sign} trips.counted_miles_e6,
+             kwh_per_mile_e6 = vehicles.kwh_per_mile_e6 {sign} COALESCE(trips.counted_kwh_per_mile_e6, 0),
+             kwh_per_mile_trips = vehicles.kwh_per_mile_trips
+                 {sign} CASE WHEN trips.counted_kwh_per_mile_e6 IS NULL THEN 0 ELSE 1 END,
+             gas_mpg_e6 = vehicles.gas_mpg_e6 {sign} COALESCE(trips.counted_gas_mpg_e6, 0),
+             gas_mpg_trips = vehicles.gas_mpg_trips
+                 {sign} CASE WHEN trips.counted_gas_mpg_e6 IS NULL THEN 0 ELSE 1 END
+         FROM trips WHERE trips.trip_id = $1 AND vehicles.vehicle_id = trips.vehicle_id"
+    )
+}
+
+/// Means over the vehicle's last closed trips with electric miles.
+pub(super) async fn battery_health(
+    transaction: &mut Transaction<'static, Any>,
+    vehicle: &VehicleId,
+) -> Result<Option<BatteryHealth>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT electric_miles, kwh_per_mile, start_soc - soc_at_gas_transition AS soc_drop FROM trips
+         WHERE vehicle_id = $1 AND status = 'closed' AND electric_miles > 0
+         ORDER BY start_time_ms DESC LIMIT 30",
+    )
+    .bind(vehicle.as_str())
+    .fetch_all(&mut **transaction)
+    .await?;
+    let column = |name: &str| -> Result<Vec<f64>, sqlx::Error> {
+        rows.iter().filter_map(|row| row.try_get::<Option<f64>, _>(name).transpose()).collect()
+    };
+    let mean = |values: &[f64], digits| {
+        (!values.is_empty()).then(|| round(values.iter().sum::<f64>() / values.len() as f64, digits))
+    };
+    let Some(electric_miles) = mean(&column("electric_miles")?, 1) else {
+        return Ok(None);
+    };
+    Ok(Some(BatteryHealth {
+        electric_miles,
+        kwh_per_mile: mean(&column("kwh_per_mile")?, 3),
+        soc_drop_percent: mean(&column("soc_drop")?, 1),
+        trips: u32::try_from(rows.len()).unwrap_or(u32::MAX),
+    }))
 }

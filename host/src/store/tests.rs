@@ -1,0 +1,16 @@
+//! What the store promises, shown on both engines. `homes()` gives each test a
+//! fresh SQLite file and, where TEST_POSTGRES_URL is set, a fresh PostgreSQL
+//! database: `tests/with-postgres.sh cargo test -p volttracker store` sets it.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails there")]
+
+mod claiming;
+mod closing;
+mod home;
+mod hosts;
+mod model;
+mod outages;
+mod plans;
+mod reading_back;
+mod totals;
+mod uploads;

@@ -1,0 +1,145 @@
+//! Who may finalize a trip, and when.
+
+use std::collections::HashSet;
+
+use super::home::homes;
+use super::model::*;
+use crate::store::{ClaimRequest, Closed, Retry};
+
+#[tokio::test]
+async fn only_trips_that_have_ended_are_claimed_the_longest_waiting_first() {
+    for home in homes().await {
+        let store = home.open().await;
+        for (v, at_ms) in [(1, 3000), (2, 1000), (3, 2000), (4, 500_000)] {
+            keep(&store, reading(v, 1, at_ms)).await;
+        }
+        let now_ms = START_MS + 3000 + 120_000;
+        assert!(!store.has_stale(START_MS + 1000 + 119_999, TIMEOUT).await.unwrap());
+        assert!(store.has_stale(now_ms, TIMEOUT).await.unwrap());
+
+        let two = ClaimRequest { now_ms, limit: 2, ..request("owner") };
+        let vehicles = |claims: Vec<crate::store::Claim>| claims.into_iter().map(|claim| claim.vehicle);
+        let first: Vec<_> = vehicles(store.claim_stale(two).await.unwrap()).collect();
+        assert_eq!(first, [vehicle(2), vehicle(3)], "{:?}", home.engine);
+        let second: Vec<_> = vehicles(store.claim_stale(two).await.unwrap()).collect();
+        assert_eq!(second, [vehicle(1)]);
+        assert!(store.claim_stale(two).await.unwrap().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_trip_has_one_owner_at_a_time() {
+    for home in homes().await {
+        let store = home.open().await;
+        for v in 0..40 {
+            keep(&store, reading(v, 1, 0)).await;
+        }
+        let few = |owner| ClaimRequest { limit: 3, ..request(owner) };
+        let mut held = HashSet::new();
+        let mut rounds = 0;
+        while held.len() < 40 {
+            let (a, b, c, d) = tokio::join!(
+                store.claim_stale(few("a")),
+                store.claim_stale(few("b")),
+                store.claim_stale(few("c")),
+                store.claim_stale(few("d")),
+            );
+            for claims in [a, b, c, d] {
+                let claims = claims.unwrap();
+                assert!(claims.len() <= 3, "a claim takes no more than its limit");
+                for claim in claims {
+                    assert!(held.insert(claim.trip_id), "{:?}: a trip was claimed twice", home.engine);
+                }
+            }
+            rounds += 1;
+            assert!(rounds <= 40, "trips are left that nobody gets");
+        }
+        assert!(claim(&store, "e").await.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_claim_that_ran_out_goes_to_another_owner_and_the_first_cannot_close() {
+    for home in homes().await {
+        let store = home.open().await;
+        keep(&store, reading(1, 1, 0)).await;
+        let first = claim_one(&store, "first").await;
+        assert_eq!(first.attempt, 1);
+        assert!(claim(&store, "second").await.is_empty());
+
+        let later = ClaimRequest { now_ms: LATER_MS + 60_001, ..request("second") };
+        let second = store.claim_stale(later).await.unwrap().remove(0);
+        assert_eq!(second.attempt, 2);
+        assert!(matches!(close(&store, &first, &miles(1.0)).await, Closed::NotOurs));
+        store.fail_attempt(&first, Retry::At(0)).await.unwrap();
+        assert!(
+            matches!(close(&store, &second, &miles(2.0)).await, Closed::Done { .. }),
+            "{:?}",
+            home.engine
+        );
+        assert!(matches!(close(&store, &second, &miles(2.0)).await, Closed::NotOurs), "it is closed already");
+        assert_eq!(stats(&store, 1).await.total_miles, 2.0);
+    }
+}
+
+#[tokio::test]
+async fn a_failed_attempt_is_followed_by_a_pause() {
+    for home in homes().await {
+        let store = home.open().await;
+        keep(&store, reading(1, 1, 0)).await;
+        let first = claim_one(&store, "owner").await;
+        store.fail_attempt(&first, Retry::At(LATER_MS + 5000)).await.unwrap();
+        assert!(claim(&store, "owner").await.is_empty());
+        let later = ClaimRequest { now_ms: LATER_MS + 5000, ..request("owner") };
+        assert_eq!(store.claim_stale(later).await.unwrap()[0].attempt, 2, "{:?}", home.engine);
+    }
+}
+
+#[tokio::test]
+async fn a_trip_that_a_calculator_gave_up_waits_for_another_calculator() {
+    for home in homes().await {
+        let store = home.open().await;
+        let trip = keep(&store, reading(1, 1, 0)).await.trip_id;
+        let first = claim_one(&store, "owner").await;
+        store.fail_attempt(&first, Retry::WithAnotherCalculator("digest")).await.unwrap();
+        assert_eq!(store.trip(&trip).await.unwrap().unwrap().status, "failed");
+        assert!(claim(&store, "owner").await.is_empty());
+
+        let other = ClaimRequest { calculator_digest: "other", ..request("owner") };
+        let again = store.claim_stale(other).await.unwrap().remove(0);
+        assert_eq!(again.attempt, 1, "{:?}: another calculator has all its attempts", home.engine);
+        assert!(matches!(close(&store, &again, &miles(1.0)).await, Closed::Done { .. }));
+    }
+}
+
+#[tokio::test]
+async fn a_new_reading_opens_a_trip_that_was_given_up() {
+    for home in homes().await {
+        let store = home.open().await;
+        keep(&store, reading(1, 1, 0)).await;
+        let first = claim_one(&store, "owner").await;
+        store.fail_attempt(&first, Retry::WithAnotherCalculator("digest")).await.unwrap();
+        assert!(!keep(&store, reading(1, 1, 0)).await.reopened, "a duplicate brings nothing new");
+        assert!(claim(&store, "owner").await.is_empty());
+        assert!(keep(&store, reading(1, 1, 1)).await.reopened, "{:?}", home.engine);
+        end_trip(&store, &miles(3.0)).await;
+        assert_eq!(stats(&store, 1).await.total_miles, 3.0);
+    }
+}
+
+#[tokio::test]
+async fn leases_of_a_dead_process_end_with_the_start_of_a_single_host_only() {
+    for home in homes().await {
+        let dead = home.open().await;
+        keep(&dead, reading(1, 1, 0)).await;
+        claim_one(&dead, "dead").await;
+        drop(dead);
+
+        let alive = home.open().await;
+        let claims = claim(&alive, "alive").await;
+        match home.engine {
+            crate::store::Engine::Sqlite => assert_eq!(claims.len(), 1, "the trip need not wait"),
+            crate::store::Engine::Postgres => assert!(claims.is_empty(), "another host may still live"),
+        }
+    }
+}

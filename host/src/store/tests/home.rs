@@ -1,0 +1,80 @@
+//! Fresh databases for the tests, one of each engine.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use sqlx::any::AnyPoolOptions;
+use sqlx::{AnyConnection, AnyPool, AssertSqlSafe, Connection as _};
+use tempfile::TempDir;
+
+use crate::config::{StoreConfig, TripConfig};
+use crate::store::{Engine, Store};
+
+/// A closed trip takes readings for that many days.
+pub(super) const LATE_DAYS: i64 = 30;
+
+/// A fresh database, which may be opened again and again.
+pub(super) struct Home {
+    pub(super) engine: Engine,
+    url: String,
+    dir: TempDir,
+}
+
+/// One fresh database of each engine.
+pub(super) async fn homes() -> Vec<Home> {
+    let mut homes = vec![sqlite()];
+    homes.extend(postgres().await);
+    homes
+}
+
+/// A fresh SQLite file.
+pub(super) fn sqlite() -> Home {
+    sqlx::any::install_default_drivers();
+    let dir = tempfile::tempdir().unwrap();
+    let url = format!("sqlite://{}", dir.path().join("volttracker.db").display());
+    Home { engine: Engine::Sqlite, url, dir }
+}
+
+/// A fresh database on PostgreSQL, where there is one.
+pub(super) async fn postgres() -> Option<Home> {
+    static NUMBER: AtomicUsize = AtomicUsize::new(0);
+    sqlx::any::install_default_drivers();
+    let Ok(url) = std::env::var("TEST_POSTGRES_URL") else {
+        assert!(std::env::var_os("CI").is_none(), "CI tests PostgreSQL too: use tests/with-postgres.sh");
+        eprintln!("SKIPPED: PostgreSQL (use tests/with-postgres.sh)");
+        return None;
+    };
+    let name = format!("store_{}_{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
+    let mut server = AnyConnection::connect(&url).await.unwrap();
+    sqlx::query(AssertSqlSafe(format!("CREATE DATABASE {name}"))).execute(&mut server).await.unwrap();
+    server.close().await.unwrap();
+    let (server, options) = url.split_once('?').unwrap_or((&url, ""));
+    let (server, _) = server.rsplit_once('/').unwrap();
+    let url = format!("{server}/{name}?{options}");
+    Some(Home { engine: Engine::Postgres, url, dir: tempfile::tempdir().unwrap() })
+}
+
+impl Home {
+    /// Opens the store, as a host does when it starts.
+    pub(super) async fn open(&self) -> Store {
+        let database_url = match self.engine {
+            Engine::Sqlite => None,
+            Engine::Postgres => Some(self.url.parse().unwrap()),
+        };
+        let store = StoreConfig { data_dir: self.dir.path().to_owned(), database_url, id_key: None };
+        let late_reading_days = LATE_DAYS.unsigned_abs();
+        let trips = TripConfig { trip_timeout_seconds: 120, late_reading_days };
+        Store::open(&store, &trips).await.unwrap()
+    }
+
+    /// A stranger's connection to the same database.
+    pub(super) async fn stranger(&self) -> AnyPool {
+        let options = AnyPoolOptions::new().max_connections(1).acquire_timeout(Duration::from_secs(20));
+        options.connect(&self.url).await.unwrap()
+    }
+}
+
+/// One number that a query gives.
+pub(super) async fn number(store: &Store, text: &'static str) -> i64 {
+    sqlx::query_scalar(text).fetch_one(&store.pool).await.unwrap()
+}

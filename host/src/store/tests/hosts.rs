@@ -1,0 +1,102 @@
+//! Several hosts on one PostgreSQL never wait for each other for ever.
+
+use std::time::Duration;
+
+use super::home::{Home, number, postgres};
+use super::model::*;
+use crate::store::{Closed, Record, SessionFacts, Store};
+
+const ROUNDS: i64 = 25;
+
+async fn hosts(home: &Home) -> (Store, Store) {
+    (home.open().await, home.open().await)
+}
+
+async fn put_all(store: &Store, records: Vec<Record>) {
+    for put in put_together(store, records).await {
+        put.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn hosts_that_open_trips_of_the_same_vehicles_again_do_not_deadlock() {
+    let Some(home) = postgres().await else { return };
+    let (one, other) = hosts(&home).await;
+    // Trips 0 of the first host and 1 of the other, of the same vehicles; new
+    // trips between them, so that either host also opens vehicles' rows.
+    let batch = |s: usize, round: i64, back: bool| -> Vec<Record> {
+        let mut vehicles: Vec<usize> = (0..8).collect();
+        if back {
+            vehicles.reverse();
+        }
+        let again = |v: usize| (v % 2 == s) == (round % 2 == 0);
+        let session = |v: usize| if again(v) { s } else { 10 + s };
+        vehicles.into_iter().map(|v| Record::Reading(reading(v, session(v), round))).collect()
+    };
+    for round in 0..ROUNDS {
+        tokio::join!(put_all(&one, batch(0, round, false)), put_all(&other, batch(1, round, true)));
+        for claim in claim(&one, "one").await {
+            assert!(matches!(close(&one, &claim, &miles(1.0)).await, Closed::Done { .. }));
+        }
+    }
+    let trips = number(&one, "SELECT COUNT(*) FROM trips").await;
+    assert_eq!(number(&one, "SELECT CAST(SUM(total_trips) AS BIGINT) FROM vehicles").await, trips);
+}
+
+#[tokio::test]
+async fn claims_and_uploads_of_the_same_trips_do_not_deadlock() {
+    let Some(home) = postgres().await else { return };
+    let (one, other) = hosts(&home).await;
+    for round in 0..ROUNDS {
+        // Received last is locked first by an upload, and claimed last.
+        let all = |at_ms: i64| -> Vec<Record> {
+            (0..60).map(|v| Record::Reading(reading(v, 1, at_ms + 100 - v as i64))).collect()
+        };
+        let finalize = async |store: &Store, owner: &str| {
+            for claim in claim(store, owner).await {
+                let closed = close(store, &claim, &miles(1.0)).await;
+                assert!(!matches!(closed, Closed::NotOurs), "{closed:?}");
+                if matches!(closed, Closed::Outdated) {
+                    store.fail_attempt(&claim, crate::store::Retry::At(0)).await.unwrap();
+                }
+            }
+        };
+        put_all(&one, all(round * 1000)).await;
+        tokio::join!(
+            put_all(&one, all(round * 1000 + 500)),
+            finalize(&other, "other"),
+            finalize(&one, "one")
+        );
+    }
+    for claim in claim(&one, "last").await {
+        assert!(matches!(close(&one, &claim, &miles(1.0)).await, Closed::Done { .. }));
+    }
+    assert_eq!(number(&one, "SELECT CAST(SUM(total_trips) AS BIGINT) FROM vehicles").await, 60);
+}
+
+#[tokio::test]
+async fn hosts_that_learn_of_the_same_sessions_do_not_deadlock() {
+    let Some(home) = postgres().await else { return };
+    let (one, other) = hosts(&home).await;
+    for round in 0..ROUNDS {
+        let learn = |v: usize| Record::Session(SessionFacts { received_ms: round, ..facts(v, 1) });
+        let forth = (0..40).map(learn).collect();
+        let back = (0..40).rev().map(learn).collect();
+        tokio::join!(put_all(&one, forth), put_all(&other, back));
+    }
+    assert_eq!(number(&one, "SELECT COUNT(*) FROM sessions").await, 40);
+}
+
+#[tokio::test]
+async fn one_trip_at_two_hosts_stores_each_reading_once() {
+    let Some(home) = postgres().await else { return };
+    let (one, other) = hosts(&home).await;
+    let all = || -> Vec<Record> { (0..200).map(|at_ms| Record::Reading(reading(1, 1, at_ms))).collect() };
+    let both = async { tokio::join!(put_together(&one, all()), put_together(&other, all())) };
+    let (a, b) = tokio::time::timeout(Duration::from_secs(20), both).await.unwrap();
+    let seen: Vec<_> = a.into_iter().chain(b).map(|put| kept(put.unwrap().stored)).collect();
+    assert_eq!(seen.iter().filter(|kept| kept.created).count(), 1);
+    assert_eq!(seen.iter().filter(|kept| kept.duplicate).count(), 200);
+    assert_eq!(number(&one, "SELECT reading_count FROM trips").await, 200);
+    assert_eq!(number(&one, "SELECT COUNT(*) FROM readings").await, 200);
+}

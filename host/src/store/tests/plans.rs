@@ -1,0 +1,52 @@
+//! What an upload costs does not depend on how much is there: the plans of
+//! SQLite search by index and never walk through trips or readings.
+
+use sqlx::{AssertSqlSafe, Row as _};
+
+use super::home::sqlite;
+use super::model::*;
+use crate::store::finalization::{HAS_STALE, claim_text};
+use crate::store::readings::{add_text, compare_text, insert_text, upsert_text};
+use crate::store::{Engine, Store};
+
+async fn plan(store: &Store, text: &str) -> Vec<String> {
+    let explain = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {text}"));
+    let rows = sqlx::query(explain).fetch_all(&store.pool).await.unwrap();
+    rows.iter().map(|row| row.try_get("detail").unwrap()).collect()
+}
+
+#[tokio::test]
+async fn no_statement_of_an_upload_or_a_claim_walks_through_a_table() {
+    let home = sqlite();
+    let store = home.open().await;
+    keep(&store, reading(1, 1, 0)).await;
+    let statements = [
+        ("upsert of trips", upsert_text(4, 1), None),
+        ("insert of readings", insert_text(4), None),
+        ("comparison with what is stored", compare_text(4), Some("SEARCH readings USING INDEX")),
+        ("counters of trips", add_text(4), Some("SEARCH trips USING INDEX")),
+        ("claim", claim_text(Engine::Sqlite), Some("trips_unfinished")),
+        ("whether trips have ended", HAS_STALE.to_owned(), Some("trips_unfinished")),
+    ];
+    for (name, text, expected) in statements {
+        let plan = plan(&store, &text).await;
+        for step in &plan {
+            let walks =
+                ["SCAN trips", "SCAN readings", "SCAN vehicles"].iter().any(|scan| step.starts_with(scan));
+            assert!(!walks, "{name}: {plan:?}");
+        }
+        let found = expected.is_none_or(|part| plan.iter().any(|step| step.contains(part)));
+        assert!(found, "{name}: {plan:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_page_of_trips_is_found_by_index_and_not_sorted() {
+    let home = sqlite();
+    let store = home.open().await;
+    for (vehicle, index) in [("", "trips_by_start"), ("AND trips.vehicle_id = $4", "trips_by_vehicle")] {
+        let plan = plan(&store, &crate::store::reads::page_text(vehicle)).await;
+        assert!(plan.iter().any(|step| step.contains("SEARCH trips") && step.contains(index)), "{plan:?}");
+        assert!(!plan.iter().any(|step| step.contains("TEMP B-TREE")), "{plan:?}");
+    }
+}

@@ -1,0 +1,60 @@
+//! What the read API gets.
+
+use super::home::homes;
+use super::model::*;
+use crate::store::{Page, Record, Retry};
+
+#[tokio::test]
+async fn pages_neither_lose_nor_repeat_trips_that_began_together() {
+    for home in homes().await {
+        let store = home.open().await;
+        for s in 0..25 {
+            keep(&store, reading(s % 2, s, i64::from(s >= 20))).await;
+        }
+        for vehicle_id in [None, Some(vehicle(1).to_string())] {
+            let mut page = Page { vehicle_id, before: None, limit: 4 };
+            let mut seen = Vec::new();
+            loop {
+                let trips = store.trips(&page).await.unwrap();
+                let Some(last) = trips.last() else { break };
+                page.before = Some((last.start_time_ms, last.trip_id.clone()));
+                seen.extend(trips.iter().map(|trip| (trip.start_time_ms, trip.trip_id.clone())));
+                assert!(seen.len() <= 25, "trips are repeated");
+            }
+            let mut sorted = seen.clone();
+            sorted.sort();
+            sorted.dedup();
+            sorted.reverse();
+            assert_eq!(seen, sorted, "{:?}: newest first, each once", home.engine);
+            assert_eq!(seen.len(), if page.vehicle_id.is_some() { 12 } else { 25 });
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_status_counts_what_is_there() {
+    for home in homes().await {
+        let store = home.open().await;
+        for s in 0..3 {
+            keep(&store, reading(1, s, 0)).await;
+        }
+        let claims = claim(&store, "owner").await;
+        close(&store, &claims[0], &miles(1.0)).await;
+        store.fail_attempt(&claims[1], Retry::WithAnotherCalculator("digest")).await.unwrap();
+        store.put(Record::Quarantine(quarantined())).await.unwrap();
+        let status = store.status().await.unwrap();
+        let trips = (status.closed_trips, status.open_trips, status.failed_trips);
+        assert_eq!(trips, (1, 1, 1), "{:?}", home.engine);
+        assert_eq!((status.vehicles, status.quarantined), (1, 1));
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_none() {
+    for home in homes().await {
+        let store = home.open().await;
+        assert!(store.trip("nowhere").await.unwrap().is_none());
+        assert!(store.vehicle_stats(&vehicle(9), START_MS).await.unwrap().is_none());
+        assert!(store.ping().await.is_ok());
+    }
+}
