@@ -1,0 +1,60 @@
+//! Where the binary and the components come from. Running them is `server`'s
+//! business.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
+use anyhow::{Context as _, ensure};
+
+/// Folder of the project: the one with `justfile`.
+pub fn project_root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the package lies in the project's folder")
+}
+
+/// The binary under test: `VOLTTRACKER_BIN`, else a development build, made
+/// once in a test run. A development build it must be: faults are injected
+/// into no other.
+///
+/// # Errors
+/// It cannot be built.
+pub fn binary() -> anyhow::Result<&'static Path> {
+    static BINARY: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    let built = BINARY.get_or_init(|| match std::env::var_os("VOLTTRACKER_BIN") {
+        Some(path) => Ok(path.into()),
+        None => build().map_err(|error| format!("{error:#}")),
+    });
+    built.as_deref().map_err(|error| anyhow::anyhow!("the binary under test cannot be built: {error}"))
+}
+
+fn build() -> anyhow::Result<PathBuf> {
+    let output = Command::new(env!("CARGO"))
+        .args(["build", "--locked", "-p", "volttracker", "--bin", "volttracker"])
+        .arg("--message-format=json-render-diagnostics")
+        .current_dir(project_root())
+        .stderr(Stdio::inherit())
+        .output()
+        .context("cargo cannot be started")?;
+    ensure!(output.status.success(), "cargo build ended with {}", output.status);
+    // Cargo says where it put the binary, whatever its target directory is.
+    let text = String::from_utf8(output.stdout).context("cargo's messages are not UTF-8")?;
+    text.lines()
+        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+        .find_map(|message| message["executable"].as_str().map(PathBuf::from))
+        .context("cargo build named no executable")
+}
+
+/// The folder of built components.
+///
+/// # Errors
+/// One is missing.
+pub fn plugin_dir() -> anyhow::Result<PathBuf> {
+    let dir = project_root().join("plugins/dist");
+    for slot in ["trip-calculator", "usage-tier", "sampling-policy"] {
+        ensure!(
+            dir.join(slot).with_extension("wasm").is_file(),
+            "{slot} is not built: run `just build-plugins`"
+        );
+    }
+    Ok(dir)
+}

@@ -1,0 +1,101 @@
+//! The database of one test: where it is, and a look into it from outside.
+
+use std::path::Path;
+use std::process::id;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::Context as _;
+use reqwest::Url;
+use sqlx::any::AnyRow;
+use sqlx::{AnyConnection, AssertSqlSafe, Connection as _};
+
+/// Which database a test runs on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Engine {
+    /// A file in the server's folder.
+    Sqlite,
+    /// A fresh database of the cluster that `TEST_POSTGRES_URL` names.
+    Postgres,
+}
+
+/// The database of one test.
+#[derive(Debug, Clone)]
+pub struct Database {
+    /// Where the server is told to find it; `None` is its own file.
+    pub url: Option<String>,
+}
+
+impl Database {
+    /// A fresh one; `None` where this machine has no such engine, which is
+    /// told, and which a CI run does not accept.
+    ///
+    /// # Errors
+    /// The cluster cannot be reached, or a CI run has none.
+    pub async fn fresh(engine: Engine) -> anyhow::Result<Option<Self>> {
+        if engine == Engine::Sqlite {
+            return Ok(Some(Self { url: None }));
+        }
+        let Ok(cluster) = std::env::var("TEST_POSTGRES_URL") else {
+            anyhow::ensure!(std::env::var_os("CI").is_none(), "CI runs need TEST_POSTGRES_URL");
+            println!("SKIPPED: TEST_POSTGRES_URL names no PostgreSQL cluster");
+            return Ok(None);
+        };
+        let mut url = Url::parse(&cluster).context("TEST_POSTGRES_URL is not a URL")?;
+        let name = unique_name();
+        let mut connection = connect(&cluster).await?;
+        let create = format!("CREATE DATABASE {name}");
+        sqlx::query(AssertSqlSafe(create)).execute(&mut connection).await.context("creating a database")?;
+        connection.close().await?;
+        url.set_path(&name);
+        Ok(Some(Self { url: Some(url.into()) }))
+    }
+
+    /// Opens it beside the server, whose folder is `data_dir`.
+    ///
+    /// # Errors
+    /// It cannot be opened.
+    pub async fn look(&self, data_dir: &Path) -> anyhow::Result<Look> {
+        let url = match &self.url {
+            Some(url) => url.clone(),
+            None => format!("sqlite://{}", data_dir.join("volttracker.db").display()),
+        };
+        Ok(Look { connection: connect(&url).await? })
+    }
+}
+
+/// Unique among test runs that share a cluster, too.
+fn unique_name() -> String {
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+    format!("e2e_{}_{now}_{}", id(), COUNT.fetch_add(1, Ordering::Relaxed))
+}
+
+async fn connect(url: &str) -> anyhow::Result<AnyConnection> {
+    sqlx::any::install_default_drivers();
+    AnyConnection::connect(url).await.with_context(|| format!("opening {url}"))
+}
+
+/// A connection of the test's own.
+pub struct Look {
+    connection: AnyConnection,
+}
+
+impl Look {
+    /// The rows of a query.
+    ///
+    /// # Errors
+    /// The database refuses it.
+    pub async fn rows(&mut self, sql: &'static str) -> anyhow::Result<Vec<AnyRow>> {
+        sqlx::query(sql).fetch_all(&mut self.connection).await.context(sql)
+    }
+
+    /// Does something without rows, such as taking a lock.
+    ///
+    /// # Errors
+    /// The database refuses it.
+    pub async fn execute(&mut self, sql: &'static str) -> anyhow::Result<()> {
+        sqlx::query(sql).execute(&mut self.connection).await.context(sql)?;
+        Ok(())
+    }
+}

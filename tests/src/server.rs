@@ -1,0 +1,274 @@
+//! The receiver as a child process: its start, its events, its stop.
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, BufReader};
+use tokio::process::{Child, Command};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::database::{Database, Look};
+use crate::phone::{self, Answer};
+use crate::{binary, plugin_dir};
+
+/// How long anything that the server does by itself may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What a server is started with.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    variables: Vec<(String, OsString)>,
+    data_dir: Option<Arc<TempDir>>,
+    database: Database,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { variables: Vec::new(), data_dir: None, database: Database { url: None } }
+    }
+}
+
+impl Settings {
+    /// Sets a variable of its environment.
+    #[must_use]
+    pub fn set(mut self, variable: &str, value: impl Into<OsString>) -> Self {
+        self.variables.push((variable.to_owned(), value.into()));
+        self
+    }
+
+    /// Gives it the folder of another server instead of a fresh one.
+    #[must_use]
+    pub fn data_of(mut self, other: &Server) -> Self {
+        self.data_dir = Some(other.data_dir.clone());
+        self
+    }
+
+    /// Gives it this database.
+    #[must_use]
+    pub fn database(mut self, database: &Database) -> Self {
+        self.database = database.clone();
+        self
+    }
+}
+
+/// A start that was refused.
+#[derive(Debug)]
+pub struct Refused {
+    /// How it ended.
+    pub status: ExitStatus,
+    /// What it said.
+    pub stderr: String,
+}
+
+/// A running receiver. Dropping it kills it.
+pub struct Server {
+    child: Child,
+    address: SocketAddr,
+    data_dir: Arc<TempDir>,
+    database: Database,
+    events: watch::Receiver<Vec<Value>>,
+    readers: [JoinHandle<()>; 2],
+    stderr: watch::Receiver<String>,
+}
+
+impl Server {
+    /// Starts one and waits until it listens.
+    ///
+    /// # Errors
+    /// It does not listen in time; with what it said.
+    pub async fn start(settings: Settings) -> anyhow::Result<Self> {
+        let data_dir = settings.data_dir.clone().map_or_else(fresh_dir, Ok)?;
+        let mut child = spawn(&settings, data_dir.path())?;
+        let (event_sender, mut events) = watch::channel(Vec::new());
+        let (stderr_sender, stderr) = watch::channel(String::new());
+        let stdout = child.stdout.take().context("standard output is piped")?;
+        let errors = child.stderr.take().context("standard error is piped")?;
+        let readers =
+            [tokio::spawn(read_events(stdout, event_sender)), tokio::spawn(read_text(errors, stderr_sender))];
+        let first = events.wait_for(|events| !events.is_empty());
+        let address = match tokio::time::timeout(PATIENCE, first).await {
+            Ok(Ok(events)) => events[0]["bind_addr"].as_str().map(str::to_owned),
+            _ => bail!("the server did not start: {}", *stderr.borrow()),
+        };
+        let address = address.context("the first event is service_start")?.parse()?;
+        Ok(Self { child, address, data_dir, database: settings.database, events, readers, stderr })
+    }
+
+    /// Starts one that is expected to refuse, and waits for its end.
+    ///
+    /// # Errors
+    /// It does not end.
+    pub async fn refused(settings: Settings) -> anyhow::Result<Refused> {
+        let data_dir = settings.data_dir.clone().map_or_else(fresh_dir, Ok)?;
+        let child = spawn(&settings, data_dir.path())?;
+        let output = tokio::time::timeout(PATIENCE, child.wait_with_output());
+        let output = output.await.context("it was not refused: it runs")??;
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        Ok(Refused { status: output.status, stderr })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Uploads one query.
+    ///
+    /// # Errors
+    /// No answer comes.
+    pub async fn upload(&self, query: &str) -> anyhow::Result<Answer> {
+        phone::upload(self.address, query).await
+    }
+
+    /// Reads a page of the API.
+    ///
+    /// # Errors
+    /// No JSON comes.
+    pub async fn api(&self, path: &str) -> anyhow::Result<Value> {
+        let client = reqwest::Client::builder().no_proxy().build()?;
+        Ok(client.get(format!("http://{}{path}", self.address)).send().await?.json().await?)
+    }
+
+    /// All trips, newest first.
+    ///
+    /// # Errors
+    /// No JSON comes.
+    pub async fn trips(&self) -> anyhow::Result<Vec<Value>> {
+        Ok(self.api("/api/trips").await?["trips"].as_array().context("a list of trips")?.clone())
+    }
+
+    /// Waits until the events so far fulfil the condition, and returns them.
+    ///
+    /// # Errors
+    /// They do not in time; `what` says what was waited for.
+    pub async fn wait_for(
+        &self,
+        what: &str,
+        condition: impl FnMut(&Vec<Value>) -> bool,
+    ) -> anyhow::Result<Vec<Value>> {
+        let mut events = self.events.clone();
+        let waited = tokio::time::timeout(PATIENCE, events.wait_for(condition)).await;
+        match waited {
+            Ok(Ok(events)) => Ok(events.clone()),
+            _ => {
+                let said = self.stderr.borrow().clone();
+                bail!("waited in vain for {what}; {} events; {said}", self.events.borrow().len())
+            }
+        }
+    }
+
+    /// Waits until there are that many events of an operation, and returns
+    /// these.
+    ///
+    /// # Errors
+    /// There are fewer in time.
+    pub async fn wait_for_operation(&self, operation: &str, count: usize) -> anyhow::Result<Vec<Value>> {
+        let of = |events: &Vec<Value>| -> Vec<Value> {
+            events.iter().filter(|event| event["operation"] == operation).cloned().collect()
+        };
+        let what = format!("{count} events {operation}");
+        Ok(of(&self.wait_for(&what, |events| of(events).len() >= count).await?))
+    }
+
+    /// What it said on standard error so far.
+    pub fn stderr(&self) -> String {
+        self.stderr.borrow().clone()
+    }
+
+    /// Opens its database.
+    ///
+    /// # Errors
+    /// It cannot be opened.
+    pub async fn look(&self) -> anyhow::Result<Look> {
+        self.database.look(self.data_dir.path()).await
+    }
+
+    /// Its folder.
+    pub fn data_dir(&self) -> &Path {
+        self.data_dir.path()
+    }
+
+    /// Stops it gracefully; returns all its events.
+    ///
+    /// # Errors
+    /// It does not end, or ends badly.
+    pub async fn stop(&mut self) -> anyhow::Result<Vec<Value>> {
+        let id = self.child.id().context("it runs")?;
+        // This child is not waited for yet, so the id is still its own.
+        let kill = Command::new("kill").args(["-TERM", &id.to_string()]).status().await?;
+        anyhow::ensure!(kill.success(), "kill ended with {kill}");
+        let status = self.end().await?;
+        anyhow::ensure!(status.success(), "the server ended with {status}: {}", self.stderr());
+        Ok(self.events.borrow().clone())
+    }
+
+    /// Ends it as a power cut would.
+    ///
+    /// # Errors
+    /// It does not end.
+    pub async fn kill(&mut self) -> anyhow::Result<()> {
+        self.child.start_kill()?;
+        self.end().await?;
+        Ok(())
+    }
+
+    async fn end(&mut self) -> anyhow::Result<ExitStatus> {
+        let ended = tokio::time::timeout(PATIENCE, self.child.wait()).await;
+        let status = ended.with_context(|| format!("the server does not end: {}", self.stderr()))??;
+        for reader in &mut self.readers {
+            reader.await?;
+        }
+        Ok(status)
+    }
+}
+
+fn fresh_dir() -> anyhow::Result<Arc<TempDir>> {
+    Ok(Arc::new(tempfile::Builder::new().prefix("volttracker-e2e-").tempdir()?))
+}
+
+fn spawn(settings: &Settings, data_dir: &Path) -> anyhow::Result<Child> {
+    let path: PathBuf = binary()?.to_owned();
+    let mut command = Command::new(path);
+    // Nothing of the developer's environment may change what is tested.
+    command.env_clear().arg("serve");
+    for variable in ["PATH", "HOME", "TMPDIR"] {
+        command.envs(std::env::var_os(variable).map(|value| (variable, value)));
+    }
+    command
+        .env("BIND_ADDR", "127.0.0.1:0")
+        .env("DATA_DIR", data_dir)
+        .env("PLUGIN_DIR", plugin_dir()?)
+        .env("FEATURE_WEATHER", "false")
+        .envs(settings.database.url.as_ref().map(|url| ("DATABASE_URL", url)))
+        .envs(settings.variables.iter().map(|(variable, value)| (variable, value)))
+        .current_dir(data_dir)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    command.spawn().context("the binary cannot be started")
+}
+
+async fn read_events(output: impl AsyncRead + Unpin, events: watch::Sender<Vec<Value>>) {
+    let mut lines = BufReader::new(output).lines();
+    while let Ok(Some(line)) = lines.next_line().await {
+        // What is no JSON must not go unseen: no expectation holds of it.
+        let event = serde_json::from_str(&line).unwrap_or(Value::String(line));
+        events.send_modify(|events| events.push(event));
+    }
+}
+
+async fn read_text(mut output: impl AsyncRead + Unpin, text: watch::Sender<String>) {
+    let mut part = [0; 4096];
+    while let Ok(length @ 1..) = output.read(&mut part).await {
+        text.send_modify(|text| text.push_str(&String::from_utf8_lossy(&part[..length])));
+    }
+}

@@ -1,0 +1,116 @@
+//! From the first reading of a trip to its last finalization, as the API and
+//! the events show it.
+
+use anyhow::Context as _;
+use e2e::{Database, Engine, Server, Settings};
+use serde_json::Value;
+use sqlx::Row as _;
+
+use crate::on_both_engines;
+use crate::volt::{Phone, now_ms};
+
+on_both_engines! {
+    a_late_reading_opens_its_trip_again_and_counts_it_once
+    one_session_text_of_two_devices_is_two_trips
+    a_profile_that_comes_late_names_its_trip
+    of_two_readings_at_one_time_the_first_stays
+}
+
+async fn a_late_reading_opens_its_trip_again_and_counts_it_once(engine: Engine) -> anyhow::Result<()> {
+    let Some(mut server) = start(engine, 1).await? else { return Ok(()) };
+    let start_ms = now_ms() - 600_000;
+    let phone = Phone::new(1, start_ms);
+    let queries = [0, 1, 2].map(|minute| phone.full_reading(start_ms, minute)).to_vec();
+    e2e::upload_all(server.address(), queries, 3).await?;
+    let first = finalization_of(&server, 3).await?;
+    assert_eq!(first["finalization_number"], 1);
+    assert_eq!(miles(&first), "1.200");
+
+    assert!(server.upload(&phone.full_reading(start_ms, 5)).await?.is_ok());
+    let second = finalization_of(&server, 4).await?;
+    assert_eq!(second["finalization_number"], 2);
+    assert_eq!(second["trip_id"], first["trip_id"]);
+    assert_eq!(miles(&second), "3.000");
+    assert_eq!(second["vehicle_context"]["total_trips"], 1);
+    assert_eq!(second["vehicle_context"]["total_miles"], 3.0, "replaced, not added");
+    let trips = server.trips().await?;
+    assert_eq!(trips.len(), 1);
+    assert_eq!((&trips[0]["status"], &trips[0]["readings"]), (&Value::from("closed"), &Value::from(4)));
+    let events = server.stop().await?;
+    let reopened = |event: &&Value| event["business_metrics"]["trip_reopened"] == true;
+    assert_eq!(events.iter().filter(reopened).count(), 1);
+    Ok(())
+}
+
+async fn one_session_text_of_two_devices_is_two_trips(engine: Engine) -> anyhow::Result<()> {
+    let Some(mut server) = start(engine, 120).await? else { return Ok(()) };
+    let time_ms = now_ms();
+    for number in [1, 2] {
+        let phone = Phone::new(number, time_ms);
+        assert!(server.upload(&phone.reading(time_ms, "kc=900")).await?.is_ok());
+    }
+    let trips = server.trips().await?;
+    assert_eq!(trips.len(), 2);
+    assert_eq!(trips[0]["session_id"], trips[1]["session_id"]);
+    assert_ne!(trips[0]["vehicle_id"], trips[1]["vehicle_id"]);
+    assert_ne!(trips[0]["trip_id"], trips[1]["trip_id"]);
+    server.stop().await?;
+    Ok(())
+}
+
+async fn a_profile_that_comes_late_names_its_trip(engine: Engine) -> anyhow::Result<()> {
+    let Some(mut server) = start(engine, 120).await? else { return Ok(()) };
+    let time_ms = now_ms();
+    let phone = Phone::new(1, time_ms);
+    assert!(server.upload(&phone.reading(time_ms, "kc=900")).await?.is_ok());
+    assert_eq!(server.trips().await?[0]["profile_name"], Value::Null);
+    assert!(server.upload(&phone.profile(time_ms + 10, "Volt%20LTZ")).await?.is_ok());
+    let trips = server.trips().await?;
+    assert_eq!((trips.len(), &trips[0]["profile_name"]), (1, &Value::from("Volt LTZ")));
+    assert_eq!(trips[0]["readings"], 1, "a profile is no reading");
+    server.stop().await?;
+    Ok(())
+}
+
+async fn of_two_readings_at_one_time_the_first_stays(engine: Engine) -> anyhow::Result<()> {
+    let Some(mut server) = start(engine, 120).await? else { return Ok(()) };
+    let time_ms = now_ms();
+    let phone = Phone::new(1, time_ms);
+    for rpm in ["kc=900", "kc=900", "kc=1500"] {
+        assert!(server.upload(&phone.reading(time_ms, rpm)).await?.is_ok());
+    }
+    let trips = server.trips().await?;
+    assert_eq!((trips.len(), &trips[0]["readings"]), (1, &Value::from(1)));
+    assert_eq!(trips[0]["duplicates"], 2);
+    assert_eq!(trips[0]["conflicting_readings"], 1);
+    let rows = server.look().await?.rows("SELECT fields FROM readings").await?;
+    let fields: Value = serde_json::from_str(rows[0].try_get("fields")?)?;
+    assert_eq!(fields["engine_rpm"].as_f64(), Some(900.0));
+    let events = server.stop().await?;
+    let conflicting = |event: &&Value| event["business_metrics"]["conflicting_reading"] == true;
+    assert_eq!(events.iter().filter(conflicting).count(), 1);
+    Ok(())
+}
+
+/// `None` where the engine is not at hand.
+async fn start(engine: Engine, trip_timeout_seconds: u32) -> anyhow::Result<Option<Server>> {
+    let Some(database) = Database::fresh(engine).await? else { return Ok(None) };
+    let settings =
+        Settings::default().set("TRIP_TIMEOUT_SECONDS", trip_timeout_seconds.to_string()).database(&database);
+    let server = Server::start(settings).await?;
+    let wanted = if engine == Engine::Sqlite { "sqlite" } else { "postgres" };
+    assert_eq!(server.api("/api/status").await?["database"], wanted);
+    Ok(Some(server))
+}
+
+/// To three decimals: the odometer came in kilometres.
+fn miles(finalization: &Value) -> String {
+    format!("{:.3}", finalization["distance_miles"].as_f64().unwrap_or_default())
+}
+
+/// Waits for the finalization that saw that many readings.
+async fn finalization_of(server: &Server, readings: u32) -> anyhow::Result<Value> {
+    let of = |event: &&Value| event["business_metrics"]["telemetry_points"] == readings;
+    let events = server.wait_for("a finalization", |events| events.iter().any(|event| of(&event))).await?;
+    events.iter().find(of).cloned().context("waited for")
+}

@@ -1,0 +1,126 @@
+//! What a start and a stop say, and what makes a start refuse.
+
+use std::path::Path;
+
+use e2e::{Server, Settings, plugin_dir, upload_all};
+use serde_json::Value;
+
+use crate::volt::{Phone, now_ms};
+
+#[tokio::test]
+async fn a_start_says_how_the_process_before_it_ended() -> anyhow::Result<()> {
+    let mut first = Server::start(Settings::default()).await?;
+    let events = first.stop().await?;
+    let operations: Vec<_> = events.iter().map(|event| event["operation"].clone()).collect();
+    assert_eq!(operations, ["service_start", "service_stop"]);
+    assert_eq!(events[0]["previous_shutdown"], "none");
+    assert_eq!(events[1]["stop_reason"], "SIGTERM");
+
+    let mut second = Server::start(Settings::default().data_of(&first)).await?;
+    let phone = Phone::new(1, now_ms());
+    assert!(second.upload(&phone.reading(now_ms(), "kc=900")).await?.is_ok());
+    assert_eq!(second.wait_for_operation("service_start", 1).await?[0]["previous_shutdown"], "clean");
+    second.kill().await?;
+
+    let mut third = Server::start(Settings::default().data_of(&first)).await?;
+    assert_eq!(third.wait_for_operation("service_start", 1).await?[0]["previous_shutdown"], "unclean");
+    assert_eq!(third.trips().await?[0]["readings"], 1, "what was acknowledged outlives the process");
+    third.stop().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_ledger_of_a_stop_adds_up() -> anyhow::Result<()> {
+    const UPLOADS: usize = 120;
+    let settings = Settings::default().set("LOG_SAMPLE_TELEMETRY", "0.5").set("SAMPLING_UNIT", "request");
+    let mut server = Server::start(settings).await?;
+    let start_ms = now_ms();
+    let phone = Phone::new(1, start_ms);
+    let readings = (0..UPLOADS).map(|n| phone.reading(start_ms + 1 + n as i64, "kc=900"));
+    let queries = readings.collect();
+    upload_all(server.address(), queries, 4).await?;
+    let events = server.stop().await?;
+
+    // The stop's own event comes after its totals.
+    let (stop, before) = events.split_last().expect("a stop has its event");
+    assert_eq!(stop["operation"], "service_stop");
+    let total = |name: &str| stop[name].as_u64().unwrap_or_else(|| panic!("{name}: {stop}"));
+    assert_eq!(total("events_received"), 1 + UPLOADS as u64);
+    assert_eq!(total("events_kept"), before.len() as u64);
+    assert_eq!(total("events_lost_by_sink"), 0);
+    assert!(total("events_sampled_out") > 0);
+    assert_eq!(
+        total("events_received"),
+        total("events_kept") + total("events_sampled_out") + total("events_lost_by_sink")
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn two_servers_do_not_share_a_folder() -> anyhow::Result<()> {
+    let mut first = Server::start(Settings::default()).await?;
+    let refused = Server::refused(Settings::default().data_of(&first)).await?;
+    assert!(!refused.status.success());
+    let folder = first.data_dir().display().to_string();
+    for part in ["another volttracker runs", folder.as_str(), "DATA_DIR"] {
+        assert!(refused.stderr.contains(part), "{part}: {}", refused.stderr);
+    }
+    assert!(first.upload(&Phone::new(1, 1).reading(now_ms(), "kc=900")).await?.is_ok(), "the first goes on");
+    first.stop().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_start_names_the_slot_and_the_file_of_an_unfit_plugin() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let fit = plugin_dir()?;
+    for slot in ["trip-calculator", "sampling-policy"] {
+        std::fs::copy(component(&fit, slot), component(dir.path(), slot))?;
+    }
+    refuses_plugin(dir.path(), "usage-tier", "is missing").await?;
+    std::fs::write(component(dir.path(), "usage-tier"), "tiers = [1, 20, 100]\n")?;
+    refuses_plugin(dir.path(), "usage-tier", "is a text, not a component").await?;
+    std::fs::copy(component(&fit, "usage-tier"), component(dir.path(), "usage-tier"))?;
+    Server::start(Settings::default().set("PLUGIN_DIR", dir.path())).await?.stop().await?;
+    Ok(())
+}
+
+async fn refuses_plugin(dir: &Path, slot: &str, problem: &str) -> anyhow::Result<()> {
+    let refused = Server::refused(Settings::default().set("PLUGIN_DIR", dir)).await?;
+    assert!(!refused.status.success());
+    let file = component(dir, slot).display().to_string();
+    for part in [slot, &file, problem, "just build-plugins"] {
+        assert!(refused.stderr.contains(part), "{part}: {}", refused.stderr);
+    }
+    Ok(())
+}
+
+fn component(dir: &Path, slot: &str) -> std::path::PathBuf {
+    dir.join(slot).with_extension("wasm")
+}
+
+#[tokio::test]
+async fn a_start_names_the_variable_of_a_malformed_setting() -> anyhow::Result<()> {
+    for (variable, value) in [
+        ("TRIP_TIMEOUT_SECONDS", "soon"),
+        ("LOG_SAMPLE_TELEMETRY", "5"),
+        ("ID_KEY", "short"),
+        ("DATABASE_URL", "mysql://db/volttracker"),
+    ] {
+        let refused = Server::refused(Settings::default().set(variable, value)).await?;
+        assert!(!refused.status.success(), "{variable}");
+        assert!(refused.stderr.contains(variable), "{variable}: {}", refused.stderr);
+        assert!(!refused.stderr.contains("panicked"), "{variable}: {}", refused.stderr);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_stop_ends_while_a_client_stays_connected() -> anyhow::Result<()> {
+    let mut server = Server::start(Settings::default()).await?;
+    let idle = tokio::net::TcpStream::connect(server.address()).await?;
+    let events = server.stop().await?;
+    assert_eq!(events.last().map(|event| &event["operation"]), Some(&Value::from("service_stop")));
+    drop(idle);
+    Ok(())
+}
