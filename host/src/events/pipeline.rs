@@ -82,7 +82,7 @@ impl Pipeline {
             match self.queues[(first + offset) % TASKS].try_send(job) {
                 Ok(()) => return,
                 Err(mpsc::error::TrySendError::Full(back) | mpsc::error::TrySendError::Closed(back)) => {
-                    job = back
+                    job = back;
                 }
             }
         }
@@ -166,7 +166,7 @@ impl Shared {
     /// Asks for the tier. Without an answer the event has none: the host
     /// knows no thresholds.
     async fn classify(&self, record: &mut Record) {
-        let Some(stats) = record.vehicle_context.as_ref().and_then(|vehicle| vehicle.stats.clone()) else {
+        let Some(stats) = record.vehicle_context.as_ref().and_then(|vehicle| vehicle.stats) else {
             return;
         };
         let at_ms = record.timestamp.as_millisecond();
