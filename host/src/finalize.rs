@@ -17,7 +17,7 @@ const TICK: Duration = Duration::from_secs(1);
 /// How long a claim holds: far more than a calculation may take.
 const LEASE: Duration = Duration::from_secs(60);
 /// Trips that one look claims.
-const CLAIMS: i64 = 16;
+const CLAIMS: i64 = 8;
 /// Attempts before a trip waits for another calculator.
 const ATTEMPTS: i64 = 5;
 /// Pause after the first failed attempt; it doubles with each further one.

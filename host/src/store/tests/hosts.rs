@@ -22,15 +22,16 @@ async fn put_all(store: &Store, records: Vec<Record>) {
 async fn hosts_that_open_trips_of_the_same_vehicles_again_do_not_deadlock() {
     let Some(home) = postgres().await else { return };
     let (one, other) = hosts(&home).await;
-    // Trips 0 of the first host and 1 of the other, of the same vehicles; new
-    // trips between them, so that either host also opens vehicles' rows.
+    // Each host opens trips of every second vehicle again, and new ones of the
+    // vehicles between, whose trips the other opens again.
     let batch = |s: usize, round: i64, back: bool| -> Vec<Record> {
         let mut vehicles: Vec<usize> = (0..8).collect();
         if back {
             vehicles.reverse();
         }
         let again = |v: usize| (v % 2 == s) == (round % 2 == 0);
-        let session = |v: usize| if again(v) { s } else { 10 + s };
+        let fresh = 10 + s + 2 * usize::try_from(round).unwrap();
+        let session = |v: usize| if again(v) { s } else { fresh };
         vehicles.into_iter().map(|v| Record::Reading(reading(v, session(v), round))).collect()
     };
     for round in 0..ROUNDS {
