@@ -62,7 +62,10 @@ pub(super) async fn write_readings(
     phases.insert_ms = since(started);
 
     let started = Instant::now();
-    let vehicles = touch_vehicles(transaction, readings).await?;
+    // What comes too late is not kept, so it must not make an account older.
+    let taken = readings.iter().zip(&fates).filter(|(_, fate)| **fate != Fate::TooLate);
+    let taken: Vec<&ReadingRow> = taken.map(|(row, _)| *row).collect();
+    let vehicles = touch_vehicles(transaction, &taken).await?;
     phases.vehicle_ms = since(started);
     Ok(outcomes(readings, &fates, &trips, &vehicles))
 }
