@@ -77,12 +77,12 @@ async fn of_two_readings_at_one_time_the_first_stays(engine: Engine) -> anyhow::
     let Some(mut server) = start(engine, 120).await? else { return Ok(()) };
     let time_ms = now_ms();
     let phone = Phone::new(1, time_ms);
-    for rpm in ["kc=900", "kc=900", "kc=1500"] {
+    for rpm in ["kc=900", "kc=900", "kc=900", "kc=1500"] {
         assert!(server.upload(&phone.reading(time_ms, rpm)).await?.is_ok());
     }
     let trips = server.trips().await?;
     assert_eq!((trips.len(), &trips[0]["readings"]), (1, &Value::from(1)));
-    assert_eq!(trips[0]["duplicates"], 2);
+    assert_eq!(trips[0]["duplicates"], 3);
     assert_eq!(trips[0]["conflicting_readings"], 1);
     let rows = server.look().await?.rows("SELECT fields FROM readings").await?;
     let fields: Value = serde_json::from_str(rows[0].try_get("fields")?)?;
