@@ -14,6 +14,7 @@ on_both_engines! {
     one_session_text_of_two_devices_is_two_trips
     a_profile_that_comes_late_names_its_trip
     of_two_readings_at_one_time_the_first_stays
+    a_reading_for_a_trip_closed_too_long_ago_is_quarantined_and_changes_nothing
 }
 
 async fn a_late_reading_opens_its_trip_again_and_counts_it_once(engine: Engine) -> anyhow::Result<()> {
@@ -76,12 +77,12 @@ async fn of_two_readings_at_one_time_the_first_stays(engine: Engine) -> anyhow::
     let Some(mut server) = start(engine, 120).await? else { return Ok(()) };
     let time_ms = now_ms();
     let phone = Phone::new(1, time_ms);
-    for rpm in ["kc=900", "kc=900", "kc=1500"] {
+    for rpm in ["kc=900", "kc=900", "kc=900", "kc=1500"] {
         assert!(server.upload(&phone.reading(time_ms, rpm)).await?.is_ok());
     }
     let trips = server.trips().await?;
     assert_eq!((trips.len(), &trips[0]["readings"]), (1, &Value::from(1)));
-    assert_eq!(trips[0]["duplicates"], 2);
+    assert_eq!(trips[0]["duplicates"], 3);
     assert_eq!(trips[0]["conflicting_readings"], 1);
     let rows = server.look().await?.rows("SELECT fields FROM readings").await?;
     let fields: Value = serde_json::from_str(rows[0].try_get("fields")?)?;
@@ -89,6 +90,35 @@ async fn of_two_readings_at_one_time_the_first_stays(engine: Engine) -> anyhow::
     let events = server.stop().await?;
     let conflicting = |event: &&Value| event["business_metrics"]["conflicting_reading"] == true;
     assert_eq!(events.iter().filter(conflicting).count(), 1);
+    Ok(())
+}
+
+async fn a_reading_for_a_trip_closed_too_long_ago_is_quarantined_and_changes_nothing(
+    engine: Engine,
+) -> anyhow::Result<()> {
+    let Some(mut server) = start(engine, 1).await? else { return Ok(()) };
+    let start_ms = now_ms() - 600_000;
+    let phone = Phone::new(1, start_ms);
+    assert!(server.upload(&phone.full_reading(start_ms, 0)).await?.is_ok());
+    finalization_of(&server, 1).await?;
+    let closed = server.trips().await?;
+    server.look().await?.execute("UPDATE trips SET closed_ms = 1").await?;
+
+    let long_ago_ms = start_ms - 40 * 86_400_000;
+    assert!(server.upload(&phone.reading(long_ago_ms, "kc=900")).await?.is_ok());
+    let [_, late] = server.wait_for_operation("telemetry_upload", 2).await?.try_into().expect("two uploads");
+    assert_eq!((&late["error"]["code"], &late["outcome"]), (&Value::from("E401"), &Value::from("rejected")));
+    assert_eq!(server.api("/api/status").await?["store"]["quarantined"], 1);
+    let mut after = server.trips().await?;
+    after[0]["last_received_ms"] = closed[0]["last_received_ms"].clone();
+    assert_eq!(after, closed);
+
+    // A reading that is not kept makes no account older.
+    let next = Phone { session: "next".to_owned(), ..phone };
+    assert!(server.upload(&next.reading(now_ms(), "kc=900")).await?.is_ok());
+    let uploads = server.wait_for_operation("telemetry_upload", 3).await?;
+    assert_eq!(uploads[2]["vehicle_context"]["account_age_days"], 0);
+    server.stop().await?;
     Ok(())
 }
 
