@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{Extension, RawPathParams, Request, State};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 
@@ -136,6 +136,22 @@ fn plain(status: StatusCode, text: &str) -> Response {
     (status, text.to_owned()).into_response()
 }
 
+/// A request line that HTTP refuses reaches no handler; its answer is hyper's,
+/// the event is ours.
+pub(super) fn tell_of_refused(app: &App, client: SocketAddr, error: &hyper::Error) {
+    if !error.is_parse() {
+        return;
+    }
+    let details = UploadDetails {
+        http_status: Some(if error.is_parse_too_large() { 431 } else { 400 }),
+        remote_addr: Some(client.ip().to_string()),
+        ..UploadDetails::default()
+    };
+    let failure =
+        Failure::new(Code::E300, "the request line or a header cannot be read").caused_by("HttpError", error);
+    app.events.open(app.plugins.pin(), details).finish(Outcome::Rejected(failure));
+}
+
 /// Whether the client still waits.
 #[derive(Clone, Default)]
 struct Gone(Arc<AtomicBool>);
@@ -173,7 +189,7 @@ impl Drop for Presence {
 
 /// Development builds only: lets a test see what a panic leaves behind.
 #[cfg(debug_assertions)]
-fn injected_panic(headers: &HeaderMap) {
+fn injected_panic(headers: &axum::http::HeaderMap) {
     if headers.get("x-volttracker-fault").is_some_and(|fault| fault == "panic") {
         panic!("injected by the request");
     }
