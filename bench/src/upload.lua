@@ -1,5 +1,6 @@
 -- What wrk sends: the targets of a file in turn, each with a time that no
--- other request has, so that every one is a new reading.
+-- other request has, so that every one is a new reading. A vehicle's uploads
+-- come from one thread, so that they are in order, as a phone's are.
 --   arguments: file of queries, first time (ms), number of threads
 
 local threads = 0
@@ -13,14 +14,16 @@ function init(args)
   local head_end = string.format(
     " HTTP/1.1\r\nHost: %s:%s\r\nUser-Agent: Dalvik/2.1.0 (Linux; U; Android 14)\r\n\r\n", wrk.host, wrk.port)
   heads, tails = {}, {}
+  local threads, line = tonumber(args[3]), 0
   for query in io.lines(args[1]) do
-    local before, after = query:match("^(.-&time=)%d+(.*)$")
-    heads[#heads + 1] = "GET /torque/upload?" .. before
-    tails[#tails + 1] = after .. head_end
+    if line % threads == number then
+      local before, after = query:match("^(.-&time=)%d+(.*)$")
+      heads[#heads + 1] = "GET /torque/upload?" .. before
+      tails[#tails + 1] = after .. head_end
+    end
+    line = line + 1
   end
-  step = tonumber(args[3])
-  time = tonumber(args[2]) + number
-  at = math.floor(#heads / step) * number
+  step, time, at = threads, tonumber(args[2]) + number, 0
 end
 
 function request()

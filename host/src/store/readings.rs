@@ -5,6 +5,8 @@ use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::{Duration, Instant};
 
+use sqlx::any::{AnyArguments, AnyRow};
+use sqlx::query::Query;
 use sqlx::{Any, AssertSqlSafe, Row, Transaction};
 use uuid::Uuid;
 
@@ -21,6 +23,8 @@ struct TripInBatch {
     /// Closed or failed: a new reading opens it again.
     ended: bool,
     too_late: bool,
+    /// The last reading that it had before the batch; what is later is new.
+    known_until_ms: i64,
     inserted: i64,
     duplicates: i64,
     conflicts: i64,
@@ -78,12 +82,13 @@ impl ReadingRow {
 }
 
 impl TripInBatch {
-    fn found(created: bool, trip_id: String, ended: bool, too_late: bool) -> Self {
+    fn found(created: bool, trip_id: String, ended: bool, too_late: bool, known_until_ms: i64) -> Self {
         Self {
             trip_id,
             created,
             ended,
             too_late,
+            known_until_ms,
             inserted: 0,
             duplicates: 0,
             conflicts: 0,
@@ -145,7 +150,7 @@ async fn upsert_trips<'a>(
          ON CONFLICT (vehicle_id, session_id) DO UPDATE SET last_received_ms =
              CASE WHEN excluded.last_received_ms > trips.last_received_ms
                   THEN excluded.last_received_ms ELSE trips.last_received_ms END
-         RETURNING trip_id, vehicle_id, session_id, status, closed_ms",
+         RETURNING trip_id, vehicle_id, session_id, status, closed_ms, end_time_ms",
         sql::rows(part.len(), 8)
     );
     let mut query = sqlx::query(AssertSqlSafe(text));
@@ -175,7 +180,9 @@ async fn upsert_trips<'a>(
         let ended = row.try_get::<&str, _>("status")? != "open";
         let closed_ms: Option<i64> = row.try_get("closed_ms")?;
         let too_late = ended && closed_ms.is_some_and(|closed| closed < *open_since);
-        trips.insert(*key, TripInBatch::found(trip_id == *proposed, trip_id, ended, too_late));
+        let created = trip_id == *proposed;
+        let known_until_ms = if created { i64::MIN } else { row.try_get("end_time_ms")? };
+        trips.insert(*key, TripInBatch::found(created, trip_id, ended, too_late, known_until_ms));
     }
     Ok(())
 }
@@ -193,7 +200,8 @@ async fn insert_readings(
 ) -> Result<Vec<Fate>, StoreError> {
     let mut fates = vec![Fate::TooLate; readings.len()];
     let mut firsts: HashMap<(&str, i64), usize> = HashMap::with_capacity(readings.len());
-    let mut fresh = Vec::with_capacity(readings.len());
+    let mut new = Vec::with_capacity(readings.len());
+    let mut perhaps_known = Vec::new();
     for (index, row) in readings.iter().enumerate() {
         let trip = &trips[&row.key()];
         if trip.too_late {
@@ -205,20 +213,27 @@ async fn insert_readings(
             }
             Entry::Vacant(place) => {
                 place.insert(index);
-                fresh.push((trip.trip_id.as_str(), index));
+                fates[index] = Fate::Inserted;
+                let is_new = row.time_ms > trip.known_until_ms;
+                let kind = if is_new { &mut new } else { &mut perhaps_known };
+                kind.push((trip.trip_id.as_str(), index));
             }
         }
     }
-    for part in sql::parts(&fresh) {
-        let inserted = insert_part(transaction, readings, part).await?;
+    // The database need not say of each of these that it was inserted.
+    for part in sql::parts(&new) {
+        let text = insert_text(part.len(), "");
+        bind_readings(&text, readings, part).execute(&mut **transaction).await?;
+    }
+    for part in sql::parts(&perhaps_known) {
+        let text = insert_text(part.len(), "ON CONFLICT DO NOTHING RETURNING trip_id, time_ms");
+        let rows = bind_readings(&text, readings, part).fetch_all(&mut **transaction).await?;
+        let key = |row: &AnyRow| Ok((row.try_get("trip_id")?, row.try_get("time_ms")?));
+        let inserted: HashSet<(String, i64)> = rows.iter().map(key).collect::<Result<_, sqlx::Error>>()?;
         let known: Vec<_> = part
             .iter()
             .map(|&(trip_id, index)| (trip_id, readings[index].time_ms, index))
-            .filter(|&(trip_id, time_ms, index)| {
-                let new = inserted.contains(&(trip_id.to_owned(), time_ms));
-                fates[index] = Fate::Inserted;
-                !new
-            })
+            .filter(|&(trip_id, time_ms, _)| !inserted.contains(&(trip_id.to_owned(), time_ms)))
             .collect();
         for part in sql::parts(&known) {
             compare_with_stored(transaction, readings, part, &mut fates).await?;
@@ -227,24 +242,20 @@ async fn insert_readings(
     Ok(fates)
 }
 
-async fn insert_part(
-    transaction: &mut Transaction<'static, Any>,
-    readings: &[&ReadingRow],
-    part: &[(&str, usize)],
-) -> Result<HashSet<(String, i64)>, StoreError> {
-    let text = format!(
-        "INSERT INTO readings (trip_id, time_ms, received_ms, fields, unknown) VALUES {}
-         ON CONFLICT DO NOTHING RETURNING trip_id, time_ms",
-        sql::rows(part.len(), 5)
-    );
-    let mut query = sqlx::query(AssertSqlSafe(text));
-    for &(trip_id, index) in part {
+fn insert_text(rows: usize, conflicts: &str) -> String {
+    let rows = sql::rows(rows, 5);
+    format!("INSERT INTO readings (trip_id, time_ms, received_ms, fields, unknown) VALUES {rows} {conflicts}")
+}
+
+fn bind_readings<'t>(
+    text: &'t str,
+    readings: &[&'t ReadingRow],
+    part: &[(&'t str, usize)],
+) -> Query<'t, Any, AnyArguments> {
+    part.iter().fold(sqlx::query(AssertSqlSafe(text)), |query, &(trip_id, index)| {
         let row = readings[index];
-        query =
-            query.bind(trip_id).bind(row.time_ms).bind(row.received_ms).bind(&row.fields).bind(&row.unknown);
-    }
-    let rows = query.fetch_all(&mut **transaction).await?;
-    rows.iter().map(|row| Ok((row.try_get("trip_id")?, row.try_get("time_ms")?))).collect()
+        query.bind(trip_id).bind(row.time_ms).bind(row.received_ms).bind(&row.fields).bind(&row.unknown)
+    })
 }
 
 async fn compare_with_stored(
