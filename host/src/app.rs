@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use crate::config::{Config, HttpConfig};
 use crate::events::sink::{Sink, Stdout};
 use crate::events::{Drained, Events, Outcome, ServiceStartDetails, ServiceStopDetails};
-use crate::http::{Server, Tokens};
+use crate::http::{self, Tokens};
 use crate::identity::{IdentityKey, VehicleId};
 use crate::plugin_host::{PluginHost, VehicleStats};
 use crate::run_marker::RunMarker;
@@ -65,7 +65,7 @@ pub async fn serve(config: Config, stop: impl Future<Output = &'static str>) -> 
 
     let (stopping, stopped) = watch::channel(false);
     let finalizer = tokio::spawn(crate::finalize::run(app.clone(), stopped));
-    let server = Server::start(app.clone(), listener);
+    let server = http::serve(app.clone(), listener);
     let reason = stop.await;
     tracing::info!(reason, "stopping");
 

@@ -1,6 +1,7 @@
 //! The door: every route, every status code. No business rule, no SQL.
 
 mod api;
+mod detached;
 mod problem;
 mod server;
 mod tokens;
@@ -10,10 +11,11 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::routing::get;
+use tokio::net::TcpListener;
 
 use crate::app::App;
 
-pub use server::Server;
+pub use server::{OnRefused, Server};
 pub use tokens::Tokens;
 
 /// Every route. The same in production and in tests.
@@ -31,4 +33,10 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/readyz", get(api::readyz))
         .fallback(api::not_found)
         .with_state(app)
+}
+
+/// Starts to answer on `listener`.
+pub fn serve(app: Arc<App>, listener: TcpListener) -> Server {
+    let router = router(app.clone());
+    Server::start(router, listener, move |client, error| upload::tell_of_refused(&app, client, error))
 }

@@ -5,6 +5,10 @@ use std::process::ExitCode;
 use clap::Parser;
 use volttracker::cli::{Cli, run};
 
+/// Uploads are many small allocations on several threads.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     run(Cli::parse())
 }

@@ -13,6 +13,7 @@ mod sessions;
 mod sql;
 #[cfg(test)]
 mod tests;
+mod trips;
 mod vehicles;
 
 pub use error::StoreError;

@@ -20,6 +20,11 @@ use crate::plugin_host::{Facts, PluginError, Slot};
 const TASKS: usize = 2;
 /// Finished events that wait for one task.
 const QUEUE: usize = 4096;
+/// Events that a task takes at once.
+const HANDFUL: usize = 256;
+/// Events are not urgent: after a handful a task lets some gather, so that it
+/// is woken for each handful and not for each event.
+const PAUSE: Duration = Duration::from_millis(2);
 /// How long a drain waits for the tasks before it gives up.
 const DRAIN: Duration = Duration::from_secs(5);
 
@@ -114,14 +119,18 @@ impl Pipeline {
 }
 
 async fn work(shared: Arc<Shared>, mut queue: mpsc::Receiver<Job>) {
-    while let Some(job) = queue.recv().await {
-        match job {
-            Job::Event(record) => shared.process(*record).await,
-            Job::Flush(done) => {
-                // Nobody may be waiting any more; then nobody minds.
-                done.send(()).ok();
+    let mut jobs = Vec::with_capacity(HANDFUL);
+    while queue.recv_many(&mut jobs, HANDFUL).await > 0 {
+        for job in jobs.drain(..) {
+            match job {
+                Job::Event(record) => shared.process(*record).await,
+                Job::Flush(done) => {
+                    // Nobody may be waiting any more; then nobody minds.
+                    done.send(()).ok();
+                }
             }
         }
+        tokio::time::sleep(PAUSE).await;
     }
 }
 

@@ -18,15 +18,17 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 use tower::ServiceExt as _;
 
-use crate::app::App;
-use crate::events::{Code, Failure, Outcome, UploadDetails};
-
 /// How long a request's head may take, an idle connection's next one included.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// Connections at one time; further ones wait in the kernel's backlog.
 const CONNECTIONS: usize = 16_384;
 /// The largest head of a request: a unit request has about 15 KB.
 const LARGEST_HEAD: usize = 128 * 1024;
+
+/// What is done about a connection that ended with an error.
+pub trait OnRefused: Fn(SocketAddr, &hyper::Error) + Clone + Send + 'static {}
+
+impl<F: Fn(SocketAddr, &hyper::Error) + Clone + Send + 'static> OnRefused for F {}
 
 /// The running server.
 pub struct Server {
@@ -35,10 +37,11 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts accepting.
-    pub fn start(app: Arc<App>, listener: TcpListener) -> Self {
+    /// Starts accepting. `on_refused` is told of what HTTP itself refuses and
+    /// `router` never sees.
+    pub fn start(router: Router, listener: TcpListener, on_refused: impl OnRefused) -> Self {
         let (stopping, stopped) = watch::channel(false);
-        Self { stopping, accepting: tokio::spawn(accept_all(app, listener, stopped)) }
+        Self { stopping, accepting: tokio::spawn(accept_all(router, listener, stopped, on_refused)) }
     }
 
     /// Stops accepting, lets the requests under way finish, and waits at most
@@ -55,13 +58,13 @@ impl Server {
 }
 
 async fn accept_all(
-    app: Arc<App>,
+    router: Router,
     listener: TcpListener,
     mut stopped: watch::Receiver<bool>,
+    on_refused: impl OnRefused,
 ) -> GracefulShutdown {
     let connections = GracefulShutdown::new();
     let places = Arc::new(Semaphore::new(CONNECTIONS));
-    let router = super::router(app.clone());
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(LARGEST_HEAD);
     loop {
@@ -73,10 +76,10 @@ async fn accept_all(
             Ok((stream, client, place)) => {
                 let connection = http.serve_connection(TokioIo::new(stream), service(router.clone(), client));
                 let connection = connections.watch(connection);
-                let app = app.clone();
+                let on_refused = on_refused.clone();
                 tokio::spawn(async move {
                     if let Err(error) = connection.await {
-                        tell_of_refused(&app, client, &error);
+                        on_refused(client, &error);
                     }
                     drop(place);
                 });
@@ -111,26 +114,4 @@ async fn accept(
     // Small answers leave at once.
     stream.set_nodelay(true)?;
     Ok((stream, client, place))
-}
-
-/// A head that HTTP refuses reaches no handler; its answer is hyper's, the
-/// event is ours.
-fn tell_of_refused(app: &App, client: SocketAddr, error: &hyper::Error) {
-    if !error.is_parse() {
-        return;
-    }
-    let (code, message, status) = if !error.is_parse_too_large() {
-        (Code::E300, "the request line or a header cannot be read", 400)
-    } else if error.to_string().starts_with("URI") {
-        (Code::E006, "the request target is too large", 414)
-    } else {
-        (Code::E006, "the head of the request is too large", 431)
-    };
-    let details = UploadDetails {
-        http_status: Some(status),
-        remote_addr: Some(client.ip().to_string()),
-        ..UploadDetails::default()
-    };
-    let failure = Failure::new(code, message).caused_by("HttpError", error);
-    app.events.open(app.plugins.pin(), details).finish(Outcome::Rejected(failure));
 }

@@ -5,15 +5,15 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{Extension, RawPathParams, Request, State};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 
+use super::detached::{Detached, Gone};
 use super::problem::{RETRY_AFTER, status_of};
 use super::tokens::bearer;
 use crate::app::App;
@@ -34,13 +34,9 @@ pub(super) async fn upload(
     let token = path.iter().find(|(name, _)| *name == "token").map(|(_, token)| token.to_owned());
     let event = open(&app, &request, client, token.as_deref());
     let gone = Gone::default();
-    let presence = gone.presence();
-    // A task of its own: a client that disconnects does not cancel it.
-    let upload = tokio::spawn(story(app, event, request, token, gone));
-    let answer = upload.await;
-    presence.answered();
-    answer.unwrap_or_else(|error| {
-        tracing::error!(%error, "an upload ended badly");
+    let story = story(app, event, request, token, gone.clone());
+    Detached::new(story, gone).await.unwrap_or_else(|_| {
+        // The panic's message is on standard error, its event with the sinks.
         plain(StatusCode::INTERNAL_SERVER_ERROR, "the upload failed: send it again")
     })
 }
@@ -136,44 +132,31 @@ fn plain(status: StatusCode, text: &str) -> Response {
     (status, text.to_owned()).into_response()
 }
 
-/// Whether the client still waits.
-#[derive(Clone, Default)]
-struct Gone(Arc<AtomicBool>);
-
-impl Gone {
-    fn is_gone(&self) -> bool {
-        self.0.load(Ordering::Acquire)
+/// A head that HTTP refuses reaches no handler; its answer is hyper's, the
+/// event is ours.
+pub(super) fn tell_of_refused(app: &App, client: SocketAddr, error: &hyper::Error) {
+    if !error.is_parse() {
+        return;
     }
-
-    fn presence(&self) -> Presence {
-        Presence { gone: self.clone(), answered: false }
-    }
-}
-
-/// Lives as long as the client waits: the server drops it with the request
-/// when the connection ends.
-struct Presence {
-    gone: Gone,
-    answered: bool,
-}
-
-impl Presence {
-    fn answered(mut self) {
-        self.answered = true;
-    }
-}
-
-impl Drop for Presence {
-    fn drop(&mut self) {
-        if !self.answered {
-            self.gone.0.store(true, Ordering::Release);
-        }
-    }
+    let (code, message, status) = if !error.is_parse_too_large() {
+        (Code::E300, "the request line or a header cannot be read", 400)
+    } else if error.to_string().starts_with("URI") {
+        (Code::E006, "the request target is too large", 414)
+    } else {
+        (Code::E006, "the head of the request is too large", 431)
+    };
+    let details = UploadDetails {
+        http_status: Some(status),
+        remote_addr: Some(client.ip().to_string()),
+        ..UploadDetails::default()
+    };
+    let failure = Failure::new(code, message).caused_by("HttpError", error);
+    app.events.open(app.plugins.pin(), details).finish(Outcome::Rejected(failure));
 }
 
 /// Development builds only: lets a test see what a panic leaves behind.
 #[cfg(debug_assertions)]
-fn injected_panic(headers: &HeaderMap) {
+fn injected_panic(headers: &axum::http::HeaderMap) {
     if headers.get("x-volttracker-fault").is_some_and(|fault| fault == "panic") {
         panic!("injected by the request");
     }

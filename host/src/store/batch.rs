@@ -47,8 +47,15 @@ impl UploadBatch {
         let mut transaction = self.writes.begin().await?;
         let readings: Vec<&ReadingRow> = items.iter().filter_map(Record::as_reading).collect();
         let mut phases = Phases::default();
-        let mut stored =
-            write_readings(&mut transaction, &readings, self.late_readings, &mut phases).await?.into_iter();
+        let mut stored = write_readings(
+            &mut transaction,
+            self.writes.engine(),
+            &readings,
+            self.late_readings,
+            &mut phases,
+        )
+        .await?
+        .into_iter();
         for facts in sessions(items) {
             keep_session(&mut transaction, facts).await?;
         }

@@ -6,6 +6,7 @@ use std::future::Future;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
@@ -62,7 +63,10 @@ impl<B: Batch> GroupCommit<B> {
     /// Starts the writer. Must be called on the runtime.
     pub fn start(batch: B) -> Self {
         let (sender, receiver) = mpsc::channel(QUEUE);
-        let writer = tokio::spawn(write_all(batch, receiver));
+        // A thread of its own: on one that also serves requests, each answer
+        // of the database would wait for requests that came before it.
+        let runtime = Handle::current();
+        let writer = tokio::task::spawn_blocking(move || runtime.block_on(write_all(batch, receiver)));
         Self { queue: Mutex::new(Some(sender)), writer: Mutex::new(Some(writer)) }
     }
 

@@ -35,6 +35,15 @@ impl Engine {
             Self::Postgres => "postgres",
         }
     }
+
+    /// How a statement of a write transaction locks the rows it finds. SQLite
+    /// has one writer at a time, and nothing to lock.
+    pub(super) fn lock_in_order_of(self, columns: &str) -> String {
+        match self {
+            Self::Sqlite => String::new(),
+            Self::Postgres => format!("ORDER BY {columns} FOR UPDATE"),
+        }
+    }
 }
 
 /// The database and its writer.
@@ -56,6 +65,10 @@ pub(super) struct WritePool {
 }
 
 impl WritePool {
+    pub(super) fn engine(&self) -> Engine {
+        self.engine
+    }
+
     /// Begins a transaction that may write.
     pub(super) async fn begin(&self) -> Result<Transaction<'static, Any>, StoreError> {
         Ok(match self.engine {

@@ -1,37 +1,20 @@
-//! Readings of a batch: trips found or opened, readings inserted once, trips
-//! and vehicles brought up to date.
+//! The readings of a batch: inserted once, and what became of each.
 
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
+use sqlx::any::{AnyArguments, AnyRow};
+use sqlx::query::Query;
 use sqlx::{Any, AssertSqlSafe, Row, Transaction};
-use uuid::Uuid;
 
 use super::batch::{Phases, since};
+use super::open::Engine;
 use super::record::{ReadingRow, Stored};
+use super::trips::{self, TripInBatch, TripKey, Trips};
 use super::vehicles::{VehicleTotals, touch_vehicles, withdraw_contribution};
 use super::{StoreError, sql};
 use crate::identity::VehicleId;
-
-/// A trip as the batch finds it, and what the batch does to it.
-struct TripInBatch {
-    trip_id: String,
-    created: bool,
-    /// Closed or failed: a new reading opens it again.
-    ended: bool,
-    /// Closed longer ago than late readings may come.
-    too_late: bool,
-    inserted: i64,
-    duplicates: i64,
-    conflicts: i64,
-    start_time_ms: i64,
-    end_time_ms: i64,
-}
-
-/// A trip's key; in this order trips and vehicles are locked, so that two
-/// hosts cannot wait for each other.
-type TripKey<'a> = (&'a VehicleId, Uuid);
 
 #[derive(Clone, Copy, PartialEq)]
 enum Fate {
@@ -42,6 +25,7 @@ enum Fate {
 
 pub(super) async fn write_readings(
     transaction: &mut Transaction<'static, Any>,
+    engine: Engine,
     readings: &[&ReadingRow],
     late_readings: Duration,
     phases: &mut Phases,
@@ -50,7 +34,7 @@ pub(super) async fn write_readings(
         return Ok(Vec::new());
     }
     let started = Instant::now();
-    let mut trips = find_or_open_trips(transaction, readings, late_readings).await?;
+    let mut trips = trips::find_or_open(transaction, engine, readings, late_readings).await?;
     phases.trip_query_ms = since(started);
 
     let started = Instant::now();
@@ -59,7 +43,7 @@ pub(super) async fn write_readings(
         let trip = trips.get_mut(&row.key()).expect("every reading has its trip");
         trip.count(row, *fate);
     }
-    add_to_trips(transaction, &trips).await?;
+    trips::add(transaction, &trips).await?;
     phases.insert_ms = since(started);
 
     let started = Instant::now();
@@ -71,7 +55,7 @@ pub(super) async fn write_readings(
         .filter(|(_, fate)| **fate != Fate::TooLate)
         .map(|(row, _)| *row)
         .collect();
-    let mut vehicles = touch_vehicles(transaction, &kept).await?;
+    let mut vehicles = touch_vehicles(transaction, engine, &kept).await?;
     for ((vehicle, _), trip) in trips.iter().filter(|(_, trip)| trip.reopened()) {
         let left = withdraw_contribution(transaction, &trip.trip_id).await?;
         vehicles.insert((*vehicle).clone(), left);
@@ -81,7 +65,7 @@ pub(super) async fn write_readings(
 }
 
 impl ReadingRow {
-    fn key(&self) -> TripKey<'_> {
+    pub(super) fn key(&self) -> TripKey<'_> {
         (&self.vehicle, self.session)
     }
 
@@ -91,24 +75,6 @@ impl ReadingRow {
 }
 
 impl TripInBatch {
-    fn found(created: bool, trip_id: String, ended: bool, too_late: bool) -> Self {
-        Self {
-            trip_id,
-            created,
-            ended,
-            too_late,
-            inserted: 0,
-            duplicates: 0,
-            conflicts: 0,
-            start_time_ms: i64::MAX,
-            end_time_ms: i64::MIN,
-        }
-    }
-
-    fn reopened(&self) -> bool {
-        self.ended && self.inserted > 0
-    }
-
     fn count(&mut self, row: &ReadingRow, fate: Fate) {
         match fate {
             Fate::Inserted => {
@@ -125,98 +91,17 @@ impl TripInBatch {
     }
 }
 
-/// Readings of one trip.
-type Group<'a> = (TripKey<'a>, Vec<&'a ReadingRow>);
-
-async fn find_or_open_trips<'a>(
-    transaction: &mut Transaction<'static, Any>,
-    readings: &[&'a ReadingRow],
-    late_readings: Duration,
-) -> Result<BTreeMap<TripKey<'a>, TripInBatch>, StoreError> {
-    let mut groups: BTreeMap<TripKey<'a>, Vec<&'a ReadingRow>> = BTreeMap::new();
-    for row in readings {
-        groups.entry(row.key()).or_default().push(row);
-    }
-    let groups: Vec<Group<'a>> = groups.into_iter().collect();
-    let mut trips = BTreeMap::new();
-    for part in sql::parts(&groups) {
-        upsert_trips(transaction, part, late_readings, &mut trips).await?;
-    }
-    Ok(trips)
-}
-
-async fn upsert_trips<'a>(
-    transaction: &mut Transaction<'static, Any>,
-    part: &[Group<'a>],
-    late_readings: Duration,
-    trips: &mut BTreeMap<TripKey<'a>, TripInBatch>,
-) -> Result<(), StoreError> {
-    let late_readings_ms = millis(late_readings);
-    let mut query = sqlx::query(AssertSqlSafe(upsert_text(part.len(), late_readings_ms)));
-    let mut by_text = HashMap::with_capacity(part.len());
-    for (key, rows) in part {
-        let (proposed, session) = (Uuid::now_v7().to_string(), key.1.to_string());
-        let received = rows.iter().map(|row| row.received_ms);
-        let times = rows.iter().map(|row| row.time_ms);
-        query = query
-            .bind(proposed.clone())
-            .bind(key.0.as_str())
-            .bind(session.clone())
-            .bind("open")
-            .bind(times.clone().min())
-            .bind(times.max())
-            .bind(received.clone().min())
-            .bind(received.clone().max());
-        let open_since = received.max().unwrap_or_default() - late_readings_ms;
-        by_text.insert((key.0.as_str(), session), (*key, proposed, open_since));
-    }
-    for row in query.fetch_all(&mut **transaction).await? {
-        let text = (row.try_get::<&str, _>("vehicle_id")?, row.try_get::<String, _>("session_id")?);
-        let (key, proposed, open_since) = by_text
-            .get(&text)
-            .ok_or_else(|| StoreError::Unexpected("a trip came back that nobody asked for".to_owned()))?;
-        let trip_id: String = row.try_get("trip_id")?;
-        let status: &str = row.try_get("status")?;
-        let closed_ms: Option<i64> = row.try_get("closed_ms")?;
-        let too_late = status == "closed" && closed_ms.is_some_and(|closed| closed < *open_since);
-        let ended = status != "open";
-        trips.insert(*key, TripInBatch::found(trip_id == *proposed, trip_id, ended, too_late));
-    }
-    Ok(())
-}
-
-/// Finds trips and opens those that are new, and locks them. A trip that was
-/// closed too long ago stays as it is.
-pub(super) fn upsert_text(trips: usize, late_readings_ms: i64) -> String {
-    format!(
-        "INSERT INTO trips (trip_id, vehicle_id, session_id, status, start_time_ms, end_time_ms,
-                            first_received_ms, last_received_ms)
-         VALUES {}
-         ON CONFLICT (vehicle_id, session_id) DO UPDATE SET last_received_ms =
-             CASE WHEN excluded.last_received_ms > trips.last_received_ms
-                   AND NOT (trips.status = 'closed'
-                            AND trips.closed_ms < excluded.last_received_ms - {late_readings_ms})
-                  THEN excluded.last_received_ms ELSE trips.last_received_ms END
-         RETURNING trip_id, vehicle_id, session_id, status, closed_ms",
-        sql::rows(trips, 8)
-    )
-}
-
-fn millis(duration: Duration) -> i64 {
-    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
-}
-
 /// Inserts each reading that its trip does not have yet, and says what became
 /// of each, in the order given: the first of equals stays.
 async fn insert_readings(
     transaction: &mut Transaction<'static, Any>,
     readings: &[&ReadingRow],
-    trips: &BTreeMap<TripKey<'_>, TripInBatch>,
+    trips: &Trips<'_>,
 ) -> Result<Vec<Fate>, StoreError> {
     let mut fates = vec![Fate::TooLate; readings.len()];
     let mut firsts: HashMap<(&str, i64), usize> = HashMap::with_capacity(readings.len());
-    let mut fresh = Vec::with_capacity(readings.len());
     let mut repeats: HashMap<usize, Vec<usize>> = HashMap::new();
+    let (mut new, mut perhaps_known) = (Vec::with_capacity(readings.len()), Vec::new());
     for (index, row) in readings.iter().enumerate() {
         let trip = &trips[&row.key()];
         if trip.too_late {
@@ -230,50 +115,64 @@ async fn insert_readings(
             }
             Entry::Vacant(place) => {
                 place.insert(index);
-                fresh.push((trip.trip_id.as_str(), index));
+                fates[index] = Fate::Inserted;
+                let kind = if row.time_ms > trip.known_until_ms { &mut new } else { &mut perhaps_known };
+                kind.push((trip.trip_id.as_str(), index));
             }
         }
     }
-    for part in sql::parts(&fresh) {
-        let inserted = insert_part(transaction, readings, part).await?;
-        let mut known = Vec::new();
-        for &(trip_id, index) in part {
-            let time_ms = readings[index].time_ms;
-            fates[index] = Fate::Inserted;
-            if !inserted.contains(&(trip_id.to_owned(), time_ms)) {
-                // All of equals are judged by what is stored.
-                let equals = std::iter::once(&index).chain(repeats.get(&index).into_iter().flatten());
-                known.extend(equals.map(|&index| (trip_id, time_ms, index)));
-            }
-        }
-        for part in sql::parts(&known) {
-            compare_with_stored(transaction, readings, part, &mut fates).await?;
-        }
+    // The database need not say of each of these that it was inserted.
+    for part in sql::parts(&new) {
+        let text = insert_text(part.len(), "");
+        bind_readings(&text, readings, part).execute(&mut **transaction).await?;
+    }
+    for part in sql::parts(&perhaps_known) {
+        insert_unless_known(transaction, readings, part, &repeats, &mut fates).await?;
     }
     Ok(fates)
 }
 
-pub(super) fn insert_text(readings: usize) -> String {
-    format!(
-        "INSERT INTO readings (trip_id, time_ms, received_ms, fields, unknown) VALUES {}
-         ON CONFLICT DO NOTHING RETURNING trip_id, time_ms",
-        sql::rows(readings, 5)
-    )
-}
-
-async fn insert_part(
+/// Inserts readings that may be there already. All of equals are judged by
+/// what is stored.
+async fn insert_unless_known(
     transaction: &mut Transaction<'static, Any>,
     readings: &[&ReadingRow],
     part: &[(&str, usize)],
-) -> Result<HashSet<(String, i64)>, StoreError> {
-    let mut query = sqlx::query(AssertSqlSafe(insert_text(part.len())));
+    repeats: &HashMap<usize, Vec<usize>>,
+    fates: &mut [Fate],
+) -> Result<(), StoreError> {
+    let text = insert_text(part.len(), "ON CONFLICT DO NOTHING RETURNING trip_id, time_ms");
+    let rows = bind_readings(&text, readings, part).fetch_all(&mut **transaction).await?;
+    let key = |row: &AnyRow| Ok((row.try_get("trip_id")?, row.try_get("time_ms")?));
+    let inserted: HashSet<(String, i64)> = rows.iter().map(key).collect::<Result<_, sqlx::Error>>()?;
+    let mut known = Vec::new();
     for &(trip_id, index) in part {
-        let row = readings[index];
-        query =
-            query.bind(trip_id).bind(row.time_ms).bind(row.received_ms).bind(&row.fields).bind(&row.unknown);
+        let time_ms = readings[index].time_ms;
+        if !inserted.contains(&(trip_id.to_owned(), time_ms)) {
+            let equals = std::iter::once(&index).chain(repeats.get(&index).into_iter().flatten());
+            known.extend(equals.map(|&index| (trip_id, time_ms, index)));
+        }
     }
-    let rows = query.fetch_all(&mut **transaction).await?;
-    rows.iter().map(|row| Ok((row.try_get("trip_id")?, row.try_get("time_ms")?))).collect()
+    for part in sql::parts(&known) {
+        compare_with_stored(transaction, readings, part, fates).await?;
+    }
+    Ok(())
+}
+
+pub(super) fn insert_text(rows: usize, conflicts: &str) -> String {
+    let rows = sql::rows(rows, 5);
+    format!("INSERT INTO readings (trip_id, time_ms, received_ms, fields, unknown) VALUES {rows} {conflicts}")
+}
+
+fn bind_readings<'t>(
+    text: &'t str,
+    readings: &[&'t ReadingRow],
+    part: &[(&'t str, usize)],
+) -> Query<'t, Any, AnyArguments> {
+    part.iter().fold(sqlx::query(AssertSqlSafe(text)), |query, &(trip_id, index)| {
+        let row = readings[index];
+        query.bind(trip_id).bind(row.time_ms).bind(row.received_ms).bind(&row.fields).bind(&row.unknown)
+    })
 }
 
 pub(super) fn compare_text(readings: usize) -> String {
@@ -306,47 +205,10 @@ async fn compare_with_stored(
     Ok(())
 }
 
-pub(super) fn add_text(trips: usize) -> String {
-    format!(
-        "UPDATE trips SET
-             reading_count = trips.reading_count + batch.column2,
-             duplicate_count = trips.duplicate_count + batch.column3,
-             conflict_count = trips.conflict_count + batch.column4,
-             start_time_ms = CASE WHEN batch.column5 < trips.start_time_ms
-                                  THEN batch.column5 ELSE trips.start_time_ms END,
-             end_time_ms = CASE WHEN batch.column6 > trips.end_time_ms
-                                THEN batch.column6 ELSE trips.end_time_ms END
-         FROM (VALUES {}) AS batch WHERE trips.trip_id = batch.column1",
-        sql::rows(trips, 6)
-    )
-}
-
-/// Adds the batch to its trips.
-async fn add_to_trips(
-    transaction: &mut Transaction<'static, Any>,
-    trips: &BTreeMap<TripKey<'_>, TripInBatch>,
-) -> Result<(), StoreError> {
-    let touched: Vec<_> = trips.values().filter(|trip| trip.inserted + trip.duplicates > 0).collect();
-    for part in sql::parts(&touched) {
-        let mut query = sqlx::query(AssertSqlSafe(add_text(part.len())));
-        for trip in part {
-            query = query
-                .bind(&trip.trip_id)
-                .bind(trip.inserted)
-                .bind(trip.duplicates)
-                .bind(trip.conflicts)
-                .bind(trip.start_time_ms)
-                .bind(trip.end_time_ms);
-        }
-        query.execute(&mut **transaction).await?;
-    }
-    Ok(())
-}
-
 fn outcomes(
     readings: &[&ReadingRow],
     fates: &[Fate],
-    trips: &BTreeMap<TripKey<'_>, TripInBatch>,
+    trips: &Trips<'_>,
     vehicles: &HashMap<VehicleId, VehicleTotals>,
 ) -> Vec<Stored> {
     let mut opened = HashSet::new();

@@ -17,12 +17,15 @@ pub(super) fn rows(rows: usize, columns: usize) -> String {
     text
 }
 
-/// Cuts a batch into parts whose lengths are powers of two up to 128, so that
-/// only eight texts of each statement are ever prepared.
+/// Cuts a batch into parts of at most 64 items, whose lengths have no more
+/// than three significant bits: two parts are enough for each 64 items, and
+/// only twenty texts of each statement are ever prepared, which is what a
+/// connection remembers of five statements.
 pub(super) fn parts<T>(mut items: &[T]) -> impl Iterator<Item = &[T]> {
     std::iter::from_fn(move || {
-        let length = (1 << items.len().checked_ilog2()?).min(128);
-        let (part, rest) = items.split_at(length);
+        let length = items.len().min(64);
+        let insignificant = length.checked_ilog2()?.saturating_sub(2);
+        let (part, rest) = items.split_at(length >> insignificant << insignificant);
         items = rest;
         Some(part)
     })
@@ -38,11 +41,14 @@ mod tests {
     }
 
     #[test]
-    fn parts_are_powers_of_two_and_lose_nothing() {
-        let items: Vec<_> = (0..300).collect();
+    fn parts_are_few_have_few_lengths_and_lose_nothing() {
+        let items: Vec<_> = (0..111).collect();
         let lengths: Vec<_> = parts(&items).map(<[_]>::len).collect();
-        assert_eq!(lengths, [128, 128, 32, 8, 4]);
-        assert_eq!(parts(&items).flatten().count(), 300);
+        assert_eq!(lengths, [64, 40, 7]);
+        assert_eq!(parts(&items).flatten().count(), 111);
         assert_eq!(parts::<u8>(&[]).count(), 0);
+        let lengths: std::collections::BTreeSet<_> =
+            (1..=111).flat_map(|length| parts(&items[..length]).map(<[_]>::len)).collect();
+        assert_eq!(lengths.len(), 20);
     }
 }

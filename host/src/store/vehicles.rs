@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use sqlx::any::AnyRow;
 use sqlx::{Any, AssertSqlSafe, Row, Transaction};
 
+use super::open::Engine;
 use super::record::ReadingRow;
 use super::{StoreError, sql};
 use crate::events::BatteryHealth;
@@ -77,6 +78,7 @@ fn round(number: f64, digits: usize) -> f64 {
 /// Opens vehicles that are new, and reads all of the batch's.
 pub(super) async fn touch_vehicles(
     transaction: &mut Transaction<'static, Any>,
+    engine: Engine,
     readings: &[&ReadingRow],
 ) -> Result<HashMap<VehicleId, VehicleTotals>, StoreError> {
     let mut seen: BTreeMap<&VehicleId, (i64, i64)> = BTreeMap::new();
@@ -88,6 +90,18 @@ pub(super) async fn touch_vehicles(
     let seen: Vec<_> = seen.into_iter().collect();
     let mut vehicles = HashMap::with_capacity(seen.len());
     for part in sql::parts(&seen) {
+        let text = look_text(part.len(), engine);
+        let query = part
+            .iter()
+            .fold(sqlx::query(AssertSqlSafe(text)), |query, (vehicle, _)| query.bind(vehicle.as_str()));
+        take(&query.fetch_all(&mut **transaction).await?, &mut vehicles)?;
+    }
+    let older = |vehicle, start_ms| {
+        vehicles.get(vehicle).is_none_or(|known: &VehicleTotals| start_ms < known.first_trip_start_ms)
+    };
+    let changed: Vec<_> =
+        seen.into_iter().filter(|(vehicle, (start_ms, _))| older(*vehicle, *start_ms)).collect();
+    for part in sql::parts(&changed) {
         let text = format!(
             "INSERT INTO vehicles (vehicle_id, first_trip_start_ms, first_received_ms) VALUES {}
              ON CONFLICT (vehicle_id) DO UPDATE SET first_trip_start_ms =
@@ -101,12 +115,25 @@ pub(super) async fn touch_vehicles(
         for (vehicle, (start_ms, received_ms)) in part {
             query = query.bind(vehicle.as_str()).bind(start_ms).bind(received_ms);
         }
-        for row in query.fetch_all(&mut **transaction).await? {
-            vehicles
-                .insert(VehicleId::from_stored(row.try_get("vehicle_id")?), VehicleTotals::from_row(&row)?);
-        }
+        take(&query.fetch_all(&mut **transaction).await?, &mut vehicles)?;
     }
     Ok(vehicles)
+}
+
+fn take(rows: &[AnyRow], vehicles: &mut HashMap<VehicleId, VehicleTotals>) -> Result<(), sqlx::Error> {
+    for row in rows {
+        vehicles.insert(VehicleId::from_stored(row.try_get("vehicle_id")?), VehicleTotals::from_row(row)?);
+    }
+    Ok(())
+}
+
+pub(super) fn look_text(vehicles: usize, engine: Engine) -> String {
+    format!(
+        "SELECT {} FROM vehicles WHERE vehicle_id IN {} {}",
+        VehicleTotals::COLUMNS,
+        sql::rows(1, vehicles),
+        engine.lock_in_order_of("vehicle_id")
+    )
 }
 
 /// Adds a trip's contribution to its vehicle's row, or takes it out.

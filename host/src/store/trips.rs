@@ -1,0 +1,213 @@
+//! The trips of a batch: found by key, opened where they are new, and brought
+//! up to date with what the batch adds.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use sqlx::any::AnyRow;
+use sqlx::{Any, AssertSqlSafe, Row, Transaction};
+use uuid::Uuid;
+
+use super::open::Engine;
+use super::record::ReadingRow;
+use super::{StoreError, sql};
+use crate::identity::VehicleId;
+
+/// A trip as the batch finds it, and what the batch adds to it.
+pub(super) struct TripInBatch {
+    pub(super) trip_id: String,
+    /// The batch opened it.
+    pub(super) created: bool,
+    /// Closed or failed: a new reading opens it again.
+    ended: bool,
+    /// Closed longer ago than late readings may come.
+    pub(super) too_late: bool,
+    /// The last reading that it had before the batch; what is later is new.
+    pub(super) known_until_ms: i64,
+    pub(super) inserted: i64,
+    pub(super) duplicates: i64,
+    pub(super) conflicts: i64,
+    pub(super) start_time_ms: i64,
+    pub(super) end_time_ms: i64,
+    last_received_ms: i64,
+}
+
+impl TripInBatch {
+    /// Whether a new reading opens it again.
+    pub(super) fn reopened(&self) -> bool {
+        self.ended && self.inserted > 0
+    }
+
+    fn from_row(row: &AnyRow, group: &Group<'_>, late_readings: Duration) -> Result<Self, sqlx::Error> {
+        let status: &str = row.try_get("status")?;
+        let closed_ms: Option<i64> = row.try_get("closed_ms")?;
+        let last_received_ms = group.1.iter().map(|row| row.received_ms).max().unwrap_or_default();
+        let takes_since_ms = last_received_ms - i64::try_from(late_readings.as_millis()).unwrap_or(i64::MAX);
+        Ok(Self {
+            trip_id: row.try_get("trip_id")?,
+            created: false,
+            ended: status != "open",
+            too_late: status == "closed" && closed_ms.is_some_and(|closed_ms| closed_ms < takes_since_ms),
+            known_until_ms: row.try_get("end_time_ms")?,
+            inserted: 0,
+            duplicates: 0,
+            conflicts: 0,
+            start_time_ms: i64::MAX,
+            end_time_ms: i64::MIN,
+            last_received_ms,
+        })
+    }
+}
+
+/// A trip's key; in this order trips and vehicles are locked, so that two
+/// hosts cannot wait for each other.
+pub(super) type TripKey<'a> = (&'a VehicleId, Uuid);
+
+/// The trips of a batch.
+pub(super) type Trips<'a> = BTreeMap<TripKey<'a>, TripInBatch>;
+
+/// Readings of one trip.
+type Group<'a> = (TripKey<'a>, Vec<&'a ReadingRow>);
+
+/// Finds the trips of these readings and locks them; opens those that are new.
+pub(super) async fn find_or_open<'a>(
+    transaction: &mut Transaction<'static, Any>,
+    engine: Engine,
+    readings: &[&'a ReadingRow],
+    late_readings: Duration,
+) -> Result<Trips<'a>, StoreError> {
+    let mut groups: BTreeMap<TripKey<'a>, Vec<&'a ReadingRow>> = BTreeMap::new();
+    for row in readings {
+        groups.entry(row.key()).or_default().push(row);
+    }
+    let groups: Vec<Group<'a>> = groups.into_iter().collect();
+    let mut trips = Trips::new();
+    for part in sql::parts(&groups) {
+        let mut query = sqlx::query(AssertSqlSafe(find_text(part.len(), engine)));
+        for ((vehicle, session), _) in part {
+            query = query.bind(vehicle.as_str()).bind(session.to_string());
+        }
+        let rows = query.fetch_all(&mut **transaction).await?;
+        take(&rows, part, late_readings, &mut trips)?;
+    }
+    let new: Vec<_> = groups.into_iter().filter(|(key, _)| !trips.contains_key(key)).collect();
+    for part in sql::parts(&new) {
+        open(transaction, part, late_readings, &mut trips).await?;
+    }
+    Ok(trips)
+}
+
+/// Opens trips; one that another host opened meanwhile is found instead.
+async fn open<'a>(
+    transaction: &mut Transaction<'static, Any>,
+    part: &[Group<'a>],
+    late_readings: Duration,
+    trips: &mut Trips<'a>,
+) -> Result<(), StoreError> {
+    let mut query = sqlx::query(AssertSqlSafe(open_text(part.len())));
+    let mut proposed = HashMap::with_capacity(part.len());
+    for (key, rows) in part {
+        let trip_id = Uuid::now_v7().to_string();
+        let received = rows.iter().map(|row| row.received_ms);
+        let times = rows.iter().map(|row| row.time_ms);
+        query = query
+            .bind(trip_id.clone())
+            .bind(key.0.as_str())
+            .bind(key.1.to_string())
+            .bind("open")
+            .bind(times.clone().min())
+            .bind(times.max())
+            .bind(received.clone().min())
+            .bind(received.max());
+        proposed.insert(*key, trip_id);
+    }
+    let rows = query.fetch_all(&mut **transaction).await?;
+    take(&rows, part, late_readings, trips)?;
+    for (key, trip_id) in proposed {
+        if let Some(trip) = trips.get_mut(&key).filter(|trip| trip.trip_id == trip_id) {
+            trip.created = true;
+            trip.known_until_ms = i64::MIN;
+        }
+    }
+    Ok(())
+}
+
+/// Takes what the database says of the trips that were asked for.
+fn take<'a>(
+    rows: &[AnyRow],
+    part: &[Group<'a>],
+    late_readings: Duration,
+    trips: &mut Trips<'a>,
+) -> Result<(), StoreError> {
+    let by_text: HashMap<_, _> =
+        part.iter().map(|group| ((group.0.0.as_str(), group.0.1.to_string()), group)).collect();
+    for row in rows {
+        let text = (row.try_get::<&str, _>("vehicle_id")?, row.try_get::<String, _>("session_id")?);
+        let group = by_text
+            .get(&text)
+            .ok_or_else(|| StoreError::Unexpected("a trip came back that nobody asked for".to_owned()))?;
+        trips.insert(group.0, TripInBatch::from_row(row, group, late_readings)?);
+    }
+    Ok(())
+}
+
+/// Adds the batch to its trips.
+pub(super) async fn add(
+    transaction: &mut Transaction<'static, Any>,
+    trips: &Trips<'_>,
+) -> Result<(), StoreError> {
+    let touched: Vec<_> = trips.values().filter(|trip| !trip.too_late).collect();
+    for part in sql::parts(&touched) {
+        let mut query = sqlx::query(AssertSqlSafe(add_text(part.len())));
+        for trip in part {
+            query = query
+                .bind(&trip.trip_id)
+                .bind(trip.inserted)
+                .bind(trip.duplicates)
+                .bind(trip.conflicts)
+                .bind(trip.start_time_ms)
+                .bind(trip.end_time_ms)
+                .bind(trip.last_received_ms);
+        }
+        query.execute(&mut **transaction).await?;
+    }
+    Ok(())
+}
+
+pub(super) fn find_text(trips: usize, engine: Engine) -> String {
+    format!(
+        "SELECT trip_id, vehicle_id, session_id, status, closed_ms, end_time_ms FROM trips
+         WHERE (vehicle_id, session_id) IN (VALUES {}) {}",
+        sql::rows(trips, 2),
+        engine.lock_in_order_of("vehicle_id, session_id")
+    )
+}
+
+pub(super) fn open_text(trips: usize) -> String {
+    // Setting what is there already makes RETURNING tell of it.
+    format!(
+        "INSERT INTO trips (trip_id, vehicle_id, session_id, status, start_time_ms, end_time_ms,
+                            first_received_ms, last_received_ms)
+         VALUES {}
+         ON CONFLICT (vehicle_id, session_id) DO UPDATE SET vehicle_id = excluded.vehicle_id
+         RETURNING trip_id, vehicle_id, session_id, status, closed_ms, end_time_ms",
+        sql::rows(trips, 8)
+    )
+}
+
+pub(super) fn add_text(trips: usize) -> String {
+    format!(
+        "UPDATE trips SET
+             reading_count = trips.reading_count + batch.column2,
+             duplicate_count = trips.duplicate_count + batch.column3,
+             conflict_count = trips.conflict_count + batch.column4,
+             start_time_ms = CASE WHEN batch.column5 < trips.start_time_ms
+                                  THEN batch.column5 ELSE trips.start_time_ms END,
+             end_time_ms = CASE WHEN batch.column6 > trips.end_time_ms
+                                THEN batch.column6 ELSE trips.end_time_ms END,
+             last_received_ms = CASE WHEN batch.column7 > trips.last_received_ms
+                                     THEN batch.column7 ELSE trips.last_received_ms END
+         FROM (VALUES {}) AS batch WHERE trips.trip_id = batch.column1",
+        sql::rows(trips, 7)
+    )
+}
