@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use crate::config::{Config, HttpConfig};
 use crate::events::sink::{Sink, Stdout};
@@ -19,6 +19,10 @@ use crate::torque::Catalogue;
 
 /// How long open connections may take to finish their requests at a stop.
 const LAST_REQUESTS: Duration = Duration::from_secs(4);
+/// How long the last answers and events may take after that.
+const LAST_UPLOADS: Duration = Duration::from_secs(2);
+/// Uploads under way at one time; further ones are told to come back.
+pub const UPLOADS: u32 = 2048;
 /// Vehicles whose last known figures are remembered.
 const KNOWN_VEHICLES: u64 = 10_000;
 
@@ -38,6 +42,10 @@ pub struct App {
     pub known_vehicles: moka::sync::Cache<VehicleId, VehicleStats>,
     /// Who may upload and read.
     pub tokens: Tokens,
+    /// A place for each upload under way.
+    pub uploads: Arc<Semaphore>,
+    /// Whether the process is stopping.
+    pub stopping: watch::Sender<bool>,
     /// A trip ends when nothing was received for it for this long.
     pub trip_timeout: Duration,
 }
@@ -46,7 +54,7 @@ pub struct App {
 /// everything acknowledged is durable and every event is written.
 pub async fn serve(config: Config, stop: impl Future<Output = &'static str>) -> anyhow::Result<()> {
     let started = Instant::now();
-    let marker = RunMarker::take(&config.store.data_dir)?;
+    let mut marker = RunMarker::take(&config.store.data_dir)?;
     let sink = Sink::Stdout(Arc::new(Stdout::start().context("the event writer cannot be started")?));
     let app = start(&config, sink.clone()).await?;
     let listener = TcpListener::bind(config.http.bind_addr)
@@ -63,16 +71,23 @@ pub async fn serve(config: Config, stop: impl Future<Output = &'static str>) -> 
     app.events.open(app.plugins.pin(), details).finish(Outcome::Success);
     tracing::info!("listening on http://{address}");
 
-    let (stopping, stopped) = watch::channel(false);
-    let finalizer = tokio::spawn(crate::finalize::run(app.clone(), stopped));
+    marker.begin()?;
+    let finalizer = tokio::spawn(crate::finalize::run(app.clone(), app.stopping.subscribe()));
     let server = http::serve(app.clone(), listener);
     let reason = stop.await;
     tracing::info!(reason, "stopping");
 
+    app.stopping.send_replace(true);
     server.stop(LAST_REQUESTS).await;
-    stopping.send_replace(true);
-    finalizer.await.context("the finalizer ended badly")?;
+    if let Err(error) = finalizer.await {
+        tracing::error!(%error, "the finalizer ended badly");
+    }
     app.store.close().await;
+    // What the store answered last still has an event to finish.
+    let all_uploads = app.uploads.acquire_many(UPLOADS);
+    if tokio::time::timeout(LAST_UPLOADS, all_uploads).await.is_err() {
+        tracing::warn!("some uploads did not finish in time");
+    }
     stop_events(&app, reason, started, &sink).await;
     marker.clear()
 }
@@ -91,6 +106,8 @@ pub async fn start(config: &Config, sink: Sink) -> anyhow::Result<Arc<App>> {
         key,
         known_vehicles: moka::sync::Cache::new(KNOWN_VEHICLES),
         tokens: Tokens::new(&config.http),
+        uploads: Arc::new(Semaphore::new(UPLOADS as usize)),
+        stopping: watch::Sender::new(false),
         trip_timeout: config.trips.timeout(),
     }))
 }

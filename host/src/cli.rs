@@ -34,11 +34,13 @@ pub fn run(cli: Cli) -> ExitCode {
             EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,sqlx=warn")),
         )
         .with_target(false)
+        // A closed standard error must not end anything.
+        .log_internal_errors(false)
         .init();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("error: the runtime cannot be started: {error}");
+            complain(&anyhow::Error::new(error).context("the runtime cannot be started"));
             return ExitCode::FAILURE;
         }
     };
@@ -51,8 +53,14 @@ pub fn run(cli: Cli) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            complain(&error);
             ExitCode::FAILURE
         }
     }
+}
+
+/// Says what went wrong, to whoever still listens.
+fn complain(error: &anyhow::Error) {
+    use std::io::Write as _;
+    writeln!(std::io::stderr(), "error: {error:#}").ok();
 }

@@ -22,8 +22,6 @@ const CLAIMS: i64 = 8;
 const ATTEMPTS: i64 = 5;
 /// Pause after the first failed attempt; it doubles with each further one.
 const FIRST_PAUSE: Duration = Duration::from_secs(2);
-/// Calculations of one attempt, when readings keep arriving meanwhile.
-const CALCULATIONS: usize = 3;
 
 /// Finalizes ended trips until `stop` says so.
 pub async fn run(app: Arc<App>, mut stop: watch::Receiver<bool>) {
@@ -62,6 +60,10 @@ async fn finalize_stale(app: &Arc<App>, stop: &watch::Receiver<bool>) -> Result<
             return Ok(());
         }
         for claim in claims {
+            if *stop.borrow() {
+                // What is left is claimed again after the next start.
+                return Ok(());
+            }
             // A task of its own: a panic ends this trip's attempt only.
             let finalization = tokio::spawn(finalize(app.clone(), claim, plugins.clone()));
             if let Err(error) = finalization.await {
@@ -88,7 +90,10 @@ async fn finalize(app: Arc<App>, claim: Claim, plugins: Arc<PluginSet>) {
         Err(failure) => {
             add_vehicle(&app, &claim, &mut event).await;
             give_back(&app, &claim, &mut event, &failure).await;
-            Outcome::Failure(failure)
+            match failure.code {
+                Code::E204 | Code::E205 => Outcome::Rejected(failure),
+                _ => Outcome::Failure(failure),
+            }
         }
     };
     event.finish(outcome);
@@ -99,42 +104,32 @@ async fn attempt(
     claim: &Claim,
     event: &mut WideEvent<FinalizationDetails>,
 ) -> Result<(), Failure> {
-    for _ in 0..CALCULATIONS {
-        let started = Instant::now();
-        let data = app.store.trip_data(claim).await.map_err(|error| Failure::from(&error))?;
-        event.timings.add("db_query_telemetry", since(started));
-        let (data, calculation) = calculate(claim, event, data).await?;
-        let identity = event.plugins().identity(Slot::TripCalculator).clone();
-        let closing = Closing {
-            now_ms: Timestamp::now().as_millisecond(),
-            data: &data,
-            summary: &calculation.summary,
-            calculator: Calculator {
-                name: &identity.name,
-                version: &identity.version,
-                digest: &identity.digest,
-            },
-        };
-        let started = Instant::now();
-        let closed = app.store.close_trip(claim, &closing).await.map_err(|error| Failure::from(&error))?;
-        event.timings.add("context_enrichment", since(started));
-        match closed {
-            Closed::Done { finalization_number, vehicle, battery_health } => {
-                app.known_vehicles.insert(claim.vehicle.clone(), vehicle);
-                event.details.finalization_number = Some(finalization_number);
-                event.vehicle = Some(VehicleContext {
-                    stats: Some(vehicle),
-                    battery_health,
-                    ..VehicleContext::default()
-                });
-                describe(event, claim, &data, &calculation.summary);
-                return Ok(());
-            }
-            Closed::Outdated => event.technical.set("recalculated_for_new_readings", true),
-            Closed::NotOurs => return Err(Failure::new(Code::E204, "another host holds the trip's claim")),
+    let started = Instant::now();
+    let data = app.store.trip_data(claim).await.map_err(|error| Failure::from(&error))?;
+    event.timings.add("db_query_telemetry", since(started));
+    let (data, calculation) = calculate(claim, event, data).await?;
+    let identity = event.plugins().identity(Slot::TripCalculator).clone();
+    let closing = Closing {
+        now_ms: Timestamp::now().as_millisecond(),
+        data: &data,
+        summary: &calculation.summary,
+        calculator: Calculator { name: &identity.name, version: &identity.version, digest: &identity.digest },
+    };
+    let started = Instant::now();
+    let closed = app.store.close_trip(claim, &closing).await.map_err(|error| Failure::from(&error))?;
+    event.timings.add("context_enrichment", since(started));
+    match closed {
+        Closed::Done { finalization_number, vehicle, battery_health } => {
+            app.known_vehicles.insert(claim.vehicle.clone(), vehicle);
+            event.details.finalization_number = Some(finalization_number);
+            event.vehicle =
+                Some(VehicleContext { stats: Some(vehicle), battery_health, ..VehicleContext::default() });
+            describe(event, claim, &data, &calculation.summary);
+            Ok(())
         }
+        Closed::Outdated => Err(Failure::new(Code::E205, "the trip goes on: its phone sent more meanwhile")),
+        Closed::NotOurs => Err(Failure::new(Code::E204, "another host holds the trip's claim")),
     }
-    Err(Failure::new(Code::E405, "readings kept arriving while the trip was calculated"))
 }
 
 /// Asks the calculator; the data comes back with its figures.
@@ -186,26 +181,29 @@ async fn add_vehicle(app: &App, claim: &Claim, event: &mut WideEvent<Finalizatio
 /// Gives the trip back: for another try after a pause, or for another
 /// calculator.
 async fn give_back(app: &App, claim: &Claim, event: &mut WideEvent<FinalizationDetails>, failure: &Failure) {
-    if failure.code == Code::E204 {
-        return;
-    }
     let digest = &event.plugins().identity(Slot::TripCalculator).digest.clone();
-    let by_calculator = matches!(
-        failure.code,
-        Code::E404 | Code::E405 | Code::E410 | Code::E411 | Code::E412 | Code::E413 | Code::E414
-    );
-    let retry = if by_calculator && claim.attempt >= ATTEMPTS {
-        Retry::WithAnotherCalculator(digest)
-    } else {
-        let doublings = u32::try_from(claim.attempt - 1).unwrap_or_default().min(8);
-        let pause = FIRST_PAUSE * 2u32.pow(doublings);
-        Retry::At(Timestamp::now().as_millisecond() + i64::try_from(pause.as_millis()).unwrap_or(i64::MAX))
+    let now_ms = Timestamp::now().as_millisecond();
+    let doublings = u32::try_from(claim.attempt - 1).unwrap_or_default().min(8);
+    let paused_ms =
+        now_ms + i64::try_from((FIRST_PAUSE * 2u32.pow(doublings)).as_millis()).unwrap_or(i64::MAX);
+    let retry = match failure.code {
+        Code::E204 => return,
+        Code::E205 => Retry::Uncounted(now_ms),
+        _ if !by_calculator(failure.code) => Retry::Uncounted(paused_ms),
+        _ if claim.attempt >= ATTEMPTS => Retry::WithAnotherCalculator(digest),
+        _ => Retry::At(paused_ms),
     };
     event.technical.set("gave_up", matches!(retry, Retry::WithAnotherCalculator(_)));
     if let Err(error) = app.store.fail_attempt(claim, retry).await {
         // The claim runs out by itself, and the trip is tried again.
         event.note(Failure::from(&error));
     }
+}
+
+/// Whether the calculator is to blame.
+fn by_calculator(code: Code) -> bool {
+    use Code::{E404, E405, E410, E411, E412, E413, E414};
+    matches!(code, E404 | E405 | E410 | E411 | E412 | E413 | E414)
 }
 
 fn describe(event: &mut WideEvent<FinalizationDetails>, claim: &Claim, data: &TripData, summary: &Summary) {

@@ -10,7 +10,7 @@ mod upload;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::get;
+use axum::routing::{MethodRouter, get};
 use tokio::net::TcpListener;
 
 use crate::app::App;
@@ -22,8 +22,9 @@ pub use tokens::Tokens;
 pub fn router(app: Arc<App>) -> Router {
     Router::new()
         // Uploads
-        .route("/torque/upload", get(upload::upload).post(upload::upload))
-        .route("/torque/upload/{token}", get(upload::upload).post(upload::upload))
+        .route("/torque/upload", uploads())
+        .route("/torque/upload/", uploads())
+        .route("/torque/upload/{token}", uploads())
         // Trips
         .route("/api/trips", get(api::trips))
         .route("/api/trips/{id}", get(api::trip))
@@ -33,6 +34,12 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/readyz", get(api::readyz))
         .fallback(api::not_found)
         .with_state(app)
+}
+
+/// GET as the app does, POST as other clients do. HEAD, which axum would give
+/// to GET, must not store anything.
+fn uploads() -> MethodRouter<Arc<App>> {
+    get(upload::upload).post(upload::upload).head(api::not_a_read)
 }
 
 /// Starts to answer on `listener`.

@@ -9,7 +9,10 @@ use crate::app::App;
 use crate::events::{Code, Failure, UploadDetails, VehicleContext, WideEvent};
 use crate::identity::VehicleId;
 use crate::store::{Put, QuarantinedRequest, ReadingRow, Record, SessionFacts, StoreError, Stored};
-use crate::torque::{self, Content, Header, Reading, Refusal, RefusalCode, Upload, UploadKind};
+use crate::torque::{self, Content, Header, Reading, Refusal, RefusalCode, UnitConflict, Upload, UploadKind};
+
+/// The longest text that quarantine keeps of a request: bytes.
+const LARGEST_QUARANTINED: usize = 64 * 1024;
 
 /// What became of an upload.
 #[derive(Debug)]
@@ -50,7 +53,7 @@ async fn store_upload(
 ) -> Received {
     let vehicle = app.key.vehicle(upload.identity.key());
     describe_header(event, &upload.header, Some(upload.kind()));
-    event.details.vehicle_id = Some(vehicle.as_str().to_owned());
+    recognize(app, event, &vehicle);
     event.details.session_id = Some(upload.session_id.to_string());
     event.trace_id = event.details.session_id.clone();
     let received_ms = event.began_ms();
@@ -85,10 +88,7 @@ async fn store_upload(
             })
         }
         Content::DefaultUnits { units, conflicts } => {
-            let conflicts: Vec<_> = conflicts
-                .iter()
-                .map(|c| format!("{}: {} instead of {}", c.pid, c.reported, c.expected))
-                .collect();
+            let conflicts: Vec<_> = conflicts.iter().map(unit_conflict).collect();
             event.details.unit_conflicts =
                 (!conflicts.is_empty()).then(|| conflicts.iter().take(20).cloned().collect());
             Record::Session(SessionFacts {
@@ -99,7 +99,7 @@ async fn store_upload(
         }
         Content::UserUnits(units) => Record::Session(SessionFacts { user_units: json(&units), ..facts }),
         Content::Notice { text, .. } => {
-            event.details.notice = Some(text);
+            event.details.notice = Some(torque::redact_text(&text, |identity| app.key.pseudonym(identity)));
             return Received::Kept;
         }
     };
@@ -109,13 +109,7 @@ async fn store_upload(
         Err(error @ StoreError::Constraint(_)) => {
             quarantine(app, event, Failure::from(&error), Some(vehicle), Some(upload.session_id), raw).await
         }
-        Err(error) => {
-            if let Some(stats) = app.known_vehicles.get(&vehicle) {
-                event.vehicle =
-                    Some(VehicleContext { stats: Some(stats), stale: true, ..VehicleContext::default() });
-            }
-            Received::NotKept(Failure::from(&error))
-        }
+        Err(error) => Received::NotKept(Failure::from(&error)),
     }
 }
 
@@ -162,7 +156,9 @@ async fn refuse(
 ) -> Received {
     describe_header(event, &refusal.header, refusal.kind);
     let vehicle = refusal.identity.as_ref().map(|identity| app.key.vehicle(identity.key()));
-    event.details.vehicle_id = vehicle.as_ref().map(ToString::to_string);
+    if let Some(vehicle) = &vehicle {
+        recognize(app, event, vehicle);
+    }
     event.details.session_id = refusal.session_id.map(|session| session.to_string());
     event.trace_id = event.details.session_id.clone();
     let failure = Failure::new(refusal.code.into(), refusal.message);
@@ -178,13 +174,15 @@ async fn quarantine(
     raw: &RawUpload<'_>,
 ) -> Received {
     let joined = [raw.query, raw.body].join(&b'&');
+    let mut text = torque::redact(&joined, |identity| app.key.pseudonym(identity));
+    text.truncate(text.floor_char_boundary(LARGEST_QUARANTINED));
     let request = QuarantinedRequest {
         received_ms: event.began_ms(),
         code: failure.code.as_str(),
         reason: failure.message.clone(),
         vehicle,
         session,
-        request: torque::redact(&joined, |identity| app.key.pseudonym(identity)),
+        request: text,
     };
     match app.store.put(Record::Quarantine(request)).await {
         Ok(put) => {
@@ -192,6 +190,15 @@ async fn quarantine(
             Received::Quarantined(failure)
         }
         Err(error) => Received::NotKept(Failure::from(&error)),
+    }
+}
+
+/// Names the vehicle, with its last known figures until the store gives its
+/// own: also what fails says whose it was.
+fn recognize(app: &App, event: &mut WideEvent<UploadDetails>, vehicle: &VehicleId) {
+    event.details.vehicle_id = Some(vehicle.to_string());
+    if let Some(stats) = app.known_vehicles.get(vehicle) {
+        event.vehicle = Some(VehicleContext { stats: Some(stats), stale: true, ..VehicleContext::default() });
     }
 }
 
@@ -249,6 +256,12 @@ fn describe_put(event: &mut WideEvent<UploadDetails>, put: &Put) {
     event.technical.set("batch_retried", put.retried);
 }
 
+/// A conflict in words, bounded: the unit is whatever the client sent.
+fn unit_conflict(conflict: &UnitConflict) -> String {
+    let cut = |text: &str| text.chars().take(32).collect::<String>();
+    format!("{}: {} instead of {}", cut(&conflict.pid), cut(&conflict.reported), conflict.expected)
+}
+
 /// A coordinate cut to 2 decimals: no event says where somebody lives.
 fn coarse(degrees: f64) -> f64 {
     (degrees * 100.0).trunc() / 100.0
@@ -281,6 +294,7 @@ impl From<&StoreError> for Failure {
                 (Code::E200, "the store cannot be reached or written")
             }
             StoreError::TimedOut(_) => (Code::E201, "the store did not answer in time"),
+            StoreError::Exhausted(_) => (Code::E501, "the store has no room left"),
             StoreError::Constraint(_) => (Code::E202, "the store refused the data"),
             StoreError::QueueFull => (Code::E501, "too many uploads are waiting to be written"),
             StoreError::Closed => (Code::E503, "the service is shutting down"),

@@ -15,7 +15,7 @@ pub struct RunMarker {
 }
 
 impl RunMarker {
-    /// Marks `data_dir` as in use, making it where it is missing.
+    /// Takes `data_dir` for this process, making it where it is missing.
     ///
     /// # Errors
     /// Another process runs on it, or it cannot be written.
@@ -49,9 +49,12 @@ impl RunMarker {
             "stopped" => "clean",
             _ => "unclean",
         };
-        let mut marker = Self { file, path, previous };
-        marker.write("running")?;
-        Ok(marker)
+        Ok(Self { file, path, previous })
+    }
+
+    /// Says that this process serves from now on.
+    pub fn begin(&mut self) -> anyhow::Result<()> {
+        self.write("running")
     }
 
     /// How the process before this one ended: `clean`, `unclean`, or `none`
@@ -82,13 +85,21 @@ mod tests {
     #[test]
     fn the_next_start_knows_how_the_last_one_ended() {
         let dir = tempfile::tempdir().expect("a temporary directory");
-        let first = RunMarker::take(dir.path()).expect("free");
+        let mut first = RunMarker::take(dir.path()).expect("free");
         assert_eq!(first.previous_shutdown(), "none");
+        first.begin().expect("written");
         drop(first);
         let second = RunMarker::take(dir.path()).expect("free again");
         assert_eq!(second.previous_shutdown(), "unclean");
         second.clear().expect("written");
         assert_eq!(RunMarker::take(dir.path()).expect("free").previous_shutdown(), "clean");
+    }
+
+    #[test]
+    fn a_start_that_never_served_leaves_no_trace() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        drop(RunMarker::take(dir.path()).expect("free"));
+        assert_eq!(RunMarker::take(dir.path()).expect("free").previous_shutdown(), "none");
     }
 
     #[test]

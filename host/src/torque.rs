@@ -17,7 +17,7 @@ use std::fmt;
 use uuid::Uuid;
 
 pub use catalogue::{Catalogue, CatalogueError, Field};
-pub use form::redact;
+pub use form::{redact, redact_text};
 pub use header::{Header, Identity};
 use parameters::Parameters;
 pub use reading::Reading;

@@ -80,7 +80,12 @@ impl Pipeline {
 
     /// Takes a finished event. Never blocks: with full queues the event is
     /// kept without asking the policy.
-    pub(super) fn hand_over(&self, record: Record) {
+    pub(super) fn hand_over(&self, mut record: Record) {
+        record.bound();
+        if record.operation.always_kept() {
+            self.shared.ledger.received();
+            return self.shared.emit(record, Verdict::always("always_kept"));
+        }
         let mut job = Job::Event(Box::new(record));
         let first = self.next.fetch_add(1, Ordering::Relaxed);
         for offset in 0..TASKS {
@@ -151,9 +156,6 @@ impl Shared {
     async fn process(&self, mut record: Record) {
         self.ledger.received();
         self.classify(&mut record).await;
-        if record.operation.always_kept() {
-            return self.emit(record, Verdict::always("always_kept"));
-        }
         let facts = self.facts(&record);
         let plugins = record.service.plugins.clone();
         let at_ms = record.timestamp.as_millisecond();
@@ -220,7 +222,6 @@ impl Shared {
             policy_version: policy.map(|policy| policy.version.clone()),
             reason: verdict.reason,
         });
-        record.bound();
         match record.write_line().map(|line| self.sink.emit(line)) {
             Ok(Ok(())) => self.ledger.kept(),
             Ok(Err(SinkFull)) => self.ledger.lost_by_sink(),

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use axum::Json;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
+use uuid::Uuid;
 
 use super::problem::Problem;
 use crate::app::App;
@@ -34,12 +36,18 @@ pub(super) async fn trips(
 }
 
 /// `GET /api/trips/{id}`.
-pub(super) async fn trip(State(app): State<Arc<App>>, headers: HeaderMap, Path(id): Path<String>) -> Answer {
+pub(super) async fn trip(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    id: Result<Path<Uuid>, PathRejection>,
+) -> Answer {
     admit(&app, &headers)?;
-    match app.store.trip(&id).await.map_err(|error| store_problem(&error))? {
-        Some(trip) => Ok(Json(trip).into_response()),
-        None => Err(Problem(Failure::new(Code::E400, "there is no such trip"))),
-    }
+    let trip = match id {
+        Ok(Path(id)) => app.store.trip(&id.to_string()).await.map_err(|error| store_problem(&error))?,
+        Err(_) => None,
+    };
+    let trip = trip.ok_or_else(|| Problem(Failure::new(Code::E400, "there is no such trip")))?;
+    Ok(Json(trip).into_response())
 }
 
 /// `GET /api/status`: what runs, and how much is kept.
@@ -76,6 +84,10 @@ pub(super) async fn readyz(State(app): State<Arc<App>>) -> Answer {
     }
 }
 
+pub(super) async fn not_a_read() -> StatusCode {
+    StatusCode::METHOD_NOT_ALLOWED
+}
+
 pub(super) async fn not_found() -> (StatusCode, &'static str) {
     (StatusCode::NOT_FOUND, "no such page; uploads go to /torque/upload")
 }
@@ -98,6 +110,9 @@ fn store_problem(error: &StoreError) -> Problem {
 fn page(query: &str) -> Result<Page, Problem> {
     let mut page = Page { vehicle_id: None, before: None, limit: 100 };
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        if value.contains('\0') {
+            return Err(invalid(Code::E003, format!("{name} must not contain NUL")));
+        }
         match &*name {
             "vehicle_id" => page.vehicle_id = Some(value.into_owned()),
             "limit" => page.limit = limit(&value)?,

@@ -8,8 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
+use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{Extension, RawPathParams, Request, State};
-use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 
@@ -21,17 +22,21 @@ use crate::events::{Code, Failure, Outcome, UploadDetails, WideEvent};
 use crate::ingest::{self, RawUpload, Received};
 
 /// The largest body: a unit request has about 15 KB.
-const LARGEST_BODY: usize = 256 * 1024;
+const LARGEST_BODY: usize = 64 * 1024;
 /// How long a body may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(15);
 
 pub(super) async fn upload(
     State(app): State<Arc<App>>,
     Extension(client): Extension<SocketAddr>,
-    path: RawPathParams,
+    path: Result<RawPathParams, RawPathParamsRejection>,
     request: Request,
 ) -> Response {
-    let token = path.iter().find(|(name, _)| *name == "token").map(|(_, token)| token.to_owned());
+    let token = match &path {
+        Ok(path) => path.iter().find(|(name, _)| *name == "token").map(|(_, token)| token.to_owned()),
+        // What cannot be decoded is no token that anybody has.
+        Err(_) => Some(String::new()),
+    };
     let event = open(&app, &request, client, token.as_deref());
     let gone = Gone::default();
     let story = story(app, event, request, token, gone.clone());
@@ -67,11 +72,16 @@ async fn story(
     token: Option<String>,
     gone: Gone,
 ) -> Response {
-    let received = admit(&app, &mut event, request, token.as_deref()).await;
+    let place = app.uploads.try_acquire();
+    let received = match &place {
+        Ok(_) => admit(&app, &mut event, request, token.as_deref()).await,
+        Err(_) => Ok(Received::NotKept(Failure::new(Code::E501, "too many uploads are under way"))),
+    };
     let (response, outcome) = match received {
         Ok(Received::Kept) => (plain(StatusCode::OK, "OK!"), Outcome::Success),
         Ok(Received::Quarantined(failure)) => (plain(StatusCode::OK, "OK!"), Outcome::Rejected(failure)),
         Ok(Received::NotKept(failure)) => (come_back(), Outcome::Failure(failure)),
+        Err(failure) if failure.code == Code::E503 => (come_back(), Outcome::Failure(failure)),
         Err(failure) => (plain(status_of(failure.code), &failure.message), Outcome::Rejected(failure)),
     };
     event.details.http_status = Some(response.status().as_u16());
@@ -80,6 +90,7 @@ async fn story(
         event.note(Failure::new(Code::E504, "the client was gone before the answer"));
     }
     event.finish(outcome);
+    drop(place);
     response
 }
 
@@ -99,16 +110,26 @@ async fn admit(
         return Err(Failure::new(Code::E001, message));
     }
     let body = match parts.method {
-        Method::POST => read(body).await?,
+        Method::POST => read(app, &parts.headers, body).await?,
         _ => Bytes::new(),
     };
     event.details.request_bytes = Some((query.len() + body.len()) as u64);
     Ok(ingest::receive(app, event, RawUpload { query, body: &body }).await)
 }
 
-async fn read(body: Body) -> Result<Bytes, Failure> {
+async fn read(app: &App, headers: &HeaderMap, body: Body) -> Result<Bytes, Failure> {
+    if headers.get(header::CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
+        return Err(Failure::new(Code::E300, "the body is encoded: send it as it is"));
+    }
+    let mut stopping = app.stopping.subscribe();
     let reading = Limited::new(body, LARGEST_BODY).collect();
-    match tokio::time::timeout(BODY_TIMEOUT, reading).await {
+    let read = tokio::select! {
+        read = tokio::time::timeout(BODY_TIMEOUT, reading) => read,
+        _ = stopping.wait_for(|stopping| *stopping) => {
+            return Err(Failure::new(Code::E503, "the service is shutting down: send it again"));
+        }
+    };
+    match read {
         Ok(Ok(body)) => Ok(body.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => {
             Err(Failure::new(Code::E006, format!("the body is larger than {LARGEST_BODY} bytes")))
@@ -156,7 +177,7 @@ pub(super) fn tell_of_refused(app: &App, client: SocketAddr, error: &hyper::Erro
 
 /// Development builds only: lets a test see what a panic leaves behind.
 #[cfg(debug_assertions)]
-fn injected_panic(headers: &axum::http::HeaderMap) {
+fn injected_panic(headers: &HeaderMap) {
     if headers.get("x-volttracker-fault").is_some_and(|fault| fault == "panic") {
         panic!("injected by the request");
     }

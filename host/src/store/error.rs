@@ -9,6 +9,9 @@ pub enum StoreError {
     /// It did not answer in time; whether it did the work is not known.
     #[error("the database did not answer within {0:?}")]
     TimedOut(std::time::Duration),
+    /// Disk or memory of the database is used up.
+    #[error("the database has no room left: {0}")]
+    Exhausted(String),
     /// What was to be stored violates a constraint.
     #[error("the database refused the data: {0}")]
     Constraint(String),
@@ -53,14 +56,19 @@ impl From<sqlx::Error> for StoreError {
         let code = database.code().unwrap_or_default();
         match code.parse::<u32>() {
             // SQLite: the low byte is the primary result code. 1 is a generic
-            // error, 18 too big, 19 constraint, 20 mismatch, 25 range.
+            // error, 7 memory, 13 disk, 18 too big, 19 constraint, 20 mismatch,
+            // 25 range.
             Ok(number) if code.len() < 5 => match number & 0xff {
                 18 | 19 | 20 | 25 => Self::Constraint(error.to_string()),
                 1 => Self::Unexpected(error.to_string()),
+                7 | 13 => Self::Exhausted(error.to_string()),
                 _ => Self::Unavailable(error.to_string()),
             },
-            // PostgreSQL: class 22 is data, 23 integrity, 42 this program's SQL.
+            // PostgreSQL: class 22 is data, 23 integrity, 42 this program's SQL,
+            // 53 resources; 57014 is a statement that ran out of time.
+            _ if code == "57014" => Self::TimedOut(super::open::PATIENCE),
             _ => match code.get(..2) {
+                Some("53") => Self::Exhausted(error.to_string()),
                 Some("22" | "23") => Self::Constraint(error.to_string()),
                 Some("42") => Self::Unexpected(error.to_string()),
                 _ => Self::Unavailable(error.to_string()),

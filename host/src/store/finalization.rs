@@ -27,6 +27,7 @@ pub struct Claim {
     /// The how-many-th attempt this is, from 1.
     pub attempt: i64,
     owner: String,
+    last_received_ms: i64,
 }
 
 /// What a claim asks for.
@@ -97,17 +98,20 @@ pub enum Closed {
         /// Means over its last trips, this one included.
         battery_health: Option<BatteryHealth>,
     },
-    /// Readings arrived meanwhile: the figures are out of date.
+    /// Something was received for the trip since the claim: it goes on.
     Outdated,
     /// The claim ran out and another host has the trip.
     NotOurs,
 }
 
-/// What a failed attempt leaves.
+/// What an attempt that did not close its trip leaves.
 #[derive(Debug, Clone, Copy)]
 pub enum Retry<'a> {
-    /// Try again from this time on: epoch milliseconds.
+    /// The calculator failed: try again from this time on, epoch milliseconds.
     At(i64),
+    /// The calculator is not to blame: try again from this time on, and do
+    /// not count the attempt.
+    Uncounted(i64),
     /// Not before another calculator than the one with this digest is there.
     WithAnotherCalculator(&'a str),
 }
@@ -159,7 +163,6 @@ impl Store {
             .await?;
         transaction.commit().await?;
         let claim = |row: &AnyRow| {
-            let last_received_ms: i64 = row.try_get("last_received_ms")?;
             let claim = Claim {
                 trip_id: row.try_get("trip_id")?,
                 vehicle: VehicleId::from_stored(row.try_get("vehicle_id")?),
@@ -167,13 +170,14 @@ impl Store {
                 start_time_ms: row.try_get("start_time_ms")?,
                 attempt: row.try_get("attempts")?,
                 owner: request.owner.to_owned(),
+                last_received_ms: row.try_get("last_received_ms")?,
             };
-            Ok((last_received_ms, claim))
+            Ok(claim)
         };
         let mut claims = rows.iter().map(claim).collect::<Result<Vec<_>, StoreError>>()?;
         // RETURNING promises no order.
-        claims.sort_by_key(|(last_received_ms, _)| *last_received_ms);
-        Ok(claims.into_iter().map(|(_, claim)| claim).collect())
+        claims.sort_by_key(|claim| claim.last_received_ms);
+        Ok(claims)
     }
 
     /// Whether any trip waits for its end: cheap enough to ask every second.
@@ -238,19 +242,21 @@ impl Store {
 
     /// Gives a claimed trip back after a failed attempt.
     pub async fn fail_attempt(&self, claim: &Claim, retry: Retry<'_>) -> Result<(), StoreError> {
-        let (status, next_attempt_ms, digest) = match retry {
-            Retry::At(time_ms) => ("open", time_ms, None),
-            Retry::WithAnotherCalculator(digest) => ("failed", 0, Some(digest.to_owned())),
+        let (status, next_attempt_ms, digest, uncounted) = match retry {
+            Retry::At(time_ms) => ("open", time_ms, None, 0_i64),
+            Retry::Uncounted(time_ms) => ("open", time_ms, None, 1),
+            Retry::WithAnotherCalculator(digest) => ("failed", 0, Some(digest.to_owned()), 0),
         };
         let mut transaction = self.writes.begin().await?;
         sqlx::query(
-            "UPDATE trips SET status = $1, next_attempt_ms = $2, failed_digest = $3, lease_owner = NULL,
-                    lease_until_ms = 0
-             WHERE trip_id = $4 AND lease_owner = $5",
+            "UPDATE trips SET status = $1, next_attempt_ms = $2, failed_digest = $3, attempts = attempts - $4,
+                    lease_owner = NULL, lease_until_ms = 0
+             WHERE trip_id = $5 AND lease_owner = $6",
         )
         .bind(status)
         .bind(next_attempt_ms)
         .bind(digest)
+        .bind(uncounted)
         .bind(&claim.trip_id)
         .bind(&claim.owner)
         .execute(&mut *transaction)
@@ -283,7 +289,6 @@ async fn write_closing(
     let summary = closing.summary;
     let settled_fuel_level =
         summary.metrics.iter().find(|(name, _)| name == SETTLED_FUEL).map(|(_, level)| *level);
-    let count = i64::try_from(closing.data.readings.times_ms.len()).unwrap_or(i64::MAX);
     let row = sqlx::query(
         "UPDATE trips SET status = 'closed', closed_ms = $1, finalization_number = finalization_number + 1,
                 lease_owner = NULL, lease_until_ms = 0, attempts = 0, next_attempt_ms = 0, failed_digest = NULL,
@@ -291,7 +296,7 @@ async fn write_closing(
                 kwh_per_mile = $6, soc_at_gas_transition = $7, fuel_level_at_end = $8,
                 settled_fuel_level_percent = $9, summary = $10, calculator = $11, counted = 1,
                 counted_miles_e6 = $12, counted_kwh_per_mile_e6 = $13, counted_gas_mpg_e6 = $14
-         WHERE trip_id = $15 AND lease_owner = $16 AND status <> 'closed' AND reading_count = $17
+         WHERE trip_id = $15 AND lease_owner = $16 AND status <> 'closed' AND last_received_ms = $17
          RETURNING finalization_number",
     )
     .bind(closing.now_ms)
@@ -310,7 +315,7 @@ async fn write_closing(
     .bind(summary.gas_mpg.map(to_millionths))
     .bind(&claim.trip_id)
     .bind(&claim.owner)
-    .bind(count)
+    .bind(claim.last_received_ms)
     // Not kept prepared: sqlx's Any driver gives PostgreSQL an absent f64 as a
     // 4-byte float, and a prepared statement would expect one ever after.
     .persistent(false)

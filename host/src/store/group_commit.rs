@@ -3,7 +3,9 @@
 //! business.
 
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
@@ -101,7 +103,7 @@ async fn write_all<B: Batch>(mut batch: B, mut queue: mpsc::Receiver<Waiting<B>>
         let started = Instant::now();
         let (items, others): (Vec<_>, Vec<_>) =
             waiting.drain(..).map(|one| (one.item, (one.since, one.reply))).unzip();
-        match batch.commit(&items).await {
+        match commit(&mut batch, &items).await {
             Ok(outcomes) => {
                 for (outcome, (since, reply)) in outcomes.into_iter().zip(others) {
                     let queued = started.duration_since(since);
@@ -125,6 +127,16 @@ async fn write_all<B: Batch>(mut batch: B, mut queue: mpsc::Receiver<Waiting<B>>
     }
 }
 
+/// A batch that panics fails; the writer goes on.
+async fn commit<B: Batch>(batch: &mut B, items: &[B::Item]) -> Result<Vec<B::Outcome>, StoreError> {
+    let mut work = std::pin::pin!(batch.commit(items));
+    std::future::poll_fn(|context| {
+        let polled = catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context)));
+        polled.unwrap_or_else(|_| Poll::Ready(Err(StoreError::Unexpected("the batch panicked".to_owned()))))
+    })
+    .await
+}
+
 /// One item that the database refuses must not refuse its neighbours.
 async fn retry_one_by_one<B: Batch>(
     batch: &mut B,
@@ -140,7 +152,7 @@ async fn retry_one_by_one<B: Batch>(
             continue;
         }
         let queued = since.elapsed();
-        let result = batch.commit(std::slice::from_ref(&item)).await.and_then(|outcomes| {
+        let result = commit(batch, std::slice::from_ref(&item)).await.and_then(|outcomes| {
             let outcome = outcomes.into_iter().next();
             outcome.ok_or_else(|| StoreError::Unexpected("a batch of one had no outcome".to_owned()))
         });

@@ -94,6 +94,8 @@ impl Store {
             Some("postgres" | "postgresql") => Engine::Postgres,
             _ => anyhow::bail!("DATABASE_URL must start with sqlite: or postgres://"),
         };
+        let in_memory = engine == Engine::Sqlite && (url.contains(":memory:") || url.contains("mode=memory"));
+        anyhow::ensure!(!in_memory, "DATABASE_URL must name a file: what is in memory is not kept");
         let options: AnyConnectOptions = url.parse().context("DATABASE_URL is not a URL")?;
         let pool = |connections| pool_options(engine, connections).connect_with(options.clone());
         let reads = pool(8).await.with_context(|| match engine {
@@ -191,15 +193,19 @@ async fn prepare(engine: Engine, connection: &mut AnyConnection) -> Result<(), s
     match engine {
         Engine::Sqlite => {
             // WAL lets reads go on while one writes; FULL makes each commit
-            // durable before it returns.
+            // durable before it returns. A long log is copied back seldom, and
+            // pages that each batch changes are copied once.
             let pragmas = format!(
-                "PRAGMA busy_timeout = {SQLITE_BUSY_MS}; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
+                "PRAGMA busy_timeout = {SQLITE_BUSY_MS}; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
+                 PRAGMA wal_autocheckpoint = 8000; PRAGMA cache_size = -32000; PRAGMA temp_store = MEMORY;"
             );
             connection.execute(sqlx::AssertSqlSafe(pragmas)).await?;
         }
         Engine::Postgres => {
-            let timeout = format!("SET statement_timeout = {}", PATIENCE.as_millis());
-            connection.execute(sqlx::AssertSqlSafe(timeout)).await?;
+            // A commit returns when it is durable, whatever the server's default.
+            let settings =
+                format!("SET statement_timeout = {}; SET synchronous_commit = on", PATIENCE.as_millis());
+            connection.execute(sqlx::AssertSqlSafe(settings)).await?;
         }
     }
     Ok(())

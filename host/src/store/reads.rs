@@ -1,10 +1,15 @@
 //! What the read API shows.
 
+use std::time::Duration;
+
 use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};
 
 use super::StoreError;
 use super::open::Store;
+
+/// How long a probe of readiness waits.
+const READINESS: Duration = Duration::from_secs(1);
 
 /// A trip as the API shows it.
 #[derive(Debug, Clone, serde::Serialize)]
@@ -124,10 +129,10 @@ impl Store {
         })
     }
 
-    /// Whether the database answers.
+    /// Whether an upload could be written now.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        sqlx::query("SELECT 1").execute(&self.pool).await?;
-        Ok(())
+        let probe = async { Ok(self.writes.begin().await?.rollback().await?) };
+        tokio::time::timeout(READINESS, probe).await.map_err(|_| StoreError::TimedOut(READINESS))?
     }
 }
 

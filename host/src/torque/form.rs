@@ -56,7 +56,7 @@ pub fn redact(raw: &[u8], replace: impl Fn(&str) -> String) -> String {
                 kept.push('=');
                 kept.push_str(&replace(value.trim()));
             }
-            None => kept.push_str(&text_of(segment)),
+            None => kept.push_str(&redact_text(&text_of(segment), &replace)),
         }
     }
     kept
@@ -74,6 +74,29 @@ fn personal_value(segment: &[u8]) -> Option<(&[u8], Cow<'_, str>)> {
     }
     let (_, value) = pairs(&segment[equals..], b"").next()?;
     (!value.trim().is_empty()).then_some((key, value))
+}
+
+/// Replaces what looks like an e-mail or a device id wherever it stands: in a
+/// notice, or in a request that is no form.
+pub fn redact_text(text: &str, replace: impl Fn(&str) -> String) -> String {
+    let delimits = |c: char| c.is_whitespace() || c.is_control() || "&=;,\"'<>(){}[]".contains(c);
+    let escaped_delimits = ["%26", "%3D", "%3d", "%3B", "%3b", "%22", "%20"];
+    let spaced = escaped_delimits
+        .iter()
+        .fold(text.to_owned(), |text, escape| text.replace(escape, &format!(" {escape} ")));
+    let mut kept = String::with_capacity(spaced.len());
+    for word in spaced.split_inclusive(delimits) {
+        let bare = word.trim_end_matches(delimits);
+        let mail = bare.contains('@') || bare.contains("%40");
+        let device = bare.len() >= 16 && bare.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if mail || device {
+            kept.push_str(&replace(bare));
+            kept.push_str(&word[bare.len()..]);
+        } else {
+            kept.push_str(word);
+        }
+    }
+    escaped_delimits.iter().fold(kept, |text, escape| text.replace(&format!(" {escape} "), escape))
 }
 
 fn text_of(raw: &[u8]) -> String {
@@ -117,6 +140,16 @@ mod tests {
             String::new()
         });
         assert_eq!(seen.into_inner(), ["driver@example.com"]);
+    }
+
+    #[test]
+    fn who_drives_is_found_by_its_shape_where_the_request_is_no_form() {
+        let masked = |raw: &str| masked(raw.as_bytes());
+        let json = r#"{"eml":"a@b.example","id":"00112233445566778899aabbccddeeff"}"#;
+        assert_eq!(masked(json), r#"{"eml":"<11>","id":"<32>"}"#);
+        assert_eq!(masked("eml%3Da%40b.c%26id%3Ddeadbeefdeadbeef"), "eml%3D<7>%26id%3D<16>");
+        assert_eq!(masked("v=8;eml=a@b.c;kc=1"), "v=8;eml=<5>;kc=1");
+        assert_eq!(masked("notice=mail+a@b.c"), "notice=<10>");
     }
 
     #[test]
