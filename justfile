@@ -42,3 +42,8 @@ run *args: build-plugins
 # Simulate a drive against a running receiver.
 simulate *args:
     cargo run --locked -p volttracker -- simulate {{ args }}
+
+# Measure the receiver beside a bare route and a minimal handler (needs wrk); `just bench --quick` tries it out.
+bench *args: build-plugins
+    cargo build --locked --release -p volttracker -p bench
+    "${CARGO_TARGET_DIR:-target}/release/bench" {{ args }}
