@@ -66,3 +66,8 @@ lint: setup
 audit:
     @command -v cargo-deny >/dev/null || { echo "missing: cargo-deny — cargo install --locked cargo-deny" >&2; exit 1; }
     cargo deny --locked check bans licenses sources
+
+# Measure the receiver beside a bare route and a minimal handler (needs wrk); `just bench --quick` tries it out.
+bench *args: build-plugins
+    cargo build --locked --release -p volttracker -p bench
+    "${CARGO_TARGET_DIR:-target}/release/bench" {{ args }}

@@ -3,9 +3,8 @@
 //! not here.
 
 use std::borrow::Cow;
-use std::fmt::Write;
 
-use serde::Serializer;
+use serde::{Serialize, Serializer};
 
 use super::catalogue::{Catalogue, Combine, Pid, Rule};
 
@@ -36,29 +35,23 @@ impl Reading {
 
     /// The fields as a JSON object; the same fields always give the same text.
     pub fn fields_to_json(&self) -> String {
-        let mut json = String::with_capacity(2 + self.fields.len() * 32);
-        json.push('{');
-        for (index, (name, value)) in self.fields.iter().enumerate() {
-            let comma = if index == 0 { "" } else { "," };
-            // Names are snake_case and values finite, so neither needs escaping,
-            // and writing to a String cannot fail. {:?} is the shortest text
-            // that reads back as the same number.
-            let _ = write!(json, "{comma}\"{name}\":{value:?}");
-        }
-        json.push('}');
-        json
+        to_json(self.fields.iter().copied(), 2 + self.fields.len() * 40)
     }
 
     /// The unknown PIDs as a JSON object of texts; the same ones always give the
     /// same text.
     pub fn unknown_to_json(&self) -> String {
-        let mut json = Vec::with_capacity(2 + self.unknown.len() * 24);
-        let pairs = self.unknown.iter().map(|(pid, text)| (pid, text));
-        serde_json::Serializer::new(&mut json)
-            .collect_map(pairs)
-            .expect("texts always make JSON, and a Vec takes every byte");
-        String::from_utf8(json).expect("serde_json writes UTF-8")
+        to_json(self.unknown.iter().map(|(pid, text)| (pid, text)), 2 + self.unknown.len() * 24)
     }
+}
+
+/// Pairs as a JSON object, in their order; `bytes` is about how long it will be.
+fn to_json(pairs: impl Iterator<Item = (impl Serialize, impl Serialize)>, bytes: usize) -> String {
+    let mut json = Vec::with_capacity(bytes);
+    serde_json::Serializer::new(&mut json)
+        .collect_map(pairs)
+        .expect("texts and finite numbers always make JSON, and a Vec takes every byte");
+    String::from_utf8(json).expect("serde_json writes UTF-8")
 }
 
 /// The telemetry of one request while it is read.
