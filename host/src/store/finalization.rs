@@ -296,7 +296,7 @@ async fn write_closing(
                 kwh_per_mile = $6, soc_at_gas_transition = $7, fuel_level_at_end = $8,
                 settled_fuel_level_percent = $9, summary = $10, calculator = $11, counted = 1,
                 counted_miles_e6 = $12, counted_kwh_per_mile_e6 = $13, counted_gas_mpg_e6 = $14
-         WHERE trip_id = $15 AND lease_owner = $16 AND status <> 'closed' AND last_received_ms = $17
+         WHERE trip_id = $15 AND lease_owner = $16 AND status <> 'closed' AND last_received_ms = $17 AND reading_count = $18
          RETURNING finalization_number",
     )
     .bind(closing.now_ms)
@@ -316,6 +316,8 @@ async fn write_closing(
     .bind(&claim.trip_id)
     .bind(&claim.owner)
     .bind(claim.last_received_ms)
+    // A clock may step back, and then only the count tells.
+    .bind(i64::try_from(closing.data.readings.times_ms.len()).unwrap_or(i64::MAX))
     // Not kept prepared: sqlx's Any driver gives PostgreSQL an absent f64 as a
     // 4-byte float, and a prepared statement would expect one ever after.
     .persistent(false)

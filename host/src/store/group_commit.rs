@@ -8,7 +8,6 @@ use std::sync::Mutex;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
@@ -22,7 +21,7 @@ const LARGEST: usize = 512;
 /// How items are committed together.
 pub trait Batch: Send + 'static {
     /// What is committed.
-    type Item: Send + 'static;
+    type Item: Send + Sync + 'static;
     /// What became of one item.
     type Outcome: Send + 'static;
 
@@ -65,10 +64,7 @@ impl<B: Batch> GroupCommit<B> {
     /// Starts the writer. Must be called on the runtime.
     pub fn start(batch: B) -> Self {
         let (sender, receiver) = mpsc::channel(QUEUE);
-        // A thread of its own: on one that also serves requests, each answer
-        // of the database would wait for requests that came before it.
-        let runtime = Handle::current();
-        let writer = tokio::task::spawn_blocking(move || runtime.block_on(write_all(batch, receiver)));
+        let writer = tokio::spawn(write_all(batch, receiver));
         Self { queue: Mutex::new(Some(sender)), writer: Mutex::new(Some(writer)) }
     }
 

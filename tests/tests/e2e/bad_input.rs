@@ -10,7 +10,7 @@ use crate::volt::{Phone, now_ms};
 const TOKEN: &str = "the-right-token-4711";
 const WRONG_TOKEN: &str = "a-wrong-token-0815";
 /// The largest body: bytes.
-const LARGEST_BODY: usize = 256 * 1024;
+const LARGEST_BODY: usize = 64 * 1024;
 
 #[tokio::test]
 async fn what_can_never_be_stored_is_quarantined_without_identity() -> anyhow::Result<()> {
@@ -135,5 +135,23 @@ async fn no_output_contains(server: &mut Server, secrets: &[&str]) -> anyhow::Re
             assert!(!event.to_string().contains(secret), "{secret} in {event}");
         }
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn odd_paths_to_the_door_have_their_event_and_head_stores_nothing() -> anyhow::Result<()> {
+    let mut server = Server::start(Settings::default()).await?;
+    let phone = Phone::new(5, now_ms());
+    let query = phone.reading(now_ms(), "kc=900");
+    for (method, path, status) in
+        [("HEAD", "upload", 405), ("GET", "upload/", 200), ("GET", "upload/%FF", 200)]
+    {
+        let request = format!("{method} /torque/{path}?{query} HTTP/1.0\r\n\r\n");
+        assert_eq!(raw(server.address(), request.as_bytes()).await?.status, status, "{method} {path}");
+    }
+    let trips = server.trips().await?;
+    assert_eq!((&trips[0]["readings"], &trips[0]["duplicates"]), (&1.into(), &1.into()));
+    let events = server.stop().await?;
+    assert_eq!(events.iter().filter(|event| event["operation"] == "telemetry_upload").count(), 2);
     Ok(())
 }

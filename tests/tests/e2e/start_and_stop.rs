@@ -124,3 +124,25 @@ async fn a_stop_ends_while_a_client_stays_connected() -> anyhow::Result<()> {
     drop(idle);
     Ok(())
 }
+
+#[tokio::test]
+async fn an_upload_whose_body_is_under_way_at_a_stop_still_has_its_event() -> anyhow::Result<()> {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let mut server = Server::start(Settings::default()).await?;
+    let mut client = tokio::net::TcpStream::connect(server.address()).await?;
+    let head =
+        "POST /torque/upload HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\nExpect: 100-continue\r\n\r\n";
+    client.write_all(head.as_bytes()).await?;
+    // The server asks for the body, so the upload has begun.
+    let mut answer = [0; 12];
+    client.read_exact(&mut answer).await?;
+    assert_eq!(&answer, b"HTTP/1.1 100");
+
+    let events = server.stop().await?;
+    let uploads: Vec<_> = events.iter().filter(|event| event["operation"] == "telemetry_upload").collect();
+    assert_eq!(uploads.len(), 1);
+    assert_eq!(uploads[0]["error"]["code"], "E503");
+    assert_eq!(uploads[0]["http_status"], 503);
+    assert_eq!(events.last().expect("a stop has its event")["operation"], "service_stop");
+    Ok(())
+}

@@ -51,7 +51,7 @@ async fn readings_come_as_columns_in_time_order() {
 }
 
 #[tokio::test]
-async fn a_reading_that_arrives_while_a_trip_is_calculated_outdates_the_figures() {
+async fn a_trip_whose_phone_sends_more_while_it_is_calculated_goes_on() {
     for home in homes().await {
         let store = home.open().await;
         keep(&store, reading(1, 1, 0)).await;
@@ -61,6 +61,10 @@ async fn a_reading_that_arrives_while_a_trip_is_calculated_outdates_the_figures(
         let closed = close_with(&store, &claim, &miles(1.0), &data).await.unwrap();
         assert!(matches!(closed, Closed::Outdated), "{:?}: {closed:?}", home.engine);
         assert_eq!(stats(&store, 1).await.total_trips, 0);
+        assert!(matches!(close(&store, &claim, &miles(2.0)).await, Closed::Outdated), "not by this claim");
+        store.fail_attempt(&claim, Retry::Uncounted(0)).await.unwrap();
+        let claim = claim_one(&store, "owner").await;
+        assert_eq!(claim.attempt, 1);
         assert!(matches!(close(&store, &claim, &miles(2.0)).await, Closed::Done { .. }));
         assert_eq!(stats(&store, 1).await.total_miles, 2.0);
     }
