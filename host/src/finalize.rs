@@ -120,7 +120,7 @@ async fn attempt(
         event.timings.add("context_enrichment", since(started));
         match closed {
             Closed::Done { finalization_number, vehicle, battery_health } => {
-                app.known_vehicles.insert(claim.vehicle.clone(), vehicle.clone());
+                app.known_vehicles.insert(claim.vehicle.clone(), vehicle);
                 event.details.finalization_number = Some(finalization_number);
                 event.vehicle = Some(VehicleContext {
                     stats: Some(vehicle),

@@ -132,7 +132,7 @@ async fn kept(
             event.business.set("trip_reopened", trip_reopened);
             event.business.set("duplicate_reading", duplicate);
             event.business.set("conflicting_reading", conflicting);
-            app.known_vehicles.insert(vehicle.clone(), stats.clone());
+            app.known_vehicles.insert(vehicle.clone(), stats);
             event.vehicle = Some(VehicleContext { stats: Some(stats), ..VehicleContext::default() });
             event.timings.add("context_enrichment", put.vehicle_ms + since(started));
             Received::Kept

@@ -82,7 +82,7 @@ impl Pipeline {
             match self.queues[(first + offset) % TASKS].try_send(job) {
                 Ok(()) => return,
                 Err(mpsc::error::TrySendError::Full(back) | mpsc::error::TrySendError::Closed(back)) => {
-                    job = back
+                    job = back;
                 }
             }
         }
@@ -166,7 +166,7 @@ impl Shared {
     /// Asks for the tier. Without an answer the event has none: the host
     /// knows no thresholds.
     async fn classify(&self, record: &mut Record) {
-        let Some(stats) = record.vehicle_context.as_ref().and_then(|vehicle| vehicle.stats.clone()) else {
+        let Some(stats) = record.vehicle_context.as_ref().and_then(|vehicle| vehicle.stats) else {
             return;
         };
         let at_ms = record.timestamp.as_millisecond();
@@ -212,7 +212,7 @@ impl Shared {
             reason: verdict.reason,
         });
         record.bound();
-        match record.to_line().map(|line| self.sink.emit(line)) {
+        match record.write_line().map(|line| self.sink.emit(line)) {
             Ok(Ok(())) => self.ledger.kept(),
             Ok(Err(SinkFull)) => self.ledger.lost_by_sink(),
             Err(error) => {

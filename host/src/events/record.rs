@@ -315,7 +315,7 @@ impl Record {
     }
 
     /// The event as one line of JSON, its newline included.
-    pub(super) fn to_line(&mut self) -> serde_json::Result<Vec<u8>> {
+    pub(super) fn write_line(&mut self) -> serde_json::Result<Vec<u8>> {
         let mut line = Vec::with_capacity(4096);
         serde_json::to_writer(&mut line, self)?;
         if line.len() >= LARGEST_EVENT {
