@@ -88,7 +88,7 @@ impl Batch for Queries {
     async fn commit(&mut self, items: &[String]) -> Result<Vec<()>, StoreError> {
         let mut transaction = self.0.begin_with("BEGIN IMMEDIATE").await?;
         let text = format!("INSERT INTO uploads (query) VALUES {}", vec!["(?)"; items.len()].join(","));
-        let insert = items.iter().fold(sqlx::query(AssertSqlSafe(text)), |insert, query| insert.bind(query));
+        let insert = items.iter().fold(sqlx::query(AssertSqlSafe(text)), sqlx::query::Query::bind);
         insert.execute(&mut *transaction).await?;
         transaction.commit().await?;
         Ok(vec![(); items.len()])

@@ -153,7 +153,7 @@ impl Row {
             p99_ms: spread(|turn| turn.p99_ms),
             cpu_us: spread(|turn| turn.cpu_us),
             answered: measured.answered,
-            kept: measured.kept.clone(),
+            kept: measured.kept,
         }
     }
 }

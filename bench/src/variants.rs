@@ -41,7 +41,7 @@ pub struct Running {
 }
 
 /// What a variant kept.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Copy, Default, Serialize)]
 pub struct Kept {
     /// Readings, those of the history excepted.
     pub readings: u64,

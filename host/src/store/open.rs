@@ -193,11 +193,9 @@ async fn prepare(engine: Engine, connection: &mut AnyConnection) -> Result<(), s
     match engine {
         Engine::Sqlite => {
             // WAL lets reads go on while one writes; FULL makes each commit
-            // durable before it returns. A long log is copied back seldom, and
-            // pages that each batch changes are copied once.
+            // durable before it returns.
             let pragmas = format!(
-                "PRAGMA busy_timeout = {SQLITE_BUSY_MS}; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
-                 PRAGMA wal_autocheckpoint = 8000; PRAGMA cache_size = -32000; PRAGMA temp_store = MEMORY;"
+                "PRAGMA busy_timeout = {SQLITE_BUSY_MS}; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
             );
             connection.execute(sqlx::AssertSqlSafe(pragmas)).await?;
         }
