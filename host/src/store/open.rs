@@ -36,12 +36,12 @@ impl Engine {
         }
     }
 
-    /// How a statement of a write transaction locks the rows it finds. SQLite
-    /// has one writer at a time, and nothing to lock.
-    pub(super) fn lock_in_order_of(self, columns: &str) -> String {
+    /// How a statement of a write transaction locks the trips it finds, in one
+    /// order for all hosts. SQLite has one writer at a time, and nothing to lock.
+    pub(super) fn lock_trips(self) -> &'static str {
         match self {
-            Self::Sqlite => String::new(),
-            Self::Postgres => format!("ORDER BY {columns} FOR UPDATE"),
+            Self::Sqlite => "",
+            Self::Postgres => "ORDER BY trips.vehicle_id, session_id FOR UPDATE OF trips",
         }
     }
 }

@@ -55,7 +55,12 @@ pub(super) async fn write_readings(
         .filter(|(_, fate)| **fate != Fate::TooLate)
         .map(|(row, _)| *row)
         .collect();
-    let mut vehicles = touch_vehicles(transaction, engine, &kept).await?;
+    let mut vehicles: HashMap<VehicleId, VehicleTotals> = trips
+        .iter()
+        .filter_map(|((vehicle, _), trip)| Some(((*vehicle).clone(), trip.vehicle.clone()?)))
+        .collect();
+    let reopens = trips.values().any(TripInBatch::reopened);
+    touch_vehicles(transaction, &kept, reopens, &mut vehicles).await?;
     for ((vehicle, _), trip) in trips.iter().filter(|(_, trip)| trip.reopened()) {
         let left = withdraw_contribution(transaction, &trip.trip_id).await?;
         vehicles.insert((*vehicle).clone(), left);

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::open::Engine;
 use super::record::ReadingRow;
+use super::vehicles::VehicleTotals;
 use super::{StoreError, sql};
 use crate::identity::VehicleId;
 
@@ -30,6 +31,8 @@ pub(super) struct TripInBatch {
     pub(super) start_time_ms: i64,
     pub(super) end_time_ms: i64,
     last_received_ms: i64,
+    /// Its vehicle's row, unless the batch opened it.
+    pub(super) vehicle: Option<VehicleTotals>,
 }
 
 impl TripInBatch {
@@ -55,6 +58,7 @@ impl TripInBatch {
             start_time_ms: i64::MAX,
             end_time_ms: i64::MIN,
             last_received_ms,
+            vehicle: None,
         })
     }
 }
@@ -88,7 +92,7 @@ pub(super) async fn find_or_open<'a>(
             query = query.bind(vehicle.as_str()).bind(session.to_string());
         }
         let rows = query.fetch_all(&mut **transaction).await?;
-        take(&rows, part, late_readings, &mut trips)?;
+        take(&rows, part, late_readings, &mut trips, |row| VehicleTotals::from_row(row).map(Some))?;
     }
     let new: Vec<_> = groups.into_iter().filter(|(key, _)| !trips.contains_key(key)).collect();
     for part in sql::parts(&new) {
@@ -122,7 +126,7 @@ async fn open<'a>(
         proposed.insert(*key, trip_id);
     }
     let rows = query.fetch_all(&mut **transaction).await?;
-    take(&rows, part, late_readings, trips)?;
+    take(&rows, part, late_readings, trips, |_| Ok(None))?;
     for (key, trip_id) in proposed {
         if let Some(trip) = trips.get_mut(&key).filter(|trip| trip.trip_id == trip_id) {
             trip.created = true;
@@ -138,6 +142,7 @@ fn take<'a>(
     part: &[Group<'a>],
     late_readings: Duration,
     trips: &mut Trips<'a>,
+    vehicle: impl Fn(&AnyRow) -> Result<Option<VehicleTotals>, sqlx::Error>,
 ) -> Result<(), StoreError> {
     let by_text: HashMap<_, _> =
         part.iter().map(|group| ((group.0.0.as_str(), group.0.1.to_string()), group)).collect();
@@ -146,7 +151,9 @@ fn take<'a>(
         let group = by_text
             .get(&text)
             .ok_or_else(|| StoreError::Unexpected("a trip came back that nobody asked for".to_owned()))?;
-        trips.insert(group.0, TripInBatch::from_row(row, group, late_readings)?);
+        let trip =
+            TripInBatch { vehicle: vehicle(row)?, ..TripInBatch::from_row(row, group, late_readings)? };
+        trips.insert(group.0, trip);
     }
     Ok(())
 }
@@ -176,10 +183,12 @@ pub(super) async fn add(
 
 pub(super) fn find_text(trips: usize, engine: Engine) -> String {
     format!(
-        "SELECT trip_id, vehicle_id, session_id, status, closed_ms, end_time_ms FROM trips
-         WHERE (vehicle_id, session_id) IN (VALUES {}) {}",
+        "SELECT trip_id, session_id, status, closed_ms, end_time_ms, {} FROM trips
+         JOIN vehicles ON vehicles.vehicle_id = trips.vehicle_id
+         WHERE (trips.vehicle_id, session_id) IN (VALUES {}) {}",
+        VehicleTotals::COLUMNS,
         sql::rows(trips, 2),
-        engine.lock_in_order_of("vehicle_id, session_id")
+        engine.lock_trips()
     )
 }
 

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, HashMap};
 use sqlx::any::AnyRow;
 use sqlx::{Any, AssertSqlSafe, Row, Transaction};
 
-use super::open::Engine;
 use super::record::ReadingRow;
 use super::{StoreError, sql};
 use crate::events::BatteryHealth;
@@ -75,64 +74,48 @@ fn round(number: f64, digits: usize) -> f64 {
     format!("{number:.digits$}").parse().unwrap_or(number)
 }
 
-/// Opens vehicles that are new, and reads all of the batch's.
+/// Opens the vehicles that are new, and moves the first start of those that
+/// began earlier than was known; what the database says of them goes into
+/// `vehicles`. With `all`, every vehicle of these readings is locked so.
 pub(super) async fn touch_vehicles(
     transaction: &mut Transaction<'static, Any>,
-    engine: Engine,
     readings: &[&ReadingRow],
-) -> Result<HashMap<VehicleId, VehicleTotals>, StoreError> {
+    all: bool,
+    vehicles: &mut HashMap<VehicleId, VehicleTotals>,
+) -> Result<(), StoreError> {
     let mut seen: BTreeMap<&VehicleId, (i64, i64)> = BTreeMap::new();
     for row in readings {
         let (start_ms, received_ms) = seen.entry(&row.vehicle).or_insert((row.time_ms, row.received_ms));
         *start_ms = row.time_ms.min(*start_ms);
         *received_ms = row.received_ms.min(*received_ms);
     }
-    let seen: Vec<_> = seen.into_iter().collect();
-    let mut vehicles = HashMap::with_capacity(seen.len());
-    for part in sql::parts(&seen) {
-        let text = look_text(part.len(), engine);
-        let query = part
-            .iter()
-            .fold(sqlx::query(AssertSqlSafe(text)), |query, (vehicle, _)| query.bind(vehicle.as_str()));
-        take(&query.fetch_all(&mut **transaction).await?, &mut vehicles)?;
-    }
-    let older = |vehicle, start_ms| {
-        vehicles.get(vehicle).is_none_or(|known: &VehicleTotals| start_ms < known.first_trip_start_ms)
-    };
-    let changed: Vec<_> =
-        seen.into_iter().filter(|(vehicle, (start_ms, _))| older(*vehicle, *start_ms)).collect();
+    let known_since = |vehicle| vehicles.get(vehicle).map(|known: &VehicleTotals| known.first_trip_start_ms);
+    let changed: Vec<_> = seen
+        .into_iter()
+        .filter(|(vehicle, (start_ms, _))| all || known_since(*vehicle).is_none_or(|known| *start_ms < known))
+        .collect();
     for part in sql::parts(&changed) {
-        let text = format!(
-            "INSERT INTO vehicles (vehicle_id, first_trip_start_ms, first_received_ms) VALUES {}
-             ON CONFLICT (vehicle_id) DO UPDATE SET first_trip_start_ms =
-                 CASE WHEN excluded.first_trip_start_ms < vehicles.first_trip_start_ms
-                      THEN excluded.first_trip_start_ms ELSE vehicles.first_trip_start_ms END
-             RETURNING {}",
-            sql::rows(part.len(), 3),
-            VehicleTotals::COLUMNS
-        );
-        let mut query = sqlx::query(AssertSqlSafe(text));
+        let mut query = sqlx::query(AssertSqlSafe(touch_text(part.len())));
         for (vehicle, (start_ms, received_ms)) in part {
             query = query.bind(vehicle.as_str()).bind(start_ms).bind(received_ms);
         }
-        take(&query.fetch_all(&mut **transaction).await?, &mut vehicles)?;
-    }
-    Ok(vehicles)
-}
-
-fn take(rows: &[AnyRow], vehicles: &mut HashMap<VehicleId, VehicleTotals>) -> Result<(), sqlx::Error> {
-    for row in rows {
-        vehicles.insert(VehicleId::from_stored(row.try_get("vehicle_id")?), VehicleTotals::from_row(row)?);
+        for row in query.fetch_all(&mut **transaction).await? {
+            vehicles
+                .insert(VehicleId::from_stored(row.try_get("vehicle_id")?), VehicleTotals::from_row(&row)?);
+        }
     }
     Ok(())
 }
 
-pub(super) fn look_text(vehicles: usize, engine: Engine) -> String {
+pub(super) fn touch_text(vehicles: usize) -> String {
     format!(
-        "SELECT {} FROM vehicles WHERE vehicle_id IN {} {}",
-        VehicleTotals::COLUMNS,
-        sql::rows(1, vehicles),
-        engine.lock_in_order_of("vehicle_id")
+        "INSERT INTO vehicles (vehicle_id, first_trip_start_ms, first_received_ms) VALUES {}
+         ON CONFLICT (vehicle_id) DO UPDATE SET first_trip_start_ms =
+             CASE WHEN excluded.first_trip_start_ms < vehicles.first_trip_start_ms
+                  THEN excluded.first_trip_start_ms ELSE vehicles.first_trip_start_ms END
+         RETURNING {}",
+        sql::rows(vehicles, 3),
+        VehicleTotals::COLUMNS
     )
 }
 
