@@ -106,7 +106,7 @@ async fn attempt(
 ) -> Result<(), Failure> {
     let started = Instant::now();
     let data = app.store.trip_data(claim).await.map_err(|error| Failure::from(&error))?;
-    event.timings.add("db_query_telemetry", since(started));
+    event.timings.add_since("db_query_telemetry", started);
     let (data, calculation) = calculate(claim, event, data).await?;
     let identity = event.plugins().identity(Slot::TripCalculator).clone();
     let closing = Closing {
@@ -117,7 +117,7 @@ async fn attempt(
     };
     let started = Instant::now();
     let closed = app.store.close_trip(claim, &closing).await.map_err(|error| Failure::from(&error))?;
-    event.timings.add("context_enrichment", since(started));
+    event.timings.add_since("context_enrichment", started);
     match closed {
         Closed::Done { finalization_number, vehicle, battery_health } => {
             app.known_vehicles.insert(claim.vehicle.clone(), vehicle);
@@ -243,8 +243,4 @@ fn describe(event: &mut WideEvent<FinalizationDetails>, claim: &Claim, data: &Tr
         business.set(name.clone(), *figure);
     }
     event.technical.set("reading_columns", u32::try_from(data.readings.columns.len()).unwrap_or(u32::MAX));
-}
-
-fn since(started: Instant) -> f64 {
-    started.elapsed().as_secs_f64() * 1e3
 }

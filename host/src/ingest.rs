@@ -38,7 +38,7 @@ pub async fn receive(app: &App, event: &mut WideEvent<UploadDetails>, raw: RawUp
     let received_ms = event.began_ms();
     let started = Instant::now();
     let decoded = torque::decode(app.catalogue, raw.query, raw.body, received_ms);
-    event.timings.add("parse_telemetry", since(started));
+    event.timings.add_since("parse_telemetry", started);
     match decoded {
         Ok(upload) => store_upload(app, event, upload, &raw).await,
         Err(refusal) => refuse(app, event, &refusal, &raw).await,
@@ -132,7 +132,8 @@ async fn kept(
             event.business.set("conflicting_reading", conflicting);
             app.known_vehicles.insert(vehicle.clone(), stats);
             event.vehicle = Some(VehicleContext { stats: Some(stats), ..VehicleContext::default() });
-            event.timings.add("context_enrichment", put.vehicle_ms + since(started));
+            event.timings.add("context_enrichment", put.vehicle_ms);
+            event.timings.add_since("context_enrichment", started);
             Received::Kept
         }
         Stored::TooLate { trip_id } => {
@@ -269,10 +270,6 @@ fn coarse(degrees: f64) -> f64 {
 
 fn json(value: &impl Serialize) -> Option<String> {
     serde_json::to_string(value).ok()
-}
-
-fn since(started: Instant) -> f64 {
-    started.elapsed().as_secs_f64() * 1e3
 }
 
 impl From<RefusalCode> for Code {

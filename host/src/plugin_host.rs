@@ -29,6 +29,8 @@ use arc_swap::ArcSwap;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::identity::hex;
+
 pub use bindings::charging::Session;
 pub use bindings::costs::{Cost, Usage};
 pub use bindings::live::{Figures, Point};
@@ -139,11 +141,5 @@ async fn load_set(
 }
 
 fn sha256_hex(bytes: &[u8]) -> String {
-    use fmt::Write;
-    let mut hex = String::with_capacity(64);
-    for byte in Sha256::digest(bytes) {
-        // Writing to a String cannot fail.
-        let _ = write!(hex, "{byte:02x}");
-    }
-    hex
+    hex(&Sha256::digest(bytes))
 }

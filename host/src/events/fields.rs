@@ -2,6 +2,7 @@
 //! in which they were learnt.
 
 use std::borrow::Cow;
+use std::time::Instant;
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
@@ -121,6 +122,13 @@ impl Timings {
             None if ms.is_finite() => self.0.push((name, ms)),
             None => {}
         }
+    }
+}
+
+impl Timings {
+    /// Adds the time since `started` to the time of `name` (without `_ms`).
+    pub fn add_since(&mut self, name: &'static str, started: Instant) {
+        self.add(name, started.elapsed().as_secs_f64() * 1e3);
     }
 }
 

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::{Request, Response};
+use axum::http::{Request, Response, StatusCode};
+use axum::response::IntoResponse as _;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
@@ -17,6 +18,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 use tower::ServiceExt as _;
+
+use super::detached::{Detached, Gone};
 
 /// How long a request's head may take, an idle connection's next one included.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
@@ -93,15 +96,27 @@ async fn accept_all(
     }
 }
 
-/// The router for one connection; each request knows its client.
+/// The router for one connection. Each request knows its client, and is
+/// answered to its end also when the client is gone.
 fn service(
     router: Router,
     client: SocketAddr,
 ) -> impl Service<Request<Incoming>, Response = Response<Body>, Error = Infallible, Future: Send> {
     service_fn(move |request: Request<Incoming>| {
+        let gone = Gone::default();
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(client);
-        router.clone().oneshot(request)
+        request.extensions_mut().insert(gone.clone());
+        // Made here and not in the future below: a client that is gone at once
+        // makes hyper drop that before it is ever asked to run.
+        let answer = Detached::new(router.clone().oneshot(request), gone);
+        async {
+            // A panic's message is on standard error, its event with the sinks.
+            answer.await.unwrap_or_else(|_| {
+                let failed = (StatusCode::INTERNAL_SERVER_ERROR, "the request failed: send it again");
+                Ok(failed.into_response())
+            })
+        }
     })
 }
 

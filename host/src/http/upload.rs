@@ -14,7 +14,7 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 
-use super::detached::{Detached, Gone};
+use super::detached::Gone;
 use super::problem::{RETRY_AFTER, status_of};
 use super::tokens::bearer;
 use crate::app::App;
@@ -29,6 +29,7 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(15);
 pub(super) async fn upload(
     State(app): State<Arc<App>>,
     Extension(client): Extension<SocketAddr>,
+    Extension(gone): Extension<Gone>,
     path: Result<RawPathParams, RawPathParamsRejection>,
     request: Request,
 ) -> Response {
@@ -38,12 +39,7 @@ pub(super) async fn upload(
         Err(_) => Some(String::new()),
     };
     let event = open(&app, &request, client, token.as_deref());
-    let gone = Gone::default();
-    let story = story(app, event, request, token, gone.clone());
-    Detached::new(story, gone).await.unwrap_or_else(|_| {
-        // The panic's message is on standard error, its event with the sinks.
-        plain(StatusCode::INTERNAL_SERVER_ERROR, "the upload failed: send it again")
-    })
+    story(app, event, request, token, gone).await
 }
 
 fn open(app: &App, request: &Request, client: SocketAddr, token: Option<&str>) -> WideEvent<UploadDetails> {
