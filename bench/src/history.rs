@@ -6,7 +6,8 @@ use std::path::Path;
 use sqlx::{AnyConnection, AssertSqlSafe, Connection as _, Executor as _};
 use volttracker::config::{StoreConfig, TripConfig};
 use volttracker::identity::IdentityKey;
-use volttracker::store::Store;
+use volttracker::store::{Layout, Store};
+use volttracker::torque::Catalogue;
 
 use crate::targets;
 use crate::variants::ID_KEY;
@@ -25,7 +26,7 @@ pub fn seed(dir: &Path) -> anyhow::Result<()> {
     tokio::runtime::Runtime::new()?.block_on(async {
         let config = StoreConfig { data_dir: dir.to_owned(), database_url: None, id_key: None };
         let trips = TripConfig { trip_timeout_seconds: 120, late_reading_days: 30 };
-        Store::open(&config, &trips).await?.close().await;
+        Store::open(&config, &trips, layout()).await?.close().await;
 
         let url = format!("sqlite://{}", dir.join("volttracker.db").display());
         let mut connection = AnyConnection::connect(&url).await?;
@@ -38,13 +39,20 @@ pub fn seed(dir: &Path) -> anyhow::Result<()> {
             .bind(began_ms)
             .execute(&mut *transaction)
             .await?;
-        transaction.execute(ADD_READINGS).await?;
+        let reading = layout().pack(&[("odometer_miles", 20_000.0), ("speed_mph", 35.5), ("state_of_charge", 60.0)]);
+        let (layout_id, numbers) = reading.into_parts();
+        sqlx::query(ADD_READINGS).bind(layout_id).bind(numbers).execute(&mut *transaction).await?;
         transaction.execute(ADD_UP_VEHICLES).await?;
         transaction.commit().await?;
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").await?;
         connection.close().await?;
         Ok(())
     })
+}
+
+/// The receiver's own, of its default catalogue.
+fn layout() -> Layout {
+    Layout::new(Catalogue::volt_gen2().fields().iter().map(|field| field.name))
 }
 
 /// The vehicles' names, uploading ones first.
@@ -94,12 +102,10 @@ SELECT printf('%08x-%04x-7000-8000-%012x', start_ms >> 16, start_ms & 65535, num
 FROM figures JOIN fleet ON fleet.place = figures.vehicle";
 
 /// A few readings of each trip.
-const ADD_READINGS: &str = r#"
-INSERT INTO readings (trip_id, time_ms, received_ms, fields, unknown)
-SELECT trip_id, start_time_ms + nth * 600000, start_time_ms + nth * 600000 + 500,
-       printf('{"odometer_miles":%.1f,"speed_mph":35.5,"state_of_charge":%.1f}',
-              start_odometer_miles + distance_miles * nth / 2, 80.0 - nth * 20), '{}'
-FROM trips CROSS JOIN (SELECT 0 AS nth UNION ALL SELECT 1 UNION ALL SELECT 2)"#;
+const ADD_READINGS: &str = "
+INSERT INTO readings (trip_id, time_ms, received_ms, layout_id, numbers, unknown)
+SELECT trip_id, start_time_ms + nth * 600000, start_time_ms + nth * 600000 + 500, $1, $2, '{}'
+FROM trips CROSS JOIN (SELECT 0 AS nth UNION ALL SELECT 1 UNION ALL SELECT 2)";
 
 /// What the trips contribute to their vehicles.
 const ADD_UP_VEHICLES: &str = "

@@ -13,6 +13,7 @@ CREATE TABLE vehicles (
     vehicle_id          TEXT PRIMARY KEY,
     first_received_ms   BIGINT NOT NULL,
     first_trip_start_ms BIGINT NOT NULL,
+    revision            BIGINT NOT NULL DEFAULT 0, -- grows with each change
     total_trips         BIGINT NOT NULL DEFAULT 0,
     miles_e6            BIGINT NOT NULL DEFAULT 0,
     kwh_per_mile_e6     BIGINT NOT NULL DEFAULT 0,
@@ -77,14 +78,21 @@ CREATE INDEX trips_unfinished ON trips (last_received_ms) WHERE status <> 'close
 CREATE INDEX trips_by_vehicle ON trips (vehicle_id, start_time_ms, trip_id);
 CREATE INDEX trips_by_start ON trips (start_time_ms, trip_id);
 
--- One row a reading. Fields and unknown PIDs are JSON objects in one
--- canonical form: equal content is equal text.
+-- The fields of a PID catalogue, in the order in which readings hold their
+-- numbers. A reading names its layout instead of each of its fields.
+CREATE TABLE layouts (
+    layout_id   BIGINT PRIMARY KEY,      -- hash of the names
+    field_names TEXT NOT NULL            -- JSON list
+);
+
+-- One row a reading. Equal content is equal bytes and equal text.
 CREATE TABLE readings (
     trip_id     TEXT NOT NULL,
     time_ms     BIGINT NOT NULL CHECK (time_ms > 0),
     received_ms BIGINT NOT NULL,
-    fields      TEXT NOT NULL,           -- field to number
-    unknown     TEXT NOT NULL,           -- PID to text as sent
+    layout_id   BIGINT NOT NULL,
+    numbers     BYTEA NOT NULL,          -- one bit a field: is it there; then 8 bytes each, little-endian
+    unknown     TEXT NOT NULL,           -- JSON object, PID to text as sent
     PRIMARY KEY (trip_id, time_ms)
 );
 

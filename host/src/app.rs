@@ -14,7 +14,7 @@ use crate::http::{self, Tokens};
 use crate::identity::{IdentityKey, VehicleId};
 use crate::plugin_host::{PluginHost, VehicleStats};
 use crate::run_marker::RunMarker;
-use crate::store::Store;
+use crate::store::{Layout, Store};
 use crate::torque::Catalogue;
 
 /// How long open connections may take to finish their requests at a stop.
@@ -96,7 +96,7 @@ pub async fn serve(config: Config, stop: impl Future<Output = &'static str>) -> 
 pub async fn start(config: &Config, sink: Sink) -> anyhow::Result<Arc<App>> {
     let catalogue = catalogue(&config.http)?;
     let plugins = PluginHost::start(&config.plugins.plugin_dir).await?;
-    let store = Store::open(&config.store, &config.trips).await?;
+    let store = Store::open(&config.store, &config.trips, layout_of(catalogue)).await?;
     let key = store.identity_key(&config.store).await?;
     Ok(Arc::new(App {
         events: Events::start(config, &key, sink),
@@ -128,6 +128,11 @@ async fn stop_events(app: &App, reason: &str, started: Instant, sink: &Sink) {
     app.events.open(app.plugins.pin(), details).finish(Outcome::Success);
     app.events.drain().await;
     sink.close().await;
+}
+
+/// Readings have the fields of the catalogue.
+fn layout_of(catalogue: &Catalogue) -> Layout {
+    Layout::new(catalogue.fields().iter().map(|field| field.name))
 }
 
 fn catalogue(config: &HttpConfig) -> anyhow::Result<&'static Catalogue> {

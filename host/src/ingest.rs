@@ -75,7 +75,7 @@ async fn store_upload(
                 session: upload.session_id,
                 time_ms: reading.time_ms,
                 received_ms,
-                fields: reading.fields_to_json(),
+                fields: app.store.layout().pack(&reading.fields),
                 unknown: reading.unknown_to_json(),
             })
         }

@@ -1,18 +1,26 @@
 //! Uploads that are committed together, in one transaction.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use sqlx::AnyPool;
 
 use super::StoreError;
 use super::group_commit::{Batch, Committed};
-use super::open::{PATIENCE, WritePool};
-use super::readings::write_readings;
+use super::layout::Layouts;
+use super::open::{Engine, PATIENCE, WritePool};
+use super::open_trips::OpenTrips;
+use super::readings::{Writing, WrittenReadings, write_readings};
 use super::record::{Put, QuarantinedRequest, ReadingRow, Record, SessionFacts, Stored};
 use super::sessions::{keep_session, quarantine};
 
 /// Writes batches of uploads.
 pub(super) struct UploadBatch {
     writes: WritePool,
+    reads: AnyPool,
+    layouts: Arc<Layouts>,
     late_readings: Duration,
+    open_trips: OpenTrips,
 }
 
 /// What became of one upload, and the times of its batch.
@@ -39,23 +47,32 @@ pub(super) fn put(committed: Committed<Written>) -> Put {
 }
 
 impl UploadBatch {
-    pub(super) fn new(writes: WritePool, late_readings: Duration) -> Self {
-        Self { writes, late_readings }
+    pub(super) fn new(writes: WritePool, reads: AnyPool, layouts: Arc<Layouts>, late_readings: Duration) -> Self {
+        Self { writes, reads, layouts, late_readings, open_trips: OpenTrips::default() }
     }
 
-    async fn write(&self, items: &[Record]) -> Result<Vec<Written>, StoreError> {
+    /// Writes a batch; a second time where what was remembered did not hold.
+    async fn write(&mut self, items: &[Record]) -> Result<Vec<Written>, StoreError> {
+        for _ in 0..2 {
+            if let Some(written) = self.try_write(items).await? {
+                return Ok(written);
+            }
+            items.iter().filter_map(Record::as_reading).for_each(|row| self.open_trips.forget(row.key()));
+        }
+        Err(StoreError::Unexpected("a trip is not as the transaction found it".to_owned()))
+    }
+
+    async fn try_write(&mut self, items: &[Record]) -> Result<Option<Vec<Written>>, StoreError> {
         let mut transaction = self.writes.begin().await?;
         let readings: Vec<&ReadingRow> = items.iter().filter_map(Record::as_reading).collect();
         let mut phases = Phases::default();
-        let mut stored = write_readings(
-            &mut transaction,
-            self.writes.engine(),
-            &readings,
-            self.late_readings,
-            &mut phases,
-        )
-        .await?
-        .into_iter();
+        let mut written = None;
+        if !readings.is_empty() {
+            written = write_readings(&mut transaction, &self.writing(), &readings, &mut phases).await?;
+            if written.is_none() {
+                return Ok(None);
+            }
+        }
         for facts in sessions(items) {
             keep_session(&mut transaction, facts).await?;
         }
@@ -65,11 +82,35 @@ impl UploadBatch {
         let started = Instant::now();
         transaction.commit().await?;
         phases.commit_ms = since(started);
+        let mut stored = written.map(|written| self.remember(written)).into_iter().flatten();
         let outcome = |item: &Record| match item {
             Record::Reading(_) => stored.next().expect("every reading has an outcome"),
             Record::Session(_) | Record::Quarantine(_) => Stored::Kept,
         };
-        Ok(items.iter().map(outcome).map(|stored| Written { stored, phases }).collect())
+        Ok(Some(items.iter().map(outcome).map(|stored| Written { stored, phases }).collect()))
+    }
+
+    fn writing(&self) -> Writing<'_> {
+        Writing {
+            engine: self.writes.engine(),
+            late_readings: self.late_readings,
+            layouts: &self.layouts,
+            reads: &self.reads,
+            open_trips: &self.open_trips,
+        }
+    }
+
+    /// Remembers the trips of a committed batch. Not on PostgreSQL: there the
+    /// trips of a batch must be locked in one order for all hosts, and asking
+    /// for them is what locks them.
+    fn remember(&mut self, written: WrittenReadings<'_>) -> Vec<Stored> {
+        let WrittenReadings { stored, trips, vehicles } = written;
+        if self.writes.engine() == Engine::Sqlite {
+            for (key, trip) in trips.iter().filter(|(_, trip)| !trip.too_late) {
+                self.open_trips.remember(*key, trip, &vehicles[key.0]);
+            }
+        }
+        stored
     }
 }
 

@@ -1,12 +1,12 @@
 //! The end of a trip in the store: claim, readings, closing, failing.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use sqlx::any::AnyRow;
 use sqlx::{Any, AssertSqlSafe, Row, Transaction};
 
 use super::StoreError;
+use super::layout::Columns;
 use super::open::{Engine, Store};
 use super::vehicles::{VehicleTotals, battery_health, contribute, to_millionths};
 use crate::events::BatteryHealth;
@@ -188,11 +188,7 @@ impl Store {
 
     /// A trip's readings in time order.
     pub async fn trip_data(&self, claim: &Claim) -> Result<TripData, StoreError> {
-        let rows = sqlx::query("SELECT time_ms, fields FROM readings WHERE trip_id = $1 ORDER BY time_ms")
-            .bind(&claim.trip_id)
-            .fetch_all(&self.pool)
-            .await?;
-        let readings = columns(&rows)?;
+        let readings = self.readings(&claim.trip_id).await?;
         let previous_fuel_level_percent = sqlx::query_scalar(
             // The settled level is steadier than the last reading of a noisy gauge.
             "SELECT COALESCE(settled_fuel_level_percent, fuel_level_at_end) FROM trips
@@ -219,6 +215,20 @@ impl Store {
             profile_name: profile_name.flatten(),
             readings,
         })
+    }
+
+    /// A trip's readings in time order, as columns.
+    async fn readings(&self, trip_id: &str) -> Result<TripReadings, StoreError> {
+        let text = "SELECT time_ms, layout_id, numbers FROM readings WHERE trip_id = $1 ORDER BY time_ms";
+        let rows = sqlx::query(text).bind(trip_id).fetch_all(&self.pool).await?;
+        let mut times_ms = Vec::with_capacity(rows.len());
+        let mut columns = Columns::new(rows.len());
+        for (index, row) in rows.iter().enumerate() {
+            times_ms.push(row.try_get("time_ms")?);
+            let layout = self.layouts.get(&self.pool, row.try_get("layout_id")?).await?;
+            columns.add(index, &layout, row.try_get("numbers")?)?;
+        }
+        Ok(TripReadings { times_ms, columns: columns.by_name() })
     }
 
     /// Closes a claimed trip and counts it for its vehicle, in one
@@ -324,25 +334,6 @@ async fn write_closing(
     .fetch_optional(&mut **transaction)
     .await?;
     Ok(row.map(|row| row.try_get("finalization_number")).transpose()?)
-}
-
-/// Turns rows of JSON objects into columns; NaN where a reading has no value.
-fn columns(rows: &[AnyRow]) -> Result<TripReadings, StoreError> {
-    let mut times_ms = Vec::with_capacity(rows.len());
-    let mut columns: BTreeMap<String, Vec<f64>> = BTreeMap::new();
-    for (index, row) in rows.iter().enumerate() {
-        times_ms.push(row.try_get("time_ms")?);
-        let fields: BTreeMap<&str, f64> = serde_json::from_str(row.try_get("fields")?)
-            .map_err(|error| StoreError::Unexpected(format!("a reading is not the JSON it was: {error}")))?;
-        for (name, value) in fields {
-            let column = match columns.get_mut(name) {
-                Some(column) => column,
-                None => columns.entry(name.to_owned()).or_insert_with(|| vec![f64::NAN; rows.len()]),
-            };
-            column[index] = value;
-        }
-    }
-    Ok(TripReadings { times_ms, columns })
 }
 
 fn millis(duration: Duration) -> i64 {

@@ -1,6 +1,7 @@
 //! Opening the database: engine, pools, migrations.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
@@ -8,6 +9,7 @@ use sqlx::{Any, AnyConnection, AnyPool, Executor, Transaction};
 
 use super::batch::UploadBatch;
 use super::group_commit::GroupCommit;
+use super::layout::{Layout, Layouts};
 use super::record::{Put, Record};
 use super::{StoreError, batch};
 use crate::config::{StoreConfig, TripConfig};
@@ -54,6 +56,7 @@ pub struct Store {
     /// For writes. SQLite has one writer at a time: a pool of one connection
     /// hands it out first come, first served.
     pub(super) writes: WritePool,
+    pub(super) layouts: Arc<Layouts>,
     uploads: GroupCommit<UploadBatch>,
 }
 
@@ -80,9 +83,9 @@ impl WritePool {
 }
 
 impl Store {
-    /// Opens the database and brings its schema up to date. Must be called on
-    /// the runtime.
-    pub async fn open(config: &StoreConfig, trips: &TripConfig) -> anyhow::Result<Self> {
+    /// Opens the database and brings its schema up to date. Readings are packed
+    /// by `layout`. Must be called on the runtime.
+    pub async fn open(config: &StoreConfig, trips: &TripConfig, layout: Layout) -> anyhow::Result<Self> {
         use anyhow::Context as _;
         sqlx::any::install_default_drivers();
         let url = match &config.database_url {
@@ -113,8 +116,15 @@ impl Store {
         if engine == Engine::Sqlite {
             release_leases(&writes).await.context("the leases of a process that died cannot be released")?;
         }
-        let uploads = GroupCommit::start(UploadBatch::new(writes.clone(), trips.late_readings()));
-        Ok(Self { engine, pool: reads, writes, uploads })
+        let layouts = Layouts::open(&writes.pool, layout).await.context("the layout of readings")?;
+        let layouts = Arc::new(layouts);
+        let batch = UploadBatch::new(writes.clone(), reads.clone(), layouts.clone(), trips.late_readings());
+        Ok(Self { engine, pool: reads, writes, layouts, uploads: GroupCommit::start(batch) })
+    }
+
+    /// How this process packs readings.
+    pub fn layout(&self) -> &Layout {
+        &self.layouts.current
     }
 
     /// Which database this is.

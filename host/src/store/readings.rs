@@ -6,10 +6,12 @@ use std::time::{Duration, Instant};
 
 use sqlx::any::{AnyArguments, AnyRow};
 use sqlx::query::Query;
-use sqlx::{Any, AssertSqlSafe, Row, Transaction};
+use sqlx::{Any, AnyPool, AssertSqlSafe, Row, Transaction};
 
 use super::batch::{Phases, since};
+use super::layout::{Layouts, Packed};
 use super::open::Engine;
+use super::open_trips::OpenTrips;
 use super::record::{ReadingRow, Stored};
 use super::trips::{self, TripInBatch, TripKey, Trips};
 use super::vehicles::{VehicleTotals, touch_vehicles, withdraw_contribution};
@@ -23,27 +25,51 @@ enum Fate {
     TooLate,
 }
 
-pub(super) async fn write_readings(
+/// What a batch of readings did, in a transaction that is not committed yet.
+pub(super) struct WrittenReadings<'a> {
+    /// What each became, in the order given.
+    pub(super) stored: Vec<Stored>,
+    /// Their trips.
+    pub(super) trips: Trips<'a>,
+    /// Their vehicles' rows.
+    pub(super) vehicles: HashMap<VehicleId, VehicleTotals>,
+}
+
+/// What a batch of readings is written with.
+pub(super) struct Writing<'w> {
+    pub(super) engine: Engine,
+    pub(super) late_readings: Duration,
+    pub(super) layouts: &'w Layouts,
+    /// For layouts, which no transaction locks.
+    pub(super) reads: &'w AnyPool,
+    pub(super) open_trips: &'w OpenTrips,
+}
+
+/// Writes readings. `None` if an open trip is not as it is remembered: then
+/// the transaction must not be committed.
+pub(super) async fn write_readings<'a>(
     transaction: &mut Transaction<'static, Any>,
-    engine: Engine,
-    readings: &[&ReadingRow],
-    late_readings: Duration,
+    with: &Writing<'_>,
+    readings: &[&'a ReadingRow],
     phases: &mut Phases,
-) -> Result<Vec<Stored>, StoreError> {
-    if readings.is_empty() {
-        return Ok(Vec::new());
-    }
+) -> Result<Option<WrittenReadings<'a>>, StoreError> {
+    let engine = with.engine;
     let started = Instant::now();
-    let mut trips = trips::find_or_open(transaction, engine, readings, late_readings).await?;
+    let mut trips =
+        trips::find_or_open(transaction, engine, readings, with.late_readings, with.open_trips).await?;
     phases.trip_query_ms = since(started);
 
     let started = Instant::now();
-    let fates = insert_readings(transaction, readings, &trips).await?;
+    let Some(fates) = insert_readings(transaction, with, readings, &trips).await? else {
+        return Ok(None);
+    };
     for (row, fate) in readings.iter().zip(&fates) {
         let trip = trips.get_mut(&row.key()).expect("every reading has its trip");
         trip.count(row, *fate);
     }
-    trips::add(transaction, &trips).await?;
+    if !trips::add(transaction, engine, &trips).await? {
+        return Ok(None);
+    }
     phases.insert_ms = since(started);
 
     let started = Instant::now();
@@ -60,13 +86,14 @@ pub(super) async fn write_readings(
         .filter_map(|((vehicle, _), trip)| Some(((*vehicle).clone(), trip.vehicle.clone()?)))
         .collect();
     let reopens = trips.values().any(TripInBatch::reopened);
-    touch_vehicles(transaction, &kept, reopens, &mut vehicles).await?;
+    touch_vehicles(transaction, engine, &kept, reopens, &mut vehicles).await?;
     for ((vehicle, _), trip) in trips.iter().filter(|(_, trip)| trip.reopened()) {
         let left = withdraw_contribution(transaction, &trip.trip_id).await?;
         vehicles.insert((*vehicle).clone(), left);
     }
     phases.vehicle_ms = since(started);
-    Ok(outcomes(readings, &fates, &trips, &vehicles))
+    let stored = outcomes(readings, &fates, &trips, &vehicles);
+    Ok(Some(WrittenReadings { stored, trips, vehicles }))
 }
 
 impl ReadingRow {
@@ -97,12 +124,14 @@ impl TripInBatch {
 }
 
 /// Inserts each reading that its trip does not have yet, and says what became
-/// of each, in the order given: the first of equals stays.
+/// of each, in the order given: the first of equals stays. `None` if a reading
+/// that is later than all of its trip is there already.
 async fn insert_readings(
     transaction: &mut Transaction<'static, Any>,
+    with: &Writing<'_>,
     readings: &[&ReadingRow],
     trips: &Trips<'_>,
-) -> Result<Vec<Fate>, StoreError> {
+) -> Result<Option<Vec<Fate>>, StoreError> {
     let mut fates = vec![Fate::TooLate; readings.len()];
     let mut firsts: HashMap<(&str, i64), usize> = HashMap::with_capacity(readings.len());
     let mut repeats: HashMap<usize, Vec<usize>> = HashMap::new();
@@ -127,82 +156,99 @@ async fn insert_readings(
         }
     }
     // The database need not say of each of these that it was inserted.
-    for part in sql::parts(&new) {
-        let text = insert_text(part.len(), "");
-        bind_readings(&text, readings, part).execute(&mut **transaction).await?;
+    let mut inserted = 0;
+    for (chunk, rows) in sql::chunks(&new) {
+        let text = insert_text(with.engine, rows, "");
+        let insert = bind_readings(&text, readings, sql::padded(chunk, rows));
+        inserted += insert.execute(&mut **transaction).await?.rows_affected();
     }
-    for part in sql::parts(&perhaps_known) {
-        insert_unless_known(transaction, readings, part, &repeats, &mut fates).await?;
+    if inserted != new.len() as u64 {
+        return Ok(None);
     }
-    Ok(fates)
+    for (chunk, rows) in sql::chunks(&perhaps_known) {
+        insert_unless_known(transaction, with, readings, (chunk, rows), &repeats, &mut fates).await?;
+    }
+    Ok(Some(fates))
 }
 
 /// Inserts readings that may be there already. All of equals are judged by
 /// what is stored.
 async fn insert_unless_known(
     transaction: &mut Transaction<'static, Any>,
+    with: &Writing<'_>,
     readings: &[&ReadingRow],
-    part: &[(&str, usize)],
+    (chunk, rows): (&[(&str, usize)], usize),
     repeats: &HashMap<usize, Vec<usize>>,
     fates: &mut [Fate],
 ) -> Result<(), StoreError> {
-    let text = insert_text(part.len(), "ON CONFLICT DO NOTHING RETURNING trip_id, time_ms");
-    let rows = bind_readings(&text, readings, part).fetch_all(&mut **transaction).await?;
+    let text = insert_text(with.engine, rows, "RETURNING trip_id, time_ms");
+    let insert = bind_readings(&text, readings, sql::padded(chunk, rows));
+    let rows = insert.fetch_all(&mut **transaction).await?;
     let key = |row: &AnyRow| Ok((row.try_get("trip_id")?, row.try_get("time_ms")?));
     let inserted: HashSet<(String, i64)> = rows.iter().map(key).collect::<Result<_, sqlx::Error>>()?;
     let mut known = Vec::new();
-    for &(trip_id, index) in part {
+    for &(trip_id, index) in chunk {
         let time_ms = readings[index].time_ms;
         if !inserted.contains(&(trip_id.to_owned(), time_ms)) {
             let equals = std::iter::once(&index).chain(repeats.get(&index).into_iter().flatten());
             known.extend(equals.map(|&index| (trip_id, time_ms, index)));
         }
     }
-    for part in sql::parts(&known) {
-        compare_with_stored(transaction, readings, part, fates).await?;
+    for (chunk, rows) in sql::chunks(&known) {
+        compare_with_stored(transaction, with, readings, (chunk, rows), fates).await?;
     }
     Ok(())
 }
 
-pub(super) fn insert_text(rows: usize, conflicts: &str) -> String {
-    let rows = sql::rows(rows, 5);
-    format!("INSERT INTO readings (trip_id, time_ms, received_ms, fields, unknown) VALUES {rows} {conflicts}")
+pub(super) fn insert_text(engine: Engine, rows: usize, returning: &str) -> String {
+    let rows = sql::rows(engine, rows, 6);
+    format!(
+        "INSERT INTO readings (trip_id, time_ms, received_ms, layout_id, numbers, unknown) VALUES {rows}
+         ON CONFLICT DO NOTHING {returning}"
+    )
 }
 
 fn bind_readings<'t>(
     text: &'t str,
     readings: &[&'t ReadingRow],
-    part: &[(&'t str, usize)],
+    rows: impl Iterator<Item = &'t (&'t str, usize)>,
 ) -> Query<'t, Any, AnyArguments> {
-    part.iter().fold(sqlx::query(AssertSqlSafe(text)), |query, &(trip_id, index)| {
+    rows.fold(sqlx::query(AssertSqlSafe(text)), |query, &(trip_id, index)| {
         let row = readings[index];
-        query.bind(trip_id).bind(row.time_ms).bind(row.received_ms).bind(&row.fields).bind(&row.unknown)
+        let query = query.bind(trip_id).bind(row.time_ms).bind(row.received_ms);
+        query.bind(row.fields.layout_id).bind(&row.fields.numbers).bind(&row.unknown)
     })
 }
 
-pub(super) fn compare_text(readings: usize) -> String {
+pub(super) fn compare_text(engine: Engine, readings: usize) -> String {
     format!(
-        "SELECT trip_id, time_ms, fields, unknown FROM readings WHERE (trip_id, time_ms) IN (VALUES {})",
-        sql::rows(readings, 2)
+        "SELECT trip_id, time_ms, layout_id, numbers, unknown FROM readings
+         WHERE (trip_id, time_ms) IN (VALUES {})",
+        sql::rows(engine, readings, 2)
     )
 }
 
 async fn compare_with_stored(
     transaction: &mut Transaction<'static, Any>,
+    with: &Writing<'_>,
     readings: &[&ReadingRow],
-    known: &[(&str, i64, usize)],
+    (known, rows): (&[(&str, i64, usize)], usize),
     fates: &mut [Fate],
 ) -> Result<(), StoreError> {
-    let mut query = sqlx::query(AssertSqlSafe(compare_text(known.len())));
+    let mut query = sqlx::query(AssertSqlSafe(compare_text(with.engine, rows)));
+    for &(trip_id, time_ms, _) in sql::padded(known, rows) {
+        query = query.bind(trip_id).bind(time_ms);
+    }
     let mut by_key: HashMap<_, Vec<usize>> = HashMap::with_capacity(known.len());
     for &(trip_id, time_ms, index) in known {
-        query = query.bind(trip_id).bind(time_ms);
         by_key.entry((trip_id, time_ms)).or_default().push(index);
     }
     for stored in query.fetch_all(&mut **transaction).await? {
         let key = (stored.try_get::<&str, _>("trip_id")?, stored.try_get::<i64, _>("time_ms")?);
+        let (layout_id, numbers) = (stored.try_get("layout_id")?, stored.try_get("numbers")?);
+        let fields = Packed { layout_id, numbers };
         for &index in by_key.get(&key).into_iter().flatten() {
-            let same = stored.try_get::<&str, _>("fields")? == readings[index].fields
+            let same = with.layouts.same(with.reads, &fields, &readings[index].fields).await?
                 && stored.try_get::<&str, _>("unknown")? == readings[index].unknown;
             fates[index] = Fate::Duplicate { conflicting: !same };
         }

@@ -1,5 +1,6 @@
 //! What an upload puts into the store, and what it gets back.
 
+use super::layout::Packed;
 use crate::identity::VehicleId;
 use crate::plugin_host::VehicleStats;
 use uuid::Uuid;
@@ -26,8 +27,8 @@ pub struct ReadingRow {
     pub time_ms: i64,
     /// When it was received: epoch milliseconds.
     pub received_ms: i64,
-    /// JSON object, field to number, canonical.
-    pub fields: String,
+    /// The numbers of its fields.
+    pub fields: Packed,
     /// JSON object, PID to text as sent, canonical.
     pub unknown: String,
 }

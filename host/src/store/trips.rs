@@ -9,6 +9,7 @@ use sqlx::{Any, AssertSqlSafe, Row, Transaction};
 use uuid::Uuid;
 
 use super::open::Engine;
+use super::open_trips::{OpenTrip, OpenTrips};
 use super::record::ReadingRow;
 use super::vehicles::VehicleTotals;
 use super::{StoreError, sql};
@@ -19,6 +20,9 @@ pub(super) struct TripInBatch {
     pub(super) trip_id: String,
     /// The batch opened it.
     pub(super) created: bool,
+    /// Not asked for: the batch must find it as it is remembered, its vehicle
+    /// included.
+    remembered: bool,
     /// Closed or failed: a new reading opens it again.
     ended: bool,
     /// Closed longer ago than late readings may come.
@@ -41,14 +45,38 @@ impl TripInBatch {
         self.ended && self.inserted > 0
     }
 
+    /// Whether it is open after the batch.
+    pub(super) fn is_open(&self) -> bool {
+        !self.ended || self.inserted > 0
+    }
+
+    fn from_memory(trip: &OpenTrip, group: &Group<'_>) -> Self {
+        Self {
+            trip_id: trip.trip_id.clone(),
+            created: false,
+            remembered: true,
+            ended: false,
+            too_late: false,
+            known_until_ms: trip.end_time_ms,
+            inserted: 0,
+            duplicates: 0,
+            conflicts: 0,
+            start_time_ms: i64::MAX,
+            end_time_ms: i64::MIN,
+            last_received_ms: last_received_ms(group),
+            vehicle: Some(trip.vehicle.clone()),
+        }
+    }
+
     fn from_row(row: &AnyRow, group: &Group<'_>, late_readings: Duration) -> Result<Self, sqlx::Error> {
         let status: &str = row.try_get("status")?;
         let closed_ms: Option<i64> = row.try_get("closed_ms")?;
-        let last_received_ms = group.1.iter().map(|row| row.received_ms).max().unwrap_or_default();
+        let last_received_ms = last_received_ms(group);
         let takes_since_ms = last_received_ms - i64::try_from(late_readings.as_millis()).unwrap_or(i64::MAX);
         Ok(Self {
             trip_id: row.try_get("trip_id")?,
             created: false,
+            remembered: false,
             ended: status != "open",
             too_late: status == "closed" && closed_ms.is_some_and(|closed_ms| closed_ms < takes_since_ms),
             known_until_ms: row.try_get("end_time_ms")?,
@@ -73,30 +101,43 @@ pub(super) type Trips<'a> = BTreeMap<TripKey<'a>, TripInBatch>;
 /// Readings of one trip.
 type Group<'a> = (TripKey<'a>, Vec<&'a ReadingRow>);
 
-/// Finds the trips of these readings and locks them; opens those that are new.
+fn last_received_ms((_, rows): &Group<'_>) -> i64 {
+    rows.iter().map(|row| row.received_ms).max().unwrap_or_default()
+}
+
+/// The trips of these readings: remembered, or found and locked, or opened.
 pub(super) async fn find_or_open<'a>(
     transaction: &mut Transaction<'static, Any>,
     engine: Engine,
     readings: &[&'a ReadingRow],
     late_readings: Duration,
+    open_trips: &OpenTrips,
 ) -> Result<Trips<'a>, StoreError> {
     let mut groups: BTreeMap<TripKey<'a>, Vec<&'a ReadingRow>> = BTreeMap::new();
     for row in readings {
         groups.entry(row.key()).or_default().push(row);
     }
-    let groups: Vec<Group<'a>> = groups.into_iter().collect();
     let mut trips = Trips::new();
-    for part in sql::parts(&groups) {
-        let mut query = sqlx::query(AssertSqlSafe(find_text(part.len(), engine)));
-        for ((vehicle, session), _) in part {
+    let mut asked_for: Vec<Group<'a>> = Vec::new();
+    for group in groups {
+        match open_trips.get(group.0) {
+            Some(trip) => {
+                trips.insert(group.0, TripInBatch::from_memory(trip, &group));
+            }
+            None => asked_for.push(group),
+        }
+    }
+    for (chunk, rows) in sql::chunks(&asked_for) {
+        let mut query = sqlx::query(AssertSqlSafe(find_text(engine, rows)));
+        for ((vehicle, session), _) in sql::padded(chunk, rows) {
             query = query.bind(vehicle.as_str()).bind(session.to_string());
         }
         let rows = query.fetch_all(&mut **transaction).await?;
-        take(&rows, part, late_readings, &mut trips, |row| VehicleTotals::from_row(row).map(Some))?;
+        take(&rows, chunk, late_readings, &mut trips, |row| VehicleTotals::from_row(row).map(Some))?;
     }
-    let new: Vec<_> = groups.into_iter().filter(|(key, _)| !trips.contains_key(key)).collect();
+    let new: Vec<_> = asked_for.into_iter().filter(|(key, _)| !trips.contains_key(key)).collect();
     for part in sql::parts(&new) {
-        open(transaction, part, late_readings, &mut trips).await?;
+        open(transaction, engine, part, late_readings, &mut trips).await?;
     }
     Ok(trips)
 }
@@ -104,11 +145,12 @@ pub(super) async fn find_or_open<'a>(
 /// Opens trips; one that another host opened meanwhile is found instead.
 async fn open<'a>(
     transaction: &mut Transaction<'static, Any>,
+    engine: Engine,
     part: &[Group<'a>],
     late_readings: Duration,
     trips: &mut Trips<'a>,
 ) -> Result<(), StoreError> {
-    let mut query = sqlx::query(AssertSqlSafe(open_text(part.len())));
+    let mut query = sqlx::query(AssertSqlSafe(open_text(engine, part.len())));
     let mut proposed = HashMap::with_capacity(part.len());
     for (key, rows) in part {
         let trip_id = Uuid::now_v7().to_string();
@@ -158,15 +200,19 @@ fn take<'a>(
     Ok(())
 }
 
-/// Adds the batch to its trips.
+/// Adds the batch to its trips. `false` if one of them is not as it is
+/// remembered: then the transaction must not be committed.
 pub(super) async fn add(
     transaction: &mut Transaction<'static, Any>,
+    engine: Engine,
     trips: &Trips<'_>,
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
     let touched: Vec<_> = trips.values().filter(|trip| !trip.too_late).collect();
-    for part in sql::parts(&touched) {
-        let mut query = sqlx::query(AssertSqlSafe(add_text(part.len())));
-        for trip in part {
+    let mut added = 0;
+    for (chunk, rows) in sql::chunks(&touched) {
+        let mut query = sqlx::query(AssertSqlSafe(add_text(engine, rows)));
+        for trip in sql::padded(chunk, rows) {
+            let revision = trip.vehicle.as_ref().filter(|_| trip.remembered).map(|vehicle| vehicle.revision);
             query = query
                 .bind(&trip.trip_id)
                 .bind(trip.inserted)
@@ -174,25 +220,30 @@ pub(super) async fn add(
                 .bind(trip.conflicts)
                 .bind(trip.start_time_ms)
                 .bind(trip.end_time_ms)
-                .bind(trip.last_received_ms);
+                .bind(trip.last_received_ms)
+                .bind(trip.known_until_ms)
+                .bind(revision.unwrap_or(NOT_REMEMBERED));
         }
-        query.execute(&mut **transaction).await?;
+        added += query.execute(&mut **transaction).await?.rows_affected();
     }
-    Ok(())
+    Ok(added == touched.len() as u64)
 }
 
-pub(super) fn find_text(trips: usize, engine: Engine) -> String {
+/// No vehicle's row has this revision.
+const NOT_REMEMBERED: i64 = -1;
+
+pub(super) fn find_text(engine: Engine, trips: usize) -> String {
     format!(
         "SELECT trip_id, session_id, status, closed_ms, end_time_ms, {} FROM trips
          JOIN vehicles ON vehicles.vehicle_id = trips.vehicle_id
          WHERE (trips.vehicle_id, session_id) IN (VALUES {}) {}",
         VehicleTotals::COLUMNS,
-        sql::rows(trips, 2),
+        sql::rows(engine, trips, 2),
         engine.lock_trips()
     )
 }
 
-pub(super) fn open_text(trips: usize) -> String {
+pub(super) fn open_text(engine: Engine, trips: usize) -> String {
     // Setting what is there already makes RETURNING tell of it.
     format!(
         "INSERT INTO trips (trip_id, vehicle_id, session_id, status, start_time_ms, end_time_ms,
@@ -200,11 +251,12 @@ pub(super) fn open_text(trips: usize) -> String {
          VALUES {}
          ON CONFLICT (vehicle_id, session_id) DO UPDATE SET vehicle_id = excluded.vehicle_id
          RETURNING trip_id, vehicle_id, session_id, status, closed_ms, end_time_ms",
-        sql::rows(trips, 8)
+        sql::rows(engine, trips, 8)
     )
 }
 
-pub(super) fn add_text(trips: usize) -> String {
+/// A row that comes again changes nothing more: each trip is updated once.
+pub(super) fn add_text(engine: Engine, trips: usize) -> String {
     format!(
         "UPDATE trips SET
              reading_count = trips.reading_count + batch.column2,
@@ -216,7 +268,10 @@ pub(super) fn add_text(trips: usize) -> String {
                                 THEN batch.column6 ELSE trips.end_time_ms END,
              last_received_ms = CASE WHEN batch.column7 > trips.last_received_ms
                                      THEN batch.column7 ELSE trips.last_received_ms END
-         FROM (VALUES {}) AS batch WHERE trips.trip_id = batch.column1",
-        sql::rows(trips, 7)
+         FROM (VALUES {}) AS batch
+         WHERE trips.trip_id = batch.column1 AND (batch.column9 < 0 OR (
+             trips.status = 'open' AND trips.end_time_ms = batch.column8 AND batch.column9 =
+                 (SELECT revision FROM vehicles WHERE vehicles.vehicle_id = trips.vehicle_id)))",
+        sql::rows(engine, trips, 9)
     )
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use sqlx::any::AnyRow;
 use sqlx::{Any, AssertSqlSafe, Row, Transaction};
 
+use super::open::Engine;
 use super::record::ReadingRow;
 use super::{StoreError, sql};
 use crate::events::BatteryHealth;
@@ -14,6 +15,8 @@ use crate::plugin_host::VehicleStats;
 /// A vehicle's row.
 #[derive(Debug, Clone)]
 pub(super) struct VehicleTotals {
+    /// Grows with each change of the row.
+    pub(super) revision: i64,
     first_trip_start_ms: i64,
     total_trips: i64,
     miles_e6: i64,
@@ -24,12 +27,13 @@ pub(super) struct VehicleTotals {
 }
 
 impl VehicleTotals {
-    pub(super) const COLUMNS: &str = "vehicles.vehicle_id, vehicles.first_trip_start_ms, vehicles.total_trips, \
+    pub(super) const COLUMNS: &str = "vehicles.vehicle_id, vehicles.revision, vehicles.first_trip_start_ms, vehicles.total_trips, \
                                       vehicles.miles_e6, vehicles.kwh_per_mile_e6, vehicles.kwh_per_mile_trips, \
                                       vehicles.gas_mpg_e6, vehicles.gas_mpg_trips";
 
     pub(super) fn from_row(row: &AnyRow) -> Result<Self, sqlx::Error> {
         Ok(Self {
+            revision: row.try_get("revision")?,
             first_trip_start_ms: row.try_get("first_trip_start_ms")?,
             total_trips: row.try_get("total_trips")?,
             miles_e6: row.try_get("miles_e6")?,
@@ -79,6 +83,7 @@ fn round(number: f64, digits: usize) -> f64 {
 /// `vehicles`. With `all`, every vehicle of these readings is locked so.
 pub(super) async fn touch_vehicles(
     transaction: &mut Transaction<'static, Any>,
+    engine: Engine,
     readings: &[&ReadingRow],
     all: bool,
     vehicles: &mut HashMap<VehicleId, VehicleTotals>,
@@ -95,7 +100,7 @@ pub(super) async fn touch_vehicles(
         .filter(|(vehicle, (start_ms, _))| all || known_since(*vehicle).is_none_or(|known| *start_ms < known))
         .collect();
     for part in sql::parts(&changed) {
-        let mut query = sqlx::query(AssertSqlSafe(touch_text(part.len())));
+        let mut query = sqlx::query(AssertSqlSafe(touch_text(engine, part.len())));
         for (vehicle, (start_ms, received_ms)) in part {
             query = query.bind(vehicle.as_str()).bind(start_ms).bind(received_ms);
         }
@@ -107,14 +112,14 @@ pub(super) async fn touch_vehicles(
     Ok(())
 }
 
-pub(super) fn touch_text(vehicles: usize) -> String {
+pub(super) fn touch_text(engine: Engine, vehicles: usize) -> String {
     format!(
         "INSERT INTO vehicles (vehicle_id, first_trip_start_ms, first_received_ms) VALUES {}
-         ON CONFLICT (vehicle_id) DO UPDATE SET first_trip_start_ms =
+         ON CONFLICT (vehicle_id) DO UPDATE SET revision = vehicles.revision + 1, first_trip_start_ms =
              CASE WHEN excluded.first_trip_start_ms < vehicles.first_trip_start_ms
                   THEN excluded.first_trip_start_ms ELSE vehicles.first_trip_start_ms END
          RETURNING {}",
-        sql::rows(vehicles, 3),
+        sql::rows(engine, vehicles, 3),
         VehicleTotals::COLUMNS
     )
 }
@@ -152,6 +157,7 @@ pub(super) async fn withdraw_contribution(
 fn contribution(sign: char) -> String {
     format!(
         "UPDATE vehicles SET
+             revision = vehicles.revision + 1,
              total_trips = vehicles.total_trips {sign} trips.counted,
              miles_e6 = vehicles.miles_e6 {sign} trips.counted_miles_e6,
              kwh_per_mile_e6 = vehicles.kwh_per_mile_e6 {sign} COALESCE(trips.counted_kwh_per_mile_e6, 0),

@@ -6,8 +6,8 @@ use crate::events::BatteryHealth;
 use crate::plugin_host::Summary;
 use crate::store::{Closed, ReadingRow, Retry};
 
-fn with_fields(row: ReadingRow, fields: &str) -> ReadingRow {
-    ReadingRow { fields: fields.to_owned(), ..row }
+fn with_fields(row: ReadingRow, json: &str) -> ReadingRow {
+    ReadingRow { fields: fields(json), ..row }
 }
 
 #[tokio::test]

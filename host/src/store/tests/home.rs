@@ -7,6 +7,7 @@ use sqlx::any::AnyPoolOptions;
 use sqlx::{AnyConnection, AnyPool, AssertSqlSafe, Connection as _};
 use tempfile::TempDir;
 
+use super::model::layout;
 use crate::config::{StoreConfig, TripConfig};
 use crate::store::{Engine, Store};
 
@@ -64,7 +65,7 @@ impl Home {
         let store = StoreConfig { data_dir: self.dir.path().to_owned(), database_url, id_key: None };
         let late_reading_days = LATE_DAYS.unsigned_abs();
         let trips = TripConfig { trip_timeout_seconds: 120, late_reading_days };
-        Store::open(&store, &trips).await.unwrap()
+        Store::open(&store, &trips, layout()).await.unwrap()
     }
 
     /// A stranger's connection to the same database.

@@ -1,5 +1,6 @@
 //! Short words for what the tests put into the store and ask of it.
 
+use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
@@ -9,8 +10,8 @@ use uuid::Uuid;
 use crate::identity::VehicleId;
 use crate::plugin_host::{Summary, VehicleStats};
 use crate::store::{
-    Calculator, Claim, ClaimRequest, Closed, Closing, Put, QuarantinedRequest, ReadingRow, Record,
-    SessionFacts, Store, StoreError, Stored,
+    Calculator, Claim, ClaimRequest, Closed, Closing, Layout, Packed, Put, QuarantinedRequest, ReadingRow,
+    Record, SessionFacts, Store, StoreError, Stored,
 };
 
 /// When the tests begin: epoch milliseconds.
@@ -29,6 +30,17 @@ pub(super) fn session(number: usize) -> Uuid {
     Uuid::from_u128(number as u128 + 1)
 }
 
+/// The layout of the tests' readings.
+pub(super) fn layout() -> Layout {
+    Layout::new(["engine_rpm", "odometer_miles", "speed_mph", "state_of_charge"])
+}
+
+/// Fields given as a JSON object, packed.
+pub(super) fn fields(json: &str) -> Packed {
+    let fields: BTreeMap<&str, f64> = serde_json::from_str(json).unwrap();
+    layout().pack(&fields.into_iter().collect::<Vec<_>>())
+}
+
 /// A reading of vehicle `v` in session `s`, taken and received at `START_MS + at_ms`.
 pub(super) fn reading(v: usize, s: usize, at_ms: i64) -> ReadingRow {
     ReadingRow {
@@ -36,7 +48,7 @@ pub(super) fn reading(v: usize, s: usize, at_ms: i64) -> ReadingRow {
         session: session(s),
         time_ms: START_MS + at_ms,
         received_ms: START_MS + at_ms,
-        fields: "{}".to_owned(),
+        fields: fields("{}"),
         unknown: "{}".to_owned(),
     }
 }

@@ -23,12 +23,12 @@ async fn no_statement_of_an_upload_or_a_claim_walks_through_a_table() {
     let store = home.open().await;
     keep(&store, reading(1, 1, 0)).await;
     let statements = [
-        ("trips by key", find_text(4, Engine::Sqlite), Some("SEARCH vehicles USING INDEX")),
-        ("new trips", open_text(4), None),
-        ("insert of readings", insert_text(4, "ON CONFLICT DO NOTHING"), None),
-        ("vehicles", touch_text(4), None),
-        ("comparison with what is stored", compare_text(4), Some("SEARCH readings USING INDEX")),
-        ("counters of trips", add_text(4), Some("SEARCH trips USING INDEX")),
+        ("trips by key", find_text(Engine::Sqlite, 4), Some("SEARCH vehicles USING INDEX")),
+        ("new trips", open_text(Engine::Sqlite, 4), None),
+        ("insert of readings", insert_text(Engine::Sqlite, 4, ""), None),
+        ("vehicles", touch_text(Engine::Sqlite, 4), None),
+        ("comparison with what is stored", compare_text(Engine::Sqlite, 4), Some("SEARCH readings USING INDEX")),
+        ("counters of trips", add_text(Engine::Sqlite, 4), Some("SEARCH trips USING INDEX")),
         ("claim", claim_text(Engine::Sqlite), Some("trips_unfinished")),
         ("whether trips have ended", HAS_STALE.to_owned(), Some("trips_unfinished")),
     ];

@@ -51,19 +51,19 @@ async fn of_equals_in_one_batch_the_first_is_stored_and_opens_the_trip() {
 async fn of_conflicting_readings_the_first_stays_and_the_other_is_counted() {
     for home in homes().await {
         let store = home.open().await;
-        let other = |fields: &str| ReadingRow { fields: fields.to_owned(), ..reading(1, 1, 0) };
+        let other = |json: &str| ReadingRow { fields: fields(json), ..reading(1, 1, 0) };
         keep(&store, other(r#"{"speed_mph":1}"#)).await;
         let later = keep(&store, other(r#"{"speed_mph":2}"#)).await;
         let speeds = [r#"{"speed_mph":3}"#, r#"{"speed_mph":3}"#, r#"{"speed_mph":1}"#];
-        let records = speeds.into_iter().map(|fields| Record::Reading(other(fields))).collect();
+        let records = speeds.into_iter().map(|json| Record::Reading(other(json))).collect();
         let together = put_together(&store, records).await;
         assert!(later.duplicate && later.conflicting);
         let together: Vec<_> = together.into_iter().map(|put| kept(put.unwrap().stored)).collect();
         let conflicting: Vec<_> = together.iter().map(|kept| kept.conflicting).collect();
         assert_eq!(conflicting, [true, true, false], "{:?}: what is stored decides", home.engine);
-        let fields: String =
-            sqlx::query_scalar("SELECT fields FROM readings").fetch_one(&store.pool).await.unwrap();
-        assert_eq!(fields, r#"{"speed_mph":1}"#);
+        let numbers: Vec<u8> =
+            sqlx::query_scalar("SELECT numbers FROM readings").fetch_one(&store.pool).await.unwrap();
+        assert_eq!(numbers, fields(r#"{"speed_mph":1}"#).numbers);
         assert_eq!(number(&store, "SELECT duplicate_count FROM trips").await, 4);
         assert_eq!(number(&store, "SELECT conflict_count FROM trips").await, 3, "{:?}", home.engine);
     }
