@@ -1,5 +1,6 @@
 //! The database of one test: where it is, and a look into it from outside.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::id;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,7 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::Context as _;
 use reqwest::Url;
 use sqlx::any::AnyRow;
-use sqlx::{AnyConnection, AssertSqlSafe, Connection as _};
+use sqlx::{AnyConnection, AssertSqlSafe, Connection as _, Row as _};
 
 /// Which database a test runs on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,6 +89,36 @@ impl Look {
     /// The database refuses it.
     pub async fn rows(&mut self, sql: &'static str) -> anyhow::Result<Vec<AnyRow>> {
         sqlx::query(sql).fetch_all(&mut self.connection).await.context(sql)
+    }
+
+    /// Every reading: its time and its numbers by name, read by this test's
+    /// own understanding of how they rest.
+    ///
+    /// # Errors
+    /// The database refuses it, or holds something else.
+    pub async fn readings(&mut self) -> anyhow::Result<Vec<(i64, BTreeMap<String, f64>)>> {
+        let rows = self
+            .rows(
+                "SELECT time_ms, numbers, field_names FROM readings
+                 JOIN layouts ON layouts.layout_id = readings.layout_id",
+            )
+            .await?;
+        let reading = |row: &AnyRow| {
+            let names: Vec<String> = serde_json::from_str(row.try_get("field_names")?)?;
+            let packed: &[u8] = row.try_get("numbers")?;
+            let (bits, mut numbers) = packed.split_at(names.len().div_ceil(8));
+            let mut fields = BTreeMap::new();
+            for (place, name) in names.into_iter().enumerate() {
+                if bits[place / 8] & (1 << (place % 8)) != 0 {
+                    let (number, rest) = numbers.split_first_chunk().context("a number for each bit")?;
+                    fields.insert(name, f64::from_le_bytes(*number));
+                    numbers = rest;
+                }
+            }
+            anyhow::ensure!(numbers.is_empty(), "a bit for each number");
+            Ok((row.try_get("time_ms")?, fields))
+        };
+        rows.iter().map(reading).collect()
     }
 
     /// Does something without rows, such as taking a lock.

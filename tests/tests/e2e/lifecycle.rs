@@ -4,7 +4,6 @@
 use anyhow::Context as _;
 use e2e::{Database, Engine, Server, Settings};
 use serde_json::Value;
-use sqlx::Row as _;
 
 use crate::on_both_engines;
 use crate::volt::{Phone, now_ms};
@@ -84,9 +83,8 @@ async fn of_two_readings_at_one_time_the_first_stays(engine: Engine) -> anyhow::
     assert_eq!((trips.len(), &trips[0]["readings"]), (1, &Value::from(1)));
     assert_eq!(trips[0]["duplicates"], 3);
     assert_eq!(trips[0]["conflicting_readings"], 1);
-    let rows = server.look().await?.rows("SELECT fields FROM readings").await?;
-    let fields: Value = serde_json::from_str(rows[0].try_get("fields")?)?;
-    assert_eq!(fields["engine_rpm"].as_f64(), Some(900.0));
+    let readings = server.look().await?.readings().await?;
+    assert_eq!(readings[0].1.get("engine_rpm"), Some(&900.0));
     let events = server.stop().await?;
     let conflicting = |event: &&Value| event["business_metrics"]["conflicting_reading"] == true;
     assert_eq!(events.iter().filter(conflicting).count(), 1);
