@@ -39,7 +39,8 @@ pub fn seed(dir: &Path) -> anyhow::Result<()> {
             .bind(began_ms)
             .execute(&mut *transaction)
             .await?;
-        let reading = layout().pack(&[("odometer_miles", 20_000.0), ("speed_mph", 35.5), ("state_of_charge", 60.0)]);
+        let reading =
+            layout().pack(&[("odometer_miles", 20_000.0), ("speed_mph", 35.5), ("state_of_charge", 60.0)]);
         let (layout_id, numbers) = reading.into_parts();
         sqlx::query(ADD_READINGS).bind(layout_id).bind(numbers).execute(&mut *transaction).await?;
         transaction.execute(ADD_UP_VEHICLES).await?;
@@ -87,13 +88,13 @@ WITH RECURSIVE numbers(number) AS (
     FROM numbers
 )
 INSERT INTO trips (trip_id, vehicle_id, session_id, status, start_time_ms, end_time_ms, first_received_ms,
-                   last_received_ms, reading_count, attempts, finalization_number, closed_ms,
+                   last_received_ms, quiet_since_ms, reading_count, attempts, finalization_number, closed_ms,
                    start_odometer_miles, start_soc, distance_miles, electric_miles, kwh_per_mile,
                    soc_at_gas_transition, fuel_level_at_end, summary, calculator, counted,
                    counted_miles_e6, counted_kwh_per_mile_e6, counted_gas_mpg_e6)
 SELECT printf('%08x-%04x-7000-8000-%012x', start_ms >> 16, start_ms & 65535, number), vehicle_id,
        printf('%08x-0000-5000-8000-%012x', number * 40503 % 1048576, number), 'closed', start_ms,
-       start_ms + 1200000, start_ms + 500, start_ms + 1200500, 3, 0, 1, start_ms + 1320500,
+       start_ms + 1200000, start_ms + 500, start_ms + 1200500, start_ms + 1200500, 3, 0, 1, start_ms + 1320500,
        20000.0 + number / $1 * 20, 80.0, miles_e6 / 1e6, miles_e6 / 1e6, kwh_per_mile_e6 / 1e6,
        CASE WHEN gas_mpg_e6 IS NOT NULL THEN 18.0 END, 75.0,
        json_object('distance_miles', miles_e6 / 1e6, 'distance_source', 'odometer', 'electric_miles',

@@ -45,6 +45,10 @@ CREATE TABLE trips (
     end_time_ms         BIGINT NOT NULL,
     first_received_ms   BIGINT NOT NULL,
     last_received_ms    BIGINT NOT NULL,
+    -- Nothing was received after this time, as far as was looked: never later
+    -- than last_received_ms, and moved only when it has become old. An index
+    -- on it need not change with each upload.
+    quiet_since_ms      BIGINT NOT NULL,
     reading_count       BIGINT NOT NULL DEFAULT 0,
     duplicate_count     BIGINT NOT NULL DEFAULT 0,
     conflict_count      BIGINT NOT NULL DEFAULT 0,
@@ -74,7 +78,7 @@ CREATE TABLE trips (
     counted_gas_mpg_e6  BIGINT,
     UNIQUE (vehicle_id, session_id)
 );
-CREATE INDEX trips_unfinished ON trips (last_received_ms) WHERE status <> 'closed';
+CREATE INDEX trips_unfinished ON trips (quiet_since_ms) WHERE status <> 'closed';
 CREATE INDEX trips_by_vehicle ON trips (vehicle_id, start_time_ms, trip_id);
 CREATE INDEX trips_by_start ON trips (start_time_ms, trip_id);
 

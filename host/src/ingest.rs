@@ -130,7 +130,10 @@ async fn kept(
             event.business.set("trip_reopened", trip_reopened);
             event.business.set("duplicate_reading", duplicate);
             event.business.set("conflicting_reading", conflicting);
-            app.known_vehicles.insert(vehicle.clone(), stats);
+            let known = event.vehicle.as_ref().and_then(|known| known.stats);
+            if known != Some(stats) {
+                app.known_vehicles.insert(vehicle.clone(), stats);
+            }
             event.vehicle = Some(VehicleContext { stats: Some(stats), ..VehicleContext::default() });
             event.timings.add("context_enrichment", put.vehicle_ms);
             event.timings.add_since("context_enrichment", started);

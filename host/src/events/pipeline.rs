@@ -24,7 +24,7 @@ const QUEUE: usize = 4096;
 const HANDFUL: usize = 256;
 /// Events are not urgent: after a handful a task lets some gather, so that it
 /// is woken for each handful and not for each event.
-const PAUSE: Duration = Duration::from_millis(2);
+const PAUSE: Duration = Duration::from_millis(5);
 /// How long a drain waits for the tasks before it gives up.
 const DRAIN: Duration = Duration::from_secs(5);
 
@@ -222,7 +222,7 @@ impl Shared {
             policy_version: policy.map(|policy| policy.version.clone()),
             reason: verdict.reason,
         });
-        match record.write_line().map(|line| self.sink.emit(line)) {
+        match record.write_line().map(|line| self.sink.emit(&line)) {
             Ok(Ok(())) => self.ledger.kept(),
             Ok(Err(SinkFull)) => self.ledger.lost_by_sink(),
             Err(error) => {

@@ -23,11 +23,11 @@ pub enum Sink {
 
 impl Sink {
     /// Hands over one line, newline included.
-    pub fn emit(&self, line: Vec<u8>) -> Result<(), SinkFull> {
+    pub fn emit(&self, line: &[u8]) -> Result<(), SinkFull> {
         match self {
             Self::Stdout(stdout) => stdout.emit(line),
             Self::Memory(events) => {
-                let event = serde_json::from_slice(&line).map_err(|_| SinkFull)?;
+                let event = serde_json::from_slice(line).map_err(|_| SinkFull)?;
                 events.lock().map_err(|_| SinkFull)?.push(event);
                 Ok(())
             }

@@ -47,7 +47,12 @@ pub(super) fn put(committed: Committed<Written>) -> Put {
 }
 
 impl UploadBatch {
-    pub(super) fn new(writes: WritePool, reads: AnyPool, layouts: Arc<Layouts>, late_readings: Duration) -> Self {
+    pub(super) fn new(
+        writes: WritePool,
+        reads: AnyPool,
+        layouts: Arc<Layouts>,
+        late_readings: Duration,
+    ) -> Self {
         Self { writes, reads, layouts, late_readings, open_trips: OpenTrips::default() }
     }
 

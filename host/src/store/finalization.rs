@@ -121,21 +121,38 @@ const SETTLED_FUEL: &str = "settled_fuel_level_percent";
 
 /// Whether any trip waits for its end.
 pub(super) const HAS_STALE: &str =
-    "SELECT 1 FROM trips WHERE status <> 'closed' AND last_received_ms <= $1 LIMIT 1";
+    "SELECT 1 FROM trips WHERE status <> 'closed' AND quiet_since_ms <= $1 LIMIT 1";
 
-/// Leases trips, the longest waiting first. Engines differ: SQLite has one
-/// writer at a time and no row locks; on PostgreSQL a claim must neither wait
-/// for rows that another host holds, which could end in a deadlock with an
-/// upload, nor lease a trip twice, and only rows it has locked are as it saw.
-pub(super) fn claim_text(engine: Engine) -> String {
-    let lock = match engine {
+/// Rows that a claim locks. SQLite has one writer at a time and no row locks;
+/// on PostgreSQL a claim must neither wait for rows that another host holds,
+/// which could end in a deadlock with an upload, nor lease a trip twice, and
+/// only rows it has locked are as it saw.
+fn skip_locked(engine: Engine) -> &'static str {
+    match engine {
         Engine::Sqlite => "",
         Engine::Postgres => "FOR UPDATE SKIP LOCKED",
-    };
+    }
+}
+
+/// Passes over trips that only seemed to have ended, until they seem so again.
+pub(super) fn pass_over_text(engine: Engine) -> String {
+    format!(
+        "WITH going_on AS MATERIALIZED (
+             SELECT trip_id FROM trips
+             WHERE status <> 'closed' AND quiet_since_ms <= $1 AND last_received_ms > $1 {})
+         UPDATE trips SET quiet_since_ms = last_received_ms
+         FROM going_on WHERE trips.trip_id = going_on.trip_id",
+        skip_locked(engine)
+    )
+}
+
+/// Leases trips, the longest waiting first.
+pub(super) fn claim_text(engine: Engine) -> String {
+    let lock = skip_locked(engine);
     format!(
         "WITH ended AS MATERIALIZED (
              SELECT trip_id FROM trips
-             WHERE status <> 'closed' AND last_received_ms <= $3
+             WHERE status <> 'closed' AND quiet_since_ms <= $3 AND last_received_ms <= $3
                AND (status = 'open' OR failed_digest <> $4)
                AND lease_until_ms < $5 AND next_attempt_ms <= $6
              ORDER BY last_received_ms LIMIT $7 {lock})
@@ -151,6 +168,10 @@ impl Store {
     /// longest waiting first.
     pub async fn claim_stale(&self, request: ClaimRequest<'_>) -> Result<Vec<Claim>, StoreError> {
         let mut transaction = self.writes.begin().await?;
+        sqlx::query(AssertSqlSafe(pass_over_text(self.engine())))
+            .bind(request.now_ms - millis(request.timeout))
+            .execute(&mut *transaction)
+            .await?;
         let rows = sqlx::query(AssertSqlSafe(claim_text(self.engine())))
             .bind(request.owner)
             .bind(request.now_ms + millis(request.lease))

@@ -52,8 +52,11 @@ impl Layout {
         numbers.reserve_exact(fields.len() * size_of::<f64>());
         let mut fields = fields.iter().peekable();
         for (place, name) in self.names.iter().enumerate() {
-            while fields.next_if(|(field, _)| *field < name.as_str()).is_some() {}
-            if let Some((_, number)) = fields.next_if(|(field, _)| *field == name) {
+            let mut field = fields.next_if(|(field, _)| *field == name);
+            while field.is_none() && fields.next_if(|(field, _)| *field < name.as_str()).is_some() {
+                field = fields.next_if(|(field, _)| *field == name);
+            }
+            if let Some((_, number)) = field {
                 numbers[place / 8] |= 1 << (place % 8);
                 numbers.extend_from_slice(&number.to_le_bytes());
             }
@@ -130,7 +133,12 @@ impl Layouts {
     }
 
     /// Whether two readings say the same, also in different layouts.
-    pub(super) async fn same(&self, pool: &AnyPool, one: &Packed, other: &Packed) -> Result<bool, StoreError> {
+    pub(super) async fn same(
+        &self,
+        pool: &AnyPool,
+        one: &Packed,
+        other: &Packed,
+    ) -> Result<bool, StoreError> {
         if one.layout_id == other.layout_id {
             return Ok(one.numbers == other.numbers);
         }
@@ -165,7 +173,12 @@ impl Columns {
     }
 
     /// Adds the reading with this index.
-    pub(super) fn add(&mut self, index: usize, layout: &Arc<Layout>, packed: &[u8]) -> Result<(), StoreError> {
+    pub(super) fn add(
+        &mut self,
+        index: usize,
+        layout: &Arc<Layout>,
+        packed: &[u8],
+    ) -> Result<(), StoreError> {
         let empty = || (layout.clone(), vec![Vec::new(); layout.names.len()]);
         let (_, columns) = self.by_layout.entry(layout.id).or_insert_with(empty);
         for (place, number) in layout.unpack(packed)? {
@@ -215,8 +228,12 @@ mod tests {
             let names = names(number);
             let layout = Layout::new(names.iter().map(String::as_str));
             for step in [1, 2, 7, 100] {
-                let fields: Vec<(&str, f64)> =
-                    names.iter().step_by(step).enumerate().map(|(i, name)| (name.as_str(), i as f64 / 3.0)).collect();
+                let fields: Vec<(&str, f64)> = names
+                    .iter()
+                    .step_by(step)
+                    .enumerate()
+                    .map(|(i, name)| (name.as_str(), i as f64 / 3.0))
+                    .collect();
                 let packed = layout.pack(&fields);
                 let unpacked: Vec<_> = layout.named(&packed.numbers).unwrap().collect();
                 assert_eq!(unpacked, fields, "{number} fields, each {step}th");

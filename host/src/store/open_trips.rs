@@ -22,6 +22,8 @@ pub(super) struct OpenTrips(HashMap<(VehicleId, Uuid), OpenTrip>);
 #[derive(Clone)]
 pub(super) struct OpenTrip {
     pub(super) trip_id: String,
+    /// Its first reading.
+    pub(super) start_time_ms: i64,
     /// Its last reading: what is later is new.
     pub(super) end_time_ms: i64,
     /// Its vehicle's row.
@@ -48,8 +50,13 @@ impl OpenTrips {
         if self.0.len() >= LARGEST {
             self.0.clear();
         }
-        let end_time_ms = trip.end_time_ms.max(trip.known_until_ms);
-        self.0.insert(key, OpenTrip { trip_id: trip.trip_id.clone(), end_time_ms, vehicle: totals.clone() });
+        let left = OpenTrip {
+            trip_id: trip.trip_id.clone(),
+            start_time_ms: trip.start_time_ms.min(trip.known_since_ms),
+            end_time_ms: trip.end_time_ms.max(trip.known_until_ms),
+            vehicle: totals.clone(),
+        };
+        self.0.insert(key, left);
     }
 
     pub(super) fn forget(&mut self, (vehicle, session): TripKey<'_>) {

@@ -203,8 +203,9 @@ async fn insert_unless_known(
 pub(super) fn insert_text(engine: Engine, rows: usize, returning: &str) -> String {
     let rows = sql::rows(engine, rows, 6);
     format!(
-        "INSERT INTO readings (trip_id, time_ms, received_ms, layout_id, numbers, unknown) VALUES {rows}
-         ON CONFLICT DO NOTHING {returning}"
+        "INSERT {} INTO readings (trip_id, time_ms, received_ms, layout_id, numbers, unknown) VALUES {rows}
+         ON CONFLICT DO NOTHING {returning}",
+        engine.or_fail()
     )
 }
 

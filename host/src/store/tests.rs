@@ -12,5 +12,6 @@ mod model;
 mod outages;
 mod plans;
 mod reading_back;
+mod remembering;
 mod totals;
 mod uploads;

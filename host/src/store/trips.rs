@@ -27,6 +27,8 @@ pub(super) struct TripInBatch {
     ended: bool,
     /// Closed longer ago than late readings may come.
     pub(super) too_late: bool,
+    /// The first reading that it had before the batch.
+    pub(super) known_since_ms: i64,
     /// The last reading that it had before the batch; what is later is new.
     pub(super) known_until_ms: i64,
     pub(super) inserted: i64,
@@ -57,6 +59,7 @@ impl TripInBatch {
             remembered: true,
             ended: false,
             too_late: false,
+            known_since_ms: trip.start_time_ms,
             known_until_ms: trip.end_time_ms,
             inserted: 0,
             duplicates: 0,
@@ -79,6 +82,7 @@ impl TripInBatch {
             remembered: false,
             ended: status != "open",
             too_late: status == "closed" && closed_ms.is_some_and(|closed_ms| closed_ms < takes_since_ms),
+            known_since_ms: row.try_get("start_time_ms")?,
             known_until_ms: row.try_get("end_time_ms")?,
             inserted: 0,
             duplicates: 0,
@@ -164,6 +168,7 @@ async fn open<'a>(
             .bind(times.clone().min())
             .bind(times.max())
             .bind(received.clone().min())
+            .bind(received.clone().max())
             .bind(received.max());
         proposed.insert(*key, trip_id);
     }
@@ -218,7 +223,6 @@ pub(super) async fn add(
                 .bind(trip.inserted)
                 .bind(trip.duplicates)
                 .bind(trip.conflicts)
-                .bind(trip.start_time_ms)
                 .bind(trip.end_time_ms)
                 .bind(trip.last_received_ms)
                 .bind(trip.known_until_ms)
@@ -226,7 +230,23 @@ pub(super) async fn add(
         }
         added += query.execute(&mut **transaction).await?.rows_affected();
     }
+    for trip in touched.iter().filter(|trip| trip.start_time_ms < trip.known_since_ms) {
+        begin_earlier(transaction, trip).await?;
+    }
     Ok(added == touched.len() as u64)
+}
+
+/// Moves the start of a trip to a reading that came late.
+async fn begin_earlier(
+    transaction: &mut Transaction<'static, Any>,
+    trip: &TripInBatch,
+) -> Result<(), StoreError> {
+    sqlx::query("UPDATE trips SET start_time_ms = $1 WHERE trip_id = $2 AND start_time_ms > $1")
+        .bind(trip.start_time_ms)
+        .bind(&trip.trip_id)
+        .execute(&mut **transaction)
+        .await?;
+    Ok(())
 }
 
 /// No vehicle's row has this revision.
@@ -234,7 +254,7 @@ const NOT_REMEMBERED: i64 = -1;
 
 pub(super) fn find_text(engine: Engine, trips: usize) -> String {
     format!(
-        "SELECT trip_id, session_id, status, closed_ms, end_time_ms, {} FROM trips
+        "SELECT trip_id, session_id, status, closed_ms, start_time_ms, end_time_ms, {} FROM trips
          JOIN vehicles ON vehicles.vehicle_id = trips.vehicle_id
          WHERE (trips.vehicle_id, session_id) IN (VALUES {}) {}",
         VehicleTotals::COLUMNS,
@@ -247,31 +267,31 @@ pub(super) fn open_text(engine: Engine, trips: usize) -> String {
     // Setting what is there already makes RETURNING tell of it.
     format!(
         "INSERT INTO trips (trip_id, vehicle_id, session_id, status, start_time_ms, end_time_ms,
-                            first_received_ms, last_received_ms)
+                            first_received_ms, last_received_ms, quiet_since_ms)
          VALUES {}
          ON CONFLICT (vehicle_id, session_id) DO UPDATE SET vehicle_id = excluded.vehicle_id
-         RETURNING trip_id, vehicle_id, session_id, status, closed_ms, end_time_ms",
-        sql::rows(engine, trips, 8)
+         RETURNING trip_id, vehicle_id, session_id, status, closed_ms, start_time_ms, end_time_ms",
+        sql::rows(engine, trips, 9)
     )
 }
 
-/// A row that comes again changes nothing more: each trip is updated once.
+/// A row that comes again changes nothing more: each trip is updated once. No
+/// column of an index is set here, or each trip of each batch would move in it.
 pub(super) fn add_text(engine: Engine, trips: usize) -> String {
     format!(
-        "UPDATE trips SET
+        "UPDATE {} trips SET
              reading_count = trips.reading_count + batch.column2,
              duplicate_count = trips.duplicate_count + batch.column3,
              conflict_count = trips.conflict_count + batch.column4,
-             start_time_ms = CASE WHEN batch.column5 < trips.start_time_ms
-                                  THEN batch.column5 ELSE trips.start_time_ms END,
-             end_time_ms = CASE WHEN batch.column6 > trips.end_time_ms
-                                THEN batch.column6 ELSE trips.end_time_ms END,
-             last_received_ms = CASE WHEN batch.column7 > trips.last_received_ms
-                                     THEN batch.column7 ELSE trips.last_received_ms END
+             end_time_ms = CASE WHEN batch.column5 > trips.end_time_ms
+                                THEN batch.column5 ELSE trips.end_time_ms END,
+             last_received_ms = CASE WHEN batch.column6 > trips.last_received_ms
+                                     THEN batch.column6 ELSE trips.last_received_ms END
          FROM (VALUES {}) AS batch
-         WHERE trips.trip_id = batch.column1 AND (batch.column9 < 0 OR (
-             trips.status = 'open' AND trips.end_time_ms = batch.column8 AND batch.column9 =
+         WHERE trips.trip_id = batch.column1 AND (batch.column8 < 0 OR (
+             trips.status = 'open' AND trips.end_time_ms = batch.column7 AND batch.column8 =
                  (SELECT revision FROM vehicles WHERE vehicles.vehicle_id = trips.vehicle_id)))",
-        sql::rows(engine, trips, 9)
+        engine.or_fail(),
+        sql::rows(engine, trips, 8)
     )
 }

@@ -73,9 +73,11 @@ impl<'c, 'q> Parameters<'c, 'q> {
             notice_class: None,
             catalogue,
         };
-        for (key, value) in form::pairs(query, body) {
-            sorted.count = sorted.count.saturating_add(1);
-            sorted.take(key, value);
+        for form in [query, body] {
+            form::each_pair(form, |key, value| {
+                sorted.count = sorted.count.saturating_add(1);
+                sorted.take(key, value);
+            });
         }
         sorted
     }

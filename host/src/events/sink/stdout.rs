@@ -1,98 +1,122 @@
 //! Standard output: a thread of its own writes, so a reader that stalls
 //! stalls nobody but the reader.
 
-use std::io::{BufWriter, Write};
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
+use std::io::Write;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
 
 use super::SinkFull;
 
-/// Lines that wait for the writer.
-const QUEUE: usize = 16_384;
+/// Bytes that wait for the writer at most: some 16,000 events.
+const LARGEST_BACKLOG: usize = 64 << 20;
+/// Lines are not urgent: after each write some may gather, so that the writer
+/// is woken for many of them and not for each.
+const PAUSE: Duration = Duration::from_millis(5);
 /// How long a close waits for a reader that stalls.
 const CLOSE: Duration = Duration::from_secs(2);
 
-enum Message {
-    Line(Vec<u8>),
-    Close(oneshot::Sender<()>),
+/// Writes lines to standard output.
+pub struct Stdout(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    backlog: Mutex<Backlog>,
+    changed: Condvar,
 }
 
-/// Writes lines to standard output.
-pub struct Stdout {
-    lines: SyncSender<Message>,
+#[derive(Default)]
+struct Backlog {
+    lines: Vec<u8>,
+    /// Told when all is written; then nothing more is taken.
+    closing: Option<oneshot::Sender<()>>,
+    ended: bool,
 }
 
 impl Stdout {
     /// Starts the writer.
     pub fn start() -> std::io::Result<Self> {
-        let (lines, queue) = sync_channel(QUEUE);
-        std::thread::Builder::new().name("events-stdout".to_owned()).spawn(move || write_all(&queue))?;
-        Ok(Self { lines })
+        let shared = Arc::new(Shared::default());
+        let writer = shared.clone();
+        let write = move || write_all(&writer, std::io::stdout().lock());
+        std::thread::Builder::new().name("events-stdout".to_owned()).spawn(write)?;
+        Ok(Self(shared))
     }
 
-    pub(super) fn emit(&self, line: Vec<u8>) -> Result<(), SinkFull> {
-        self.lines.try_send(Message::Line(line)).map_err(|_| SinkFull)
+    pub(super) fn emit(&self, line: &[u8]) -> Result<(), SinkFull> {
+        let mut backlog = self.0.backlog();
+        if backlog.ended || backlog.lines.len() + line.len() > LARGEST_BACKLOG {
+            return Err(SinkFull);
+        }
+        let writer_waits = backlog.lines.is_empty();
+        backlog.lines.extend_from_slice(line);
+        drop(backlog);
+        if writer_waits {
+            self.0.changed.notify_one();
+        }
+        Ok(())
     }
 
     pub(super) async fn close(&self) {
-        let deadline = tokio::time::Instant::now() + CLOSE;
         let (done, closed) = oneshot::channel();
-        let mut message = Message::Close(done);
-        // The queue may be full just now, and its reader may be gone for good.
-        loop {
-            match self.lines.try_send(message) {
-                Ok(()) => break,
-                Err(TrySendError::Full(back)) if tokio::time::Instant::now() < deadline => {
-                    message = back;
-                    tokio::time::sleep(Duration::from_millis(5)).await;
-                }
-                Err(_) => return,
+        {
+            let mut backlog = self.0.backlog();
+            if backlog.ended {
+                return;
             }
+            backlog.closing = Some(done);
         }
-        if tokio::time::timeout_at(deadline, closed).await.is_err() {
+        self.0.changed.notify_one();
+        if tokio::time::timeout(CLOSE, closed).await.is_err() {
             tracing::warn!("standard output did not take the last events in time");
         }
     }
 }
 
-/// Writes until closed. Once this thread has ended the queue is gone, and each
-/// further event is counted as lost.
-fn write_all(queue: &Receiver<Message>) {
-    let mut out = BufWriter::with_capacity(64 * 1024, std::io::stdout().lock());
-    while let Some(message) = next(queue, &mut out) {
-        let written = match message {
-            Message::Line(line) => out.write_all(&line),
-            Message::Close(done) => {
-                let flushed = out.flush();
-                done.send(()).ok();
-                return report(flushed);
-            }
-        };
-        if written.is_err() {
-            return report(written);
+impl Shared {
+    fn backlog(&self) -> MutexGuard<'_, Backlog> {
+        self.backlog.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for lines and takes them; `false` when there are none left and
+    /// none will come.
+    fn take(&self, lines: &mut Vec<u8>) -> bool {
+        let waits = |backlog: &mut Backlog| backlog.lines.is_empty() && backlog.closing.is_none();
+        let backlog = self.changed.wait_while(self.backlog(), waits);
+        let mut backlog = backlog.unwrap_or_else(PoisonError::into_inner);
+        lines.clear();
+        std::mem::swap(lines, &mut backlog.lines);
+        !lines.is_empty()
+    }
+
+    fn end(&self) {
+        let mut backlog = self.backlog();
+        backlog.ended = true;
+        backlog.lines = Vec::new();
+        if let Some(done) = backlog.closing.take() {
+            // Whoever closes may have lost patience.
+            done.send(()).ok();
         }
     }
-}
 
-/// The next message; before waiting for it, what was written goes out.
-fn next(queue: &Receiver<Message>, out: &mut impl Write) -> Option<Message> {
-    match queue.try_recv() {
-        Ok(message) => Some(message),
-        Err(TryRecvError::Disconnected) => None,
-        Err(TryRecvError::Empty) => match out.flush() {
-            Ok(()) => queue.recv().ok(),
-            Err(error) => {
-                report(Err(error));
-                None
-            }
-        },
+    fn is_closing(&self) -> bool {
+        self.backlog().closing.is_some()
     }
 }
 
-fn report(result: std::io::Result<()>) {
-    if let Err(error) = result {
-        tracing::error!(%error, "standard output is gone: events are lost from here on");
+/// Writes until closed, or until standard output is gone; from then on every
+/// event is counted as lost.
+fn write_all(shared: &Shared, mut out: impl Write) {
+    let mut lines = Vec::new();
+    while shared.take(&mut lines) {
+        if let Err(error) = out.write_all(&lines).and_then(|()| out.flush()) {
+            tracing::error!(%error, "standard output is gone: events are lost from here on");
+            break;
+        }
+        if !shared.is_closing() {
+            std::thread::sleep(PAUSE);
+        }
     }
+    shared.end();
 }

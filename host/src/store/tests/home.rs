@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use super::model::layout;
 use crate::config::{StoreConfig, TripConfig};
-use crate::store::{Engine, Store};
+use crate::store::{Engine, Layout, Store};
 
 /// A closed trip takes readings for that many days.
 pub(super) const LATE_DAYS: i64 = 30;
@@ -58,6 +58,11 @@ pub(super) async fn postgres() -> Option<Home> {
 impl Home {
     /// Opens the store, as a host does when it starts.
     pub(super) async fn open(&self) -> Store {
+        self.open_with(layout()).await
+    }
+
+    /// Opens the store, as a host with another PID catalogue does.
+    pub(super) async fn open_with(&self, layout: Layout) -> Store {
         let database_url = match self.engine {
             Engine::Sqlite => None,
             Engine::Postgres => Some(self.url.parse().unwrap()),
@@ -65,7 +70,7 @@ impl Home {
         let store = StoreConfig { data_dir: self.dir.path().to_owned(), database_url, id_key: None };
         let late_reading_days = LATE_DAYS.unsigned_abs();
         let trips = TripConfig { trip_timeout_seconds: 120, late_reading_days };
-        Store::open(&store, &trips, layout()).await.unwrap()
+        Store::open(&store, &trips, layout).await.unwrap()
     }
 
     /// A stranger's connection to the same database.

@@ -5,7 +5,7 @@ use sqlx::{AssertSqlSafe, Row as _};
 
 use super::home::sqlite;
 use super::model::*;
-use crate::store::finalization::{HAS_STALE, claim_text};
+use crate::store::finalization::{HAS_STALE, claim_text, pass_over_text};
 use crate::store::readings::{compare_text, insert_text};
 use crate::store::trips::{add_text, find_text, open_text};
 use crate::store::vehicles::touch_text;
@@ -27,8 +27,13 @@ async fn no_statement_of_an_upload_or_a_claim_walks_through_a_table() {
         ("new trips", open_text(Engine::Sqlite, 4), None),
         ("insert of readings", insert_text(Engine::Sqlite, 4, ""), None),
         ("vehicles", touch_text(Engine::Sqlite, 4), None),
-        ("comparison with what is stored", compare_text(Engine::Sqlite, 4), Some("SEARCH readings USING INDEX")),
+        (
+            "comparison with what is stored",
+            compare_text(Engine::Sqlite, 4),
+            Some("SEARCH readings USING INDEX"),
+        ),
         ("counters of trips", add_text(Engine::Sqlite, 4), Some("SEARCH trips USING INDEX")),
+        ("trips that go on", pass_over_text(Engine::Sqlite), Some("trips_unfinished")),
         ("claim", claim_text(Engine::Sqlite), Some("trips_unfinished")),
         ("whether trips have ended", HAS_STALE.to_owned(), Some("trips_unfinished")),
     ];
