@@ -59,7 +59,7 @@ impl Events {
     pub fn open<D: Opening>(&self, plugins: Arc<PluginSet>, details: D) -> WideEvent<D> {
         WideEvent {
             open: Open {
-                details,
+                details: Box::new(details),
                 request_id: Uuid::now_v7(),
                 client_request_id: None,
                 trace_id: None,
@@ -98,15 +98,15 @@ pub trait Opening: Default + Send + 'static {
     /// The operation they belong to.
     const OPERATION: Operation;
     /// The details in the event.
-    fn into_details(self) -> Details;
+    fn into_details(self: Box<Self>) -> Details;
     /// Says what an abandoned operation answered.
     fn abandon(&mut self) {}
 }
 
 impl Opening for UploadDetails {
     const OPERATION: Operation = Operation::TelemetryUpload;
-    fn into_details(self) -> Details {
-        Details::Upload(Box::new(self))
+    fn into_details(self: Box<Self>) -> Details {
+        Details::Upload(self)
     }
     fn abandon(&mut self) {
         self.http_status = Some(500);
@@ -115,29 +115,29 @@ impl Opening for UploadDetails {
 
 impl Opening for FinalizationDetails {
     const OPERATION: Operation = Operation::TripFinalization;
-    fn into_details(self) -> Details {
-        Details::Finalization(Box::new(self))
+    fn into_details(self: Box<Self>) -> Details {
+        Details::Finalization(self)
     }
 }
 
 impl Opening for ServiceStartDetails {
     const OPERATION: Operation = Operation::ServiceStart;
-    fn into_details(self) -> Details {
-        Details::ServiceStart(Box::new(self))
+    fn into_details(self: Box<Self>) -> Details {
+        Details::ServiceStart(self)
     }
 }
 
 impl Opening for ServiceStopDetails {
     const OPERATION: Operation = Operation::ServiceStop;
-    fn into_details(self) -> Details {
-        Details::ServiceStop(Box::new(self))
+    fn into_details(self: Box<Self>) -> Details {
+        Details::ServiceStop(self)
     }
 }
 
 /// What an operation adds as it learns it.
 pub struct Open<D> {
-    /// The fields of this operation.
-    pub details: D,
+    /// The fields of this operation: many, and so on the heap.
+    pub details: Box<D>,
     /// Identity of this operation.
     pub request_id: Uuid,
     /// The client's own identity of the request.
