@@ -17,3 +17,6 @@ pub mod run_marker;
 pub mod simulate;
 pub mod store;
 pub mod torque;
+
+#[cfg(test)]
+mod tests;

@@ -12,7 +12,7 @@ mod record;
 mod sessions;
 mod sql;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod trips;
 mod vehicles;
 

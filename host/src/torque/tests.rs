@@ -4,7 +4,6 @@
 mod drive;
 mod properties;
 mod units;
-mod vectors;
 
 use super::*;
 

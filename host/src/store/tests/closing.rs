@@ -134,9 +134,10 @@ async fn battery_health_is_the_mean_over_the_last_thirty_electric_trips() {
         let store = home.open().await;
         let mut last = None;
         for s in 0..34 {
-            let electric_miles = if s == 33 { 0.0 } else { f64::from(u32::try_from(s).unwrap()) };
+            // Not to be known is not the same as 0.
+            let electric_miles = (s != 33).then(|| f64::from(u32::try_from(s).unwrap()));
             let figures = Summary {
-                electric_miles: Some(electric_miles),
+                electric_miles,
                 kwh_per_mile: (s % 2 == 0).then_some(0.25),
                 soc_at_gas_transition: (s == 20).then_some(15.25),
                 ..summary()
@@ -145,7 +146,7 @@ async fn battery_health_is_the_mean_over_the_last_thirty_electric_trips() {
             last = Some(end_trip(&store, &figures).await);
         }
         let Some(Closed::Done { battery_health, .. }) = last else { panic!("{last:?}") };
-        // Trips 3 to 32: trip 33 has no electric mile.
+        // Trips 3 to 32: of trip 33 the electric miles are not known.
         let expected = BatteryHealth {
             electric_miles: 17.5,
             kwh_per_mile: Some(0.25),

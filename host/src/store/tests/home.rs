@@ -14,14 +14,14 @@ use crate::store::{Engine, Store};
 pub(super) const LATE_DAYS: i64 = 30;
 
 /// A fresh database, which may be opened again and again.
-pub(super) struct Home {
-    pub(super) engine: Engine,
+pub(crate) struct Home {
+    pub(crate) engine: Engine,
     url: String,
     dir: TempDir,
 }
 
 /// One fresh database of each engine.
-pub(super) async fn homes() -> Vec<Home> {
+pub(crate) async fn homes() -> Vec<Home> {
     let mut homes = vec![sqlite()];
     homes.extend(postgres().await);
     homes
@@ -56,7 +56,7 @@ pub(super) async fn postgres() -> Option<Home> {
 
 impl Home {
     /// Opens the store, as a host does when it starts.
-    pub(super) async fn open(&self) -> Store {
+    pub(crate) async fn open(&self) -> Store {
         let database_url = match self.engine {
             Engine::Sqlite => None,
             Engine::Postgres => Some(self.url.parse().unwrap()),
