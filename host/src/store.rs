@@ -6,6 +6,7 @@ mod error;
 mod finalization;
 mod group_commit;
 mod open;
+mod previous_fuel;
 mod readings;
 mod reads;
 mod record;

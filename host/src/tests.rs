@@ -1,7 +1,8 @@
 //! What holds over several modules at once: the reference implementation's
-//! answers. What one module promises is
+//! answers, and the same drive in any order. What one module promises is
 //! tested beside it.
 
+mod any_order;
 mod conformance;
 
 use std::path::Path;

@@ -78,3 +78,12 @@ impl Home {
 pub(super) async fn number(store: &Store, text: &'static str) -> i64 {
     sqlx::query_scalar(text).fetch_one(&store.pool).await.unwrap()
 }
+
+/// Moves what a store knows that many days into the past, as if they passed.
+pub(crate) async fn let_days_pass(store: &Store, days: i64) {
+    let ms = days * super::model::DAY_MS;
+    let text = "UPDATE trips SET closed_ms = closed_ms - $1, last_received_ms = last_received_ms - $2";
+    let mut transaction = store.writes.begin().await.unwrap();
+    sqlx::query(text).bind(ms).bind(ms).execute(&mut *transaction).await.unwrap();
+    transaction.commit().await.unwrap();
+}
