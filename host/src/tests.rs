@@ -1,9 +1,10 @@
 //! What holds over several modules at once: the reference implementation's
 //! answers, and the same drive in any order. What one module promises is
-//! tested beside it.
+//! tested beside it; the fuzzer that some of these tests use is here.
 
 mod any_order;
 mod conformance;
+pub(crate) mod fuzz;
 
 use std::path::Path;
 

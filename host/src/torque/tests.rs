@@ -2,6 +2,7 @@
 //! them. Larger bodies of evidence are in the files beside.
 
 mod drive;
+mod fuzz;
 mod properties;
 mod units;
 
