@@ -55,6 +55,10 @@ test: build-plugins
         cargo test --locked --workspace --exclude e2e --lib --bins --tests; \
         cargo test --locked -p e2e --tests'
 
+# Feed odd bytes to each parser for that long; the seed is printed, and FUZZ_SEED repeats it.
+fuzz seconds="60":
+    FUZZ_SECONDS={{ seconds }} cargo test --locked -p volttracker --lib -- --ignored --nocapture --test-threads 1 fuzz_
+
 # Formatting, clippy and documentation links, all warnings refused.
 lint: setup
     cargo fmt --all --check

@@ -13,6 +13,7 @@ use crate::events::{Drained, Events, Outcome, ServiceStartDetails, ServiceStopDe
 use crate::http::{self, Tokens};
 use crate::identity::{IdentityKey, VehicleId};
 use crate::plugin_host::{PluginHost, VehicleStats};
+use crate::rate_limit::RateLimits;
 use crate::run_marker::RunMarker;
 use crate::store::{Layout, Store};
 use crate::torque::Catalogue;
@@ -42,6 +43,8 @@ pub struct App {
     pub known_vehicles: moka::sync::Cache<VehicleId, VehicleStats>,
     /// Who may upload and read.
     pub tokens: Tokens,
+    /// How often they may.
+    pub rate_limits: RateLimits,
     /// A place for each upload under way.
     pub uploads: Arc<Semaphore>,
     /// Whether the process is stopping.
@@ -106,6 +109,7 @@ pub async fn start(config: &Config, sink: Sink) -> anyhow::Result<Arc<App>> {
         key,
         known_vehicles: moka::sync::Cache::new(KNOWN_VEHICLES),
         tokens: Tokens::new(&config.http),
+        rate_limits: RateLimits::new(&config.http),
         uploads: Arc::new(Semaphore::new(UPLOADS as usize)),
         stopping: watch::Sender::new(false),
         trip_timeout: config.trips.timeout(),

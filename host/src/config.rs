@@ -86,6 +86,10 @@ pub struct HttpConfig {
     /// Token that uploads and reads must carry: in the path or as Bearer [default: open].
     #[arg(long, env, hide_env_values = true)]
     pub torque_api_token: Option<Secret>,
+    /// Uploads a minute that one address, and one vehicle, may send; 0 is no limit. What is over it is told to
+    /// come back. Behind a proxy every phone has the proxy's address.
+    #[arg(long, env, default_value_t = 0)]
+    pub rate_limit_per_minute: u32,
     /// PID catalogue to use instead of the built-in `volt-gen2`: a TOML file, or `volttracker-legacy`.
     #[arg(long, env)]
     pub pid_catalogue: Option<String>,
@@ -252,6 +256,7 @@ mod tests {
             ("--feature-weather", "perhaps", "FEATURE_WEATHER"),
             ("--environment", "moon", "ENVIRONMENT"),
             ("--bind-addr", "here", "BIND_ADDR"),
+            ("--rate-limit-per-minute", "-1", "RATE_LIMIT_PER_MINUTE"),
         ] {
             let refusal = Cli::try_parse_from(["volttracker", flag, value]).err().map(|e| e.to_string());
             assert!(refusal.as_deref().is_some_and(|text| text.contains(variable)), "{flag}: {refusal:?}");

@@ -38,7 +38,8 @@ pub async fn run(app: Arc<App>, mut stop: watch::Receiver<bool>) {
     }
 }
 
-async fn finalize_stale(app: &Arc<App>, stop: &watch::Receiver<bool>) -> Result<(), StoreError> {
+/// Finalizes all trips that ended, one after the other.
+pub(crate) async fn finalize_stale(app: &Arc<App>, stop: &watch::Receiver<bool>) -> Result<(), StoreError> {
     while !*stop.borrow() {
         let now_ms = Timestamp::now().as_millisecond();
         if !app.store.has_stale(now_ms, app.trip_timeout).await? {

@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::app::App;
 use crate::events::{Code, Failure, UploadDetails, VehicleContext, WideEvent};
 use crate::identity::VehicleId;
+use crate::rate_limit::TooOften;
 use crate::store::{Put, QuarantinedRequest, ReadingRow, Record, SessionFacts, StoreError, Stored};
 use crate::torque::{self, Content, Header, Reading, Refusal, RefusalCode, UnitConflict, Upload, UploadKind};
 
@@ -23,6 +24,8 @@ pub enum Received {
     Quarantined(Failure),
     /// Not kept: the phone is to send it again.
     NotKept(Failure),
+    /// Not kept: the phone is to send it again, more slowly.
+    TooOften(TooOften),
 }
 
 /// An upload as it came: the raw query and the form body, one may be empty.
@@ -56,6 +59,9 @@ async fn store_upload(
     recognize(app, event, &vehicle);
     event.details.session_id = Some(upload.session_id.to_string());
     event.trace_id = event.details.session_id.clone();
+    if let Err(too_often) = app.rate_limits.admit_vehicle(&vehicle) {
+        return Received::TooOften(too_often);
+    }
     let received_ms = event.began_ms();
     let facts = SessionFacts {
         vehicle: vehicle.clone(),
@@ -165,6 +171,9 @@ async fn refuse(
     }
     event.details.session_id = refusal.session_id.map(|session| session.to_string());
     event.trace_id = event.details.session_id.clone();
+    if let Some(Err(too_often)) = vehicle.as_ref().map(|vehicle| app.rate_limits.admit_vehicle(vehicle)) {
+        return Received::TooOften(too_often);
+    }
     let failure = Failure::new(refusal.code.into(), refusal.message);
     quarantine(app, event, failure, vehicle, refusal.session_id, raw).await
 }

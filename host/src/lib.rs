@@ -13,7 +13,11 @@ pub mod http;
 pub mod identity;
 pub mod ingest;
 pub mod plugin_host;
+pub mod rate_limit;
 pub mod run_marker;
 pub mod simulate;
 pub mod store;
 pub mod torque;
+
+#[cfg(test)]
+mod tests;

@@ -35,6 +35,7 @@ pub use bindings::charging::Session;
 pub use bindings::costs::{Cost, Usage};
 pub use bindings::live::{Figures, Point};
 pub use bindings::sampling::{Facts, Verdict};
+pub use bindings::soc_floor::{Bar, ByTemperature, Floor};
 pub use bindings::tiers::VehicleStats;
 pub use bindings::trips::{Failure, Refuel, SocTransition, Summary, Trip};
 pub use bindings::weather::{Impact, Sample};

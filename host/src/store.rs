@@ -8,13 +8,14 @@ mod group_commit;
 mod layout;
 mod open;
 mod open_trips;
+mod previous_fuel;
 mod readings;
 mod reads;
 mod record;
 mod sessions;
 mod sql;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod trips;
 mod vehicles;
 

@@ -6,6 +6,9 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
 use anyhow::{Context as _, ensure};
+use tempfile::TempDir;
+
+const SLOTS: [&str; 3] = ["trip-calculator", "usage-tier", "sampling-policy"];
 
 /// Folder of the project: the one with `justfile`.
 pub fn project_root() -> &'static Path {
@@ -44,13 +47,30 @@ fn build() -> anyhow::Result<PathBuf> {
         .context("cargo build named no executable")
 }
 
+/// A copy of the built components, with more time for each call than a
+/// receiver gives them: the machine that tests may be busy.
+///
+/// # Errors
+/// One is missing, or cannot be copied.
+pub fn patient_plugins() -> anyhow::Result<TempDir> {
+    let (built, dir) =
+        (plugin_dir()?, tempfile::Builder::new().prefix("volttracker-e2e-plugins-").tempdir()?);
+    for slot in SLOTS {
+        let file = format!("{slot}.wasm");
+        std::fs::copy(built.join(&file), dir.path().join(&file))?;
+    }
+    let settings = "[sampling-policy]\ndeadline_ms = 5000\n[usage-tier]\ndeadline_ms = 5000\n";
+    std::fs::write(dir.path().join("plugins.toml"), settings)?;
+    Ok(dir)
+}
+
 /// The folder of built components.
 ///
 /// # Errors
 /// One is missing.
 pub fn plugin_dir() -> anyhow::Result<PathBuf> {
     let dir = project_root().join("plugins/dist");
-    for slot in ["trip-calculator", "usage-tier", "sampling-policy"] {
+    for slot in SLOTS {
         ensure!(
             dir.join(slot).with_extension("wasm").is_file(),
             "{slot} is not built: run `just build-plugins`"

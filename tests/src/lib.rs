@@ -9,5 +9,5 @@ mod server;
 
 pub use binary::{binary, plugin_dir, project_root};
 pub use database::{Database, Engine, Look};
-pub use phone::{Answer, get, raw, upload, upload_all};
+pub use phone::{Answer, get, raw, raw_from, upload, upload_all};
 pub use server::{Refused, Server, Settings};

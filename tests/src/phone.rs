@@ -1,14 +1,14 @@
 //! HTTP as the phone speaks it: version 1.0, no User-Agent, nothing escaped
 //! that the phone would not escape.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 
 /// How long an answer may take: longer than the server waits for its store.
@@ -43,8 +43,25 @@ impl Answer {
 /// # Errors
 /// The connection fails, or nothing that looks like HTTP comes back in time.
 pub async fn raw(address: SocketAddr, request: &[u8]) -> anyhow::Result<Answer> {
+    exchange(TcpStream::connect(address), request).await
+}
+
+/// As [`raw`], from this address of the loopback network.
+///
+/// # Errors
+/// As [`raw`].
+pub async fn raw_from(client: Ipv4Addr, address: SocketAddr, request: &[u8]) -> anyhow::Result<Answer> {
+    let socket = TcpSocket::new_v4().context("opening a socket")?;
+    socket.bind((client, 0).into()).context("binding")?;
+    exchange(socket.connect(address), request).await
+}
+
+async fn exchange(
+    connect: impl Future<Output = std::io::Result<TcpStream>>,
+    request: &[u8],
+) -> anyhow::Result<Answer> {
     let talk = async {
-        let mut stream = TcpStream::connect(address).await.context("connecting")?;
+        let mut stream = connect.await.context("connecting")?;
         stream.write_all(request).await.context("sending")?;
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).await.context("reading the answer")?;

@@ -15,9 +15,9 @@ use tokio::process::{Child, Command};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::binary::{binary, patient_plugins};
 use crate::database::{Database, Look};
 use crate::phone::{self, Answer};
-use crate::{binary, plugin_dir};
 
 /// How long anything that the server does by itself may take.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -73,6 +73,8 @@ pub struct Server {
     child: Child,
     address: SocketAddr,
     data_dir: Arc<TempDir>,
+    /// Kept as long as it runs.
+    _plugin_dir: TempDir,
     database: Database,
     events: watch::Receiver<Vec<Value>>,
     readers: [JoinHandle<()>; 2],
@@ -86,7 +88,8 @@ impl Server {
     /// It does not listen in time; with what it said.
     pub async fn start(settings: Settings) -> anyhow::Result<Self> {
         let data_dir = settings.data_dir.clone().map_or_else(fresh_dir, Ok)?;
-        let mut child = spawn(&settings, data_dir.path())?;
+        let plugin_dir = patient_plugins()?;
+        let mut child = spawn(&settings, data_dir.path(), plugin_dir.path())?;
         let (event_sender, mut events) = watch::channel(Vec::new());
         let (stderr_sender, stderr) = watch::channel(String::new());
         let stdout = child.stdout.take().context("standard output is piped")?;
@@ -99,7 +102,8 @@ impl Server {
             _ => bail!("the server did not start: {}", *stderr.borrow()),
         };
         let address = address.context("the first event is service_start")?.parse()?;
-        Ok(Self { child, address, data_dir, database: settings.database, events, readers, stderr })
+        let (database, _plugin_dir) = (settings.database, plugin_dir);
+        Ok(Self { child, address, data_dir, _plugin_dir, database, events, readers, stderr })
     }
 
     /// Starts one that is expected to refuse, and waits for its end.
@@ -108,7 +112,8 @@ impl Server {
     /// It does not end.
     pub async fn refused(settings: Settings) -> anyhow::Result<Refused> {
         let data_dir = settings.data_dir.clone().map_or_else(fresh_dir, Ok)?;
-        let child = spawn(&settings, data_dir.path())?;
+        let plugin_dir = patient_plugins()?;
+        let child = spawn(&settings, data_dir.path(), plugin_dir.path())?;
         let output = tokio::time::timeout(PATIENCE, child.wait_with_output());
         let output = output.await.context("it was not refused: it runs")??;
         let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -234,7 +239,7 @@ fn fresh_dir() -> anyhow::Result<Arc<TempDir>> {
     Ok(Arc::new(tempfile::Builder::new().prefix("volttracker-e2e-").tempdir()?))
 }
 
-fn spawn(settings: &Settings, data_dir: &Path) -> anyhow::Result<Child> {
+fn spawn(settings: &Settings, data_dir: &Path, plugin_dir: &Path) -> anyhow::Result<Child> {
     let path: PathBuf = binary()?.to_owned();
     let mut command = Command::new(path);
     // Nothing of the developer's environment may change what is tested.
@@ -245,7 +250,7 @@ fn spawn(settings: &Settings, data_dir: &Path) -> anyhow::Result<Child> {
     command
         .env("BIND_ADDR", "127.0.0.1:0")
         .env("DATA_DIR", data_dir)
-        .env("PLUGIN_DIR", plugin_dir()?)
+        .env("PLUGIN_DIR", plugin_dir)
         .env("FEATURE_WEATHER", "false")
         .envs(settings.database.url.as_ref().map(|url| ("DATABASE_URL", url)))
         .envs(settings.variables.iter().map(|(variable, value)| (variable, value)))

@@ -74,6 +74,7 @@ taxonomy! {
     E004 Validation Warning false "A field is out of range.";
     E005 Validation Warning false "The upload has no session, or a malformed one.";
     E006 Validation Warning false "The body, the target or the head of the request is too large.";
+    E007 Validation Warning false "The address or the vehicle sends more uploads a minute than it may.";
     E200 Database Critical true "The store cannot be reached or written.";
     E201 Database Error true "A query took too long.";
     E202 Database Error true "A constraint of the store was violated.";

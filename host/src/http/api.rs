@@ -148,3 +148,6 @@ fn parse_cursor(text: &str) -> Result<(i64, String), Problem> {
 fn invalid(code: Code, message: String) -> Problem {
     Problem(Failure::new(code, message))
 }
+
+#[cfg(test)]
+mod tests;

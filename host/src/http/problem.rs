@@ -18,6 +18,7 @@ pub fn status_of(code: Code) -> StatusCode {
     match code {
         Code::E001 => StatusCode::UNAUTHORIZED,
         Code::E006 => StatusCode::PAYLOAD_TOO_LARGE,
+        Code::E007 => StatusCode::TOO_MANY_REQUESTS,
         Code::E400 => StatusCode::NOT_FOUND,
         Code::E502 => StatusCode::REQUEST_TIMEOUT,
         Code::E200 | Code::E201 | Code::E501 | Code::E503 => StatusCode::SERVICE_UNAVAILABLE,

@@ -20,6 +20,7 @@ use super::tokens::bearer;
 use crate::app::App;
 use crate::events::{Code, Failure, Outcome, UploadDetails, WideEvent};
 use crate::ingest::{self, RawUpload, Received};
+use crate::rate_limit::TooOften;
 
 /// The largest body: a unit request has about 15 KB.
 const LARGEST_BODY: usize = 64 * 1024;
@@ -39,7 +40,7 @@ pub(super) async fn upload(
         Err(_) => Some(String::new()),
     };
     let event = open(&app, &request, client, token.as_deref());
-    story(app, event, request, token, gone).await
+    story(app, event, client, request, token, gone).await
 }
 
 fn open(app: &App, request: &Request, client: SocketAddr, token: Option<&str>) -> WideEvent<UploadDetails> {
@@ -64,19 +65,21 @@ fn open(app: &App, request: &Request, client: SocketAddr, token: Option<&str>) -
 async fn story(
     app: Arc<App>,
     mut event: WideEvent<UploadDetails>,
+    client: SocketAddr,
     request: Request,
     token: Option<String>,
     gone: Gone,
 ) -> Response {
     let place = app.uploads.try_acquire();
     let received = match &place {
-        Ok(_) => admit(&app, &mut event, request, token.as_deref()).await,
+        Ok(_) => admit(&app, &mut event, client, request, token.as_deref()).await,
         Err(_) => Ok(Received::NotKept(Failure::new(Code::E501, "too many uploads are under way"))),
     };
     let (response, outcome) = match received {
         Ok(Received::Kept) => (plain(StatusCode::OK, "OK!"), Outcome::Success),
         Ok(Received::Quarantined(failure)) => (plain(StatusCode::OK, "OK!"), Outcome::Rejected(failure)),
         Ok(Received::NotKept(failure)) => (come_back(), Outcome::Failure(failure)),
+        Ok(Received::TooOften(too_often)) => slow_down(too_often),
         Err(failure) if failure.code == Code::E503 => (come_back(), Outcome::Failure(failure)),
         Err(failure) => (plain(status_of(failure.code), &failure.message), Outcome::Rejected(failure)),
     };
@@ -93,6 +96,7 @@ async fn story(
 async fn admit(
     app: &App,
     event: &mut WideEvent<UploadDetails>,
+    client: SocketAddr,
     request: Request,
     token: Option<&str>,
 ) -> Result<Received, Failure> {
@@ -101,6 +105,10 @@ async fn admit(
     injected_panic(&parts.headers);
     let query = parts.uri.query().unwrap_or_default().as_bytes();
     event.details.request_bytes = Some(query.len() as u64);
+    // Before the token is looked at: who guesses tokens is slowed down too.
+    if let Err(too_often) = app.rate_limits.admit_address(client.ip()) {
+        return Ok(Received::TooOften(too_often));
+    }
     if !app.tokens.admit_upload(token, &parts.headers) {
         let message = "the token is missing or wrong: upload to /torque/upload/{token}";
         return Err(Failure::new(Code::E001, message));
@@ -143,6 +151,16 @@ fn come_back() -> Response {
     let mut response = plain(StatusCode::SERVICE_UNAVAILABLE, "not kept: send it again later");
     response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER));
     response
+}
+
+fn slow_down(too_often: TooOften) -> (Response, Outcome) {
+    let message = format!("more uploads a minute from this {} than it may send", too_often.limit);
+    let failure = Failure::new(Code::E007, message);
+    let mut response = plain(status_of(failure.code), "not kept: send it again, more slowly");
+    // In whole seconds, and not before the time.
+    let seconds = too_often.retry_after.as_secs() + 1;
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    (response, Outcome::Rejected(failure))
 }
 
 fn plain(status: StatusCode, text: &str) -> Response {

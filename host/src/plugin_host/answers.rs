@@ -1,7 +1,7 @@
 //! What an answer must keep to, whoever wrote the plugin. An error is the
 //! sentence for E414. No limit of a business rule belongs here.
 
-use super::bindings::{charging, costs, live, sampling, trips, weather};
+use super::bindings::{charging, costs, live, sampling, soc_floor, trips, weather};
 
 /// Figures of its own that a calculator may add.
 const MAX_METRICS: usize = 32;
@@ -9,6 +9,8 @@ const MAX_METRICS: usize = 32;
 const MAX_REFUELS: usize = 100;
 /// Charging sessions within one stretch of readings.
 const MAX_SESSIONS: usize = 1000;
+/// Bars of a histogram in whole percent, and a few for what is off the scale.
+const MAX_BARS: usize = 128;
 
 type Checked = Result<(), String>;
 
@@ -134,6 +136,18 @@ pub(super) fn cost(cost: &costs::Cost) -> Checked {
         ("gas_cost", Some(cost.gas_cost)),
         ("total_cost", Some(cost.total_cost)),
         ("cost_per_mile", cost.cost_per_mile),
+    ])
+}
+
+pub(super) fn floor(floor: &soc_floor::Floor) -> Checked {
+    at_most("histogram bars", floor.histogram.len(), MAX_BARS)?;
+    let by_temperature = floor.by_temperature.as_ref();
+    finite(&[
+        ("mean_soc_percent", floor.mean_soc_percent),
+        ("min_soc_percent", floor.min_soc_percent),
+        ("max_soc_percent", floor.max_soc_percent),
+        ("cold_soc_percent", by_temperature.and_then(|found| found.cold_soc_percent)),
+        ("warm_soc_percent", by_temperature.and_then(|found| found.warm_soc_percent)),
     ])
 }
 

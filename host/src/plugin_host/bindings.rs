@@ -28,5 +28,7 @@ wasmtime::component::bindgen!({
     },
 });
 
-pub use exports::volttracker::plugins::{charging, costs, identity, live, sampling, tiers, trips, weather};
+pub use exports::volttracker::plugins::{
+    charging, costs, identity, live, sampling, soc_floor, tiers, trips, weather,
+};
 pub use volttracker::plugins::{progress, readings, wide_events};

@@ -9,7 +9,7 @@ use super::bindings::costs::Usage;
 use super::bindings::live::Point;
 use super::bindings::sampling::Facts;
 use super::bindings::tiers::VehicleStats;
-use super::bindings::trips::Trip;
+use super::bindings::trips::{SocTransition, Trip};
 use super::bindings::weather::Sample;
 use super::imports::{EventFields, FieldValue};
 use super::pool::Pool;
@@ -54,7 +54,8 @@ impl Canary for TripCalculator {
         answered("condition", pool.condition(Some(61), AT_MS).await)?;
         answered("assess", pool.assess(vec![sample()], AT_MS).await)?;
         answered("sessions", pool.sessions(readings.clone(), AT_MS).await)?;
-        answered("cost-of", pool.cost_of(usage(), AT_MS).await)
+        answered("cost-of", pool.cost_of(usage(), AT_MS).await)?;
+        answered("floor-of", pool.floor_of(vec![transition()], AT_MS).await)
     }
 }
 
@@ -164,4 +165,13 @@ fn sample() -> Sample {
 
 fn usage() -> Usage {
     Usage { electric_miles: Some(12.0), electric_kwh: Some(3.6), gas_miles: Some(0.0), gas_gallons: None }
+}
+
+fn transition() -> SocTransition {
+    SocTransition {
+        time_ms: AT_MS,
+        soc_percent: Some(17.5),
+        ambient_temp_f: Some(68.0),
+        odometer_miles: Some(1012.0),
+    }
 }

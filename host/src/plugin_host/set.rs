@@ -11,8 +11,9 @@ use super::bindings::charging::Session;
 use super::bindings::costs::{Cost, Usage};
 use super::bindings::live::{Figures, Point};
 use super::bindings::sampling::{Facts, Verdict};
+use super::bindings::soc_floor::Floor;
 use super::bindings::tiers::VehicleStats;
-use super::bindings::trips::{Failure, Summary, Trip};
+use super::bindings::trips::{Failure, SocTransition, Summary, Trip};
 use super::bindings::weather::{Impact, Sample};
 use super::error::{PluginError, SummarizeError};
 use super::imports::{EventFields, EventHandle, ReadingsHandle};
@@ -126,6 +127,11 @@ impl PluginSet {
     /// What a trip's consumption costs.
     pub async fn cost_of(&self, usage: Usage, at_ms: i64) -> Result<Cost, PluginError> {
         self.trip_calculator.pool.cost_of(usage, at_ms).await
+    }
+
+    /// At which charge the engine takes over, as these transitions show it.
+    pub async fn floor_of(&self, transitions: Vec<SocTransition>, at_ms: i64) -> Result<Floor, PluginError> {
+        self.trip_calculator.pool.floor_of(transitions, at_ms).await
     }
 }
 
@@ -255,5 +261,13 @@ impl Pool<TripCalculator> {
 
     pub(super) async fn cost_of(&self, usage: Usage, at_ms: i64) -> Result<Cost, PluginError> {
         call!(self, at_ms, costs.call_cost_of(usage), answers::cost)
+    }
+
+    pub(super) async fn floor_of(
+        &self,
+        transitions: Vec<SocTransition>,
+        at_ms: i64,
+    ) -> Result<Floor, PluginError> {
+        call!(self, at_ms, soc_floor.call_floor_of(&transitions), answers::floor)
     }
 }

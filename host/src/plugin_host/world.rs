@@ -6,7 +6,8 @@ use wasmtime::component::{HasSelf, Instance, InstancePre, Linker, ResourceTable}
 
 use super::Slot;
 use super::bindings::{
-    charging, costs, identity, live, progress, readings, sampling, tiers, trips, weather, wide_events,
+    charging, costs, identity, live, progress, readings, sampling, soc_floor, tiers, trips, weather,
+    wide_events,
 };
 use super::imports::Stages;
 use super::sandbox::Sandbox;
@@ -120,5 +121,5 @@ world! {
     /// Says what a trip did.
     TripCalculator, TripIndices:
     imports { readings on ResourceTable, progress on Stages }
-    exports { identity, trips, live, weather, charging, costs }
+    exports { identity, trips, live, weather, charging, costs, soc_floor }
 }

@@ -8,6 +8,7 @@ use sqlx::{Any, AssertSqlSafe, Row, Transaction};
 use super::StoreError;
 use super::layout::Columns;
 use super::open::{Engine, Store};
+use super::previous_fuel;
 use super::vehicles::{VehicleTotals, battery_health, contribute, to_millionths};
 use crate::events::BatteryHealth;
 use crate::identity::VehicleId;
@@ -210,18 +211,8 @@ impl Store {
     /// A trip's readings in time order.
     pub async fn trip_data(&self, claim: &Claim) -> Result<TripData, StoreError> {
         let readings = self.readings(&claim.trip_id).await?;
-        let previous_fuel_level_percent = sqlx::query_scalar(
-            // The settled level is steadier than the last reading of a noisy gauge.
-            "SELECT COALESCE(settled_fuel_level_percent, fuel_level_at_end) FROM trips
-             WHERE vehicle_id = $1 AND start_time_ms < $2 AND status = 'closed'
-               AND COALESCE(settled_fuel_level_percent, fuel_level_at_end) IS NOT NULL
-             ORDER BY start_time_ms DESC LIMIT 1",
-        )
-        .bind(claim.vehicle.as_str())
-        // Not the claim's start: an earlier reading may have come since.
-        .bind(readings.times_ms.first().copied().unwrap_or(claim.start_time_ms))
-        .fetch_optional(&self.pool)
-        .await?;
+        let previous_fuel_level_percent =
+            previous_fuel::before(&self.pool, &claim.vehicle, start_ms(&readings, claim)).await?;
         let profile_name: Option<Option<String>> =
             sqlx::query_scalar("SELECT profile_name FROM sessions WHERE vehicle_id = $1 AND session_id = $2")
                 .bind(claim.vehicle.as_str())
@@ -256,6 +247,9 @@ impl Store {
     /// transaction, if it still has exactly the readings that were summarized.
     pub async fn close_trip(&self, claim: &Claim, closing: &Closing<'_>) -> Result<Closed, StoreError> {
         let mut transaction = self.writes.begin().await?;
+        let start_ms = start_ms(&closing.data.readings, claim);
+        let later =
+            previous_fuel::lock_with_later_trips(&mut transaction, self.engine(), claim, start_ms).await?;
         let Some(finalization_number) = write_closing(&mut transaction, claim, closing).await? else {
             let owner: Option<Option<String>> =
                 sqlx::query_scalar("SELECT lease_owner FROM trips WHERE trip_id = $1")
@@ -265,6 +259,8 @@ impl Store {
             let ours = owner.flatten().is_some_and(|owner| owner == claim.owner);
             return Ok(if ours { Closed::Outdated } else { Closed::NotOurs });
         };
+        let level = settled_fuel_level(closing.summary).or(closing.summary.fuel_level_at_end);
+        previous_fuel::judge_again(&mut transaction, &later, level).await?;
         let vehicle = contribute(&mut transaction, '+', &claim.trip_id).await?.stats(closing.now_ms);
         let battery_health = battery_health(&mut transaction, &claim.vehicle).await?;
         transaction.commit().await?;
@@ -318,16 +314,15 @@ async fn write_closing(
     let json =
         |value: Result<String, serde_json::Error>| value.map_err(|e| StoreError::Unexpected(e.to_string()));
     let summary = closing.summary;
-    let settled_fuel_level =
-        summary.metrics.iter().find(|(name, _)| name == SETTLED_FUEL).map(|(_, level)| *level);
     let row = sqlx::query(
         "UPDATE trips SET status = 'closed', closed_ms = $1, finalization_number = finalization_number + 1,
                 lease_owner = NULL, lease_until_ms = 0, attempts = 0, next_attempt_ms = 0, failed_digest = NULL,
                 start_odometer_miles = $2, start_soc = $3, distance_miles = $4, electric_miles = $5,
                 kwh_per_mile = $6, soc_at_gas_transition = $7, fuel_level_at_end = $8,
                 settled_fuel_level_percent = $9, summary = $10, calculator = $11, counted = 1,
-                counted_miles_e6 = $12, counted_kwh_per_mile_e6 = $13, counted_gas_mpg_e6 = $14
-         WHERE trip_id = $15 AND lease_owner = $16 AND status <> 'closed' AND last_received_ms = $17 AND reading_count = $18
+                counted_miles_e6 = $12, counted_kwh_per_mile_e6 = $13, counted_gas_mpg_e6 = $14,
+                previous_fuel_level_percent = $15
+         WHERE trip_id = $16 AND lease_owner = $17 AND status <> 'closed' AND last_received_ms = $18 AND reading_count = $19
          RETURNING finalization_number",
     )
     .bind(closing.now_ms)
@@ -338,12 +333,13 @@ async fn write_closing(
     .bind(summary.kwh_per_mile)
     .bind(summary.soc_at_gas_transition)
     .bind(summary.fuel_level_at_end)
-    .bind(settled_fuel_level)
+    .bind(settled_fuel_level(summary))
     .bind(json(serde_json::to_string(summary))?)
     .bind(json(serde_json::to_string(&closing.calculator))?)
     .bind(to_millionths(summary.distance_miles.unwrap_or_default()))
     .bind(summary.kwh_per_mile.map(to_millionths))
     .bind(summary.gas_mpg.map(to_millionths))
+    .bind(closing.data.previous_fuel_level_percent)
     .bind(&claim.trip_id)
     .bind(&claim.owner)
     .bind(claim.last_received_ms)
@@ -355,6 +351,15 @@ async fn write_closing(
     .fetch_optional(&mut **transaction)
     .await?;
     Ok(row.map(|row| row.try_get("finalization_number")).transpose()?)
+}
+
+/// The first reading. Not the claim's start: an earlier one may have come since.
+fn start_ms(readings: &TripReadings, claim: &Claim) -> i64 {
+    readings.times_ms.first().copied().unwrap_or(claim.start_time_ms)
+}
+
+fn settled_fuel_level(summary: &Summary) -> Option<f64> {
+    summary.metrics.iter().find(|(name, _)| name == SETTLED_FUEL).map(|(_, level)| *level)
 }
 
 fn millis(duration: Duration) -> i64 {

@@ -6,9 +6,9 @@
 
 mod claiming;
 mod closing;
-mod home;
+pub(crate) mod home;
 mod hosts;
-mod model;
+pub(crate) mod model;
 mod outages;
 mod plans;
 mod reading_back;

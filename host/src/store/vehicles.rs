@@ -177,7 +177,7 @@ pub(super) async fn battery_health(
 ) -> Result<Option<BatteryHealth>, StoreError> {
     let rows = sqlx::query(
         "SELECT electric_miles, kwh_per_mile, start_soc - soc_at_gas_transition AS soc_drop FROM trips
-         WHERE vehicle_id = $1 AND status = 'closed' AND electric_miles > 0
+         WHERE vehicle_id = $1 AND status = 'closed' AND electric_miles IS NOT NULL
          ORDER BY start_time_ms DESC LIMIT 30",
     )
     .bind(vehicle.as_str())

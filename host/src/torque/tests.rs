@@ -2,9 +2,9 @@
 //! them. Larger bodies of evidence are in the files beside.
 
 mod drive;
+mod fuzz;
 mod properties;
 mod units;
-mod vectors;
 
 use super::*;
 

@@ -41,6 +41,9 @@ plugin_settings::settings! {
         charging_l2_kw: f64 = "3", 0.0..=1000.0, "Peak power in kW above which charging is of type `L2`.";
         charging_dcfc_kw: f64 = "20", 0.0..=1000.0, "Peak power in kW above which charging is of type `DCFC`.";
 
+        soc_floor_cold_f: f64 = "50", -100.0..=200.0, "Temperature in °F below which an entry into gas mode is one in the cold.";
+        soc_floor_min_pairs: u32 = "5", 1..=1000, "How many entries with a state of charge and a temperature it takes to compare the cold with the rest.";
+
         weather_freezing_f: f64 = "32", -100.0..=200.0, "Temperature in °F below which weather is extreme and costs most.";
         weather_cold_f: f64 = "45", -100.0..=200.0, "Temperature in °F below which cold costs a fair amount.";
         weather_cool_f: f64 = "55", -100.0..=200.0, "Temperature in °F below which cold costs a little.";

@@ -1,157 +1,128 @@
-//! What cannot be stored: each has its code, and none makes the phone send it
-//! for ever.
+//! Input that no driver's phone should send, but something does: each has its
+//! code and its event, nothing of it is lost, and none of it makes the app send
+//! it for ever.
 
-use e2e::{Server, Settings, get, raw, upload_all};
-use serde_json::Value;
-use sqlx::Row as _;
+mod doors;
+mod forms;
+mod quarantined;
+mod values;
 
-use crate::volt::{Phone, now_ms};
+use std::path::Path;
 
-const TOKEN: &str = "the-right-token-4711";
-const WRONG_TOKEN: &str = "a-wrong-token-0815";
-/// The largest body: bytes.
-const LARGEST_BODY: usize = 64 * 1024;
+use e2e::{Database, Engine, Server, Settings, raw};
+use serde_json::{Value, json};
 
-#[tokio::test]
-async fn what_can_never_be_stored_is_quarantined_without_identity() -> anyhow::Result<()> {
-    let mut server = Server::start(Settings::default()).await?;
-    let phone = Phone::new(1, now_ms());
-    let Phone { id, email, session } = &phone;
-    let now = now_ms();
-    let cases = [
-        ("no session", "E005", format!("eml={email}&v=9&id={id}&time={now}&kc=900")),
-        ("a blank session", "E005", format!("eml={email}&v=9&session=%20&id={id}&time={now}&kc=900")),
-        ("no time", "E304", format!("eml={email}&v=9&session={session}&id={id}&kc=900")),
-        ("time zero", "E301", format!("{}&kc=900", phone.header(0))),
-        ("a negative time", "E301", format!("{}&kc=900", phone.header(-1))),
-        ("a time in seconds", "E301", format!("{}&kc=900", phone.header(now / 1000))),
-        ("a malformed time", "E301", format!("{}&kc=900", phone.header("yesterday"))),
-        ("a time two days ahead", "E301", format!("{}&kc=900", phone.header(now + 2 * 86_400_000))),
-        ("no id and no e-mail", "E002", format!("v=9&session={session}&time={now}&kc=900")),
-    ];
-    let queries = cases.iter().map(|(.., query)| query.clone()).collect();
-    for (answer, (what, ..)) in upload_all(server.address(), queries, 1).await?.iter().zip(&cases) {
-        assert!(answer.is_ok(), "{what}: {answer:?}");
-    }
-    assert!(server.trips().await?.is_empty());
-    let uploads = server.wait_for_operation("telemetry_upload", cases.len()).await?;
-    for (what, code, _) in &cases {
-        let wanted = cases.iter().filter(|(_, other, _)| other == code).count();
-        let of_code = |event: &&Value| event["error"]["code"] == *code && event["outcome"] == "rejected";
-        assert_eq!(uploads.iter().filter(of_code).count(), wanted, "{what}");
-    }
+/// Who sends: nothing of it may be told or kept.
+const ID: &str = "00c0ffeedeadbeefdeadbeef00c0ffee";
+const EMAIL: &str = "driver@example.com";
+/// What nearly every upload begins with.
+const HEADER: &str = "eml=driver@example.com&v=9&session=1767312000000&id=00c0ffeedeadbeefdeadbeef00c0ffee";
+/// The second of January 2026: epoch milliseconds.
+const TIME_MS: i64 = 1_767_312_345_678;
 
-    let rows = server.look().await?.rows("SELECT code, request FROM quarantine").await?;
-    assert_eq!(rows.len(), cases.len());
-    for row in rows {
-        let request: String = row.try_get("request")?;
-        assert!(request.contains("kc=900"), "the reading itself can be mended: {request}");
-        assert!(!request.contains(id.as_str()) && !request.contains(email.as_str()), "{request}");
-    }
-    no_output_contains(&mut server, &[id, email]).await
+/// A reading with these parameters.
+fn reading(parameters: &str) -> String {
+    format!("{HEADER}&time={TIME_MS}&{parameters}")
 }
 
-#[tokio::test]
-async fn an_upload_without_the_token_is_refused_and_no_token_is_told() -> anyhow::Result<()> {
-    let settings = Settings::default().set("TORQUE_API_TOKEN", TOKEN).set("RUST_LOG", "debug");
-    let mut server = Server::start(settings).await?;
-    let phone = Phone::new(2, now_ms());
-    let query = phone.reading(now_ms(), "kc=900");
-    let wrong = [
-        (format!("/torque/upload/{WRONG_TOKEN}?{query}"), None),
-        (format!("/torque/upload?{query}"), Some(format!("Bearer {WRONG_TOKEN}"))),
-        (format!("/torque/upload?{query}"), None),
-    ];
-    for (target, bearer) in &wrong {
-        let headers: Vec<_> = bearer.iter().map(|bearer| ("Authorization", bearer.as_str())).collect();
-        assert_eq!(get(server.address(), target, &headers).await?.status, 401);
-    }
-    let bearer = format!("Bearer {TOKEN}");
-    let right = format!("/torque/upload/{TOKEN}?{query}");
-    assert!(get(server.address(), &right, &[]).await?.is_ok());
-    let plain = format!("/torque/upload?{query}");
-    assert!(get(server.address(), &plain, &[("Authorization", &bearer)]).await?.is_ok());
-
-    let uploads = server.wait_for_operation("telemetry_upload", wrong.len() + 2).await?;
-    let refused: Vec<_> = uploads.iter().filter(|event| event["error"]["code"] == "E001").collect();
-    assert_eq!(refused.len(), wrong.len());
-    for event in refused {
-        assert_eq!((&event["http_status"], &event["outcome"]), (&Value::from(401), &Value::from("rejected")));
-    }
-    no_output_contains(&mut server, &[TOKEN, WRONG_TOKEN, &phone.id, &phone.email]).await
+/// Settings under which a device has the same pseudonym in every run.
+fn settings() -> Settings {
+    Settings::default()
+        .set("ID_KEY", "the same in every run")
+        .set("TRIP_TIMEOUT_SECONDS", "3600")
+        // The machine may be busy.
+        .set("LOG_SLOW_THRESHOLD_MS", "60000")
 }
 
-#[tokio::test]
-async fn a_body_that_is_too_large_is_refused() -> anyhow::Result<()> {
-    let mut server = Server::start(Settings::default()).await?;
-    let phone = Phone::new(3, now_ms());
-    let mut body = phone.reading(now_ms(), "kc=900&x=");
-    body.push_str(&"x".repeat(LARGEST_BODY - body.len()));
-    assert!(post(&server, &body).await?.is_ok(), "the largest body is taken");
-    let answer = post(&server, &format!("{body}x")).await?;
-    assert_eq!(answer.status, 413);
+/// A server on this engine, or `None` where it is not at hand.
+async fn server_on(engine: Engine) -> anyhow::Result<Option<Server>> {
+    let Some(database) = Database::fresh(engine).await? else { return Ok(None) };
+    Server::start(settings().database(&database)).await.map(Some)
+}
 
+async fn server() -> anyhow::Result<Server> {
+    Server::start(settings()).await
+}
+
+/// Stops the server. The event of its only upload is returned as a snapshot
+/// can hold it; and nothing that the server said or kept names who sent it.
+async fn told(mut server: Server) -> anyhow::Result<Value> {
     let events = server.stop().await?;
-    let refused: Vec<_> = events.iter().filter(|event| event["success"] == false).collect();
-    assert_eq!(refused.len(), 1);
-    assert_eq!(refused[0]["error"]["code"], "E006");
-    assert_eq!(refused[0]["http_status"], 413);
+    no_output_contains(&server, &events, &[ID, EMAIL]);
+    nothing_kept_contains(server.data_dir(), &[ID, EMAIL])?;
+    let uploads: Vec<_> =
+        events.into_iter().filter(|event| event["operation"] == "telemetry_upload").collect();
+    let [event] = uploads.try_into().expect("one upload");
+    Ok(as_snapshot(event))
+}
+
+/// What the server said: its events, and its standard error.
+fn no_output_contains(server: &Server, events: &[Value], secrets: &[&str]) {
+    let stderr = server.stderr();
+    for secret in secrets {
+        assert!(!stderr.contains(secret), "{secret} in {stderr}");
+        for event in events {
+            assert!(!event.to_string().contains(secret), "{secret} in {event}");
+        }
+    }
+}
+
+fn nothing_kept_contains(data_dir: &Path, secrets: &[&str]) -> anyhow::Result<()> {
+    for secret in secrets {
+        assert!(!is_kept(data_dir, secret)?, "{secret} is in a file");
+    }
     Ok(())
 }
 
-#[tokio::test]
-async fn a_request_line_that_http_refuses_still_has_its_event() -> anyhow::Result<()> {
-    let mut server = Server::start(Settings::default()).await?;
-    let answer = raw(server.address(), b"GET /torque/upload?defaultUnit5=\xb0C HTTP/1.0\r\n\r\n").await?;
-    assert_eq!(answer.status, 400);
-    // The same degree sign in UTF-8 passes, as does an e-mail's own sign.
-    let query = format!("{}&defaultUnit05=°C", Phone::new(4, now_ms()).header(now_ms()));
-    assert!(server.upload(&query).await?.is_ok());
-
-    let events = server.stop().await?;
-    let refused: Vec<_> = events.iter().filter(|event| event["success"] == false).collect();
-    assert_eq!(refused.len(), 1);
-    assert_eq!(refused[0]["operation"], "telemetry_upload");
-    assert_eq!(refused[0]["error"]["code"], "E300");
-    assert_eq!(refused[0]["http_status"], 400);
-    Ok(())
+/// Whether any file of the server contains this text.
+fn is_kept(data_dir: &Path, text: &str) -> anyhow::Result<bool> {
+    for file in std::fs::read_dir(data_dir)? {
+        let content = std::fs::read(file?.path())?;
+        if content.windows(text.len()).any(|window| window == text.as_bytes()) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
-async fn post(server: &Server, body: &str) -> anyhow::Result<e2e::Answer> {
+/// What differs from run to run is named and not shown.
+fn as_snapshot(mut event: Value) -> Value {
+    const VOLATILE: [&str; 8] = [
+        "request_id",
+        "trip_id",
+        "timestamp",
+        "duration_ms",
+        "reading_lag_ms",
+        "service",
+        "account_age_days",
+        "policy_version",
+    ];
+    for group in ["", "vehicle_context", "sampling"] {
+        let fields = if group.is_empty() { Some(&mut event) } else { event.get_mut(group) };
+        for (name, value) in fields.and_then(Value::as_object_mut).into_iter().flatten() {
+            if VOLATILE.contains(&name.as_str()) {
+                *value = json!(format!("[{name}]"));
+            }
+        }
+    }
+    for (_, time) in event["performance_breakdown"].as_object_mut().into_iter().flatten() {
+        *time = json!("[ms]");
+    }
+    event
+}
+
+/// `POST` of a body, with the query and the content type given.
+async fn post(server: &Server, query: &str, content_type: &str, body: &str) -> anyhow::Result<e2e::Answer> {
     let head = format!(
-        "POST /torque/upload HTTP/1.0\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n",
+        "POST /torque/upload?{query} HTTP/1.0\r\nContent-Type: {content_type}\r\nContent-Length: {}\r\n\r\n",
         body.len()
     );
     raw(server.address(), [head.as_bytes(), body.as_bytes()].concat().as_slice()).await
 }
 
-/// Stops the server and searches all that it ever said.
-async fn no_output_contains(server: &mut Server, secrets: &[&str]) -> anyhow::Result<()> {
-    let events = server.stop().await?;
-    let stderr = server.stderr();
-    for secret in secrets {
-        assert!(!stderr.contains(secret), "{secret} in {stderr}");
-        for event in &events {
-            assert!(!event.to_string().contains(secret), "{secret} in {event}");
-        }
-    }
-    Ok(())
-}
-
-#[tokio::test]
-async fn odd_paths_to_the_door_have_their_event_and_head_stores_nothing() -> anyhow::Result<()> {
-    let mut server = Server::start(Settings::default()).await?;
-    let phone = Phone::new(5, now_ms());
-    let query = phone.reading(now_ms(), "kc=900");
-    for (method, path, status) in
-        [("HEAD", "upload", 405), ("GET", "upload/", 200), ("GET", "upload/%FF", 200)]
-    {
-        let request = format!("{method} /torque/{path}?{query} HTTP/1.0\r\n\r\n");
-        assert_eq!(raw(server.address(), request.as_bytes()).await?.status, status, "{method} {path}");
-    }
+/// How many readings the only trip has.
+async fn readings(server: &Server) -> anyhow::Result<Value> {
     let trips = server.trips().await?;
-    assert_eq!((&trips[0]["readings"], &trips[0]["duplicates"]), (&1.into(), &1.into()));
-    let events = server.stop().await?;
-    assert_eq!(events.iter().filter(|event| event["operation"] == "telemetry_upload").count(), 2);
-    Ok(())
+    assert_eq!(trips.len(), 1);
+    Ok(trips[0]["readings"].clone())
 }

@@ -100,4 +100,6 @@ async fn the_further_interfaces_answer() {
     let usage = Usage { electric_miles: None, electric_kwh: None, gas_miles: None, gas_gallons: Some(2.0) };
     let cost = set.cost_of(usage, AT_MS).await.expect("cost");
     assert_eq!(cost.total_cost, 6.0);
+    let floor = set.floor_of(vec![], AT_MS).await.expect("floor");
+    assert_eq!((floor.transitions, floor.histogram), (0, vec![]));
 }

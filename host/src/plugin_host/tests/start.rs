@@ -83,6 +83,7 @@ async fn a_component_of_another_world_is_refused_by_its_interfaces() {
         missing export: volttracker:plugins/weather@0.1.0
         missing export: volttracker:plugins/charging@0.1.0
         missing export: volttracker:plugins/costs@0.1.0
+        missing export: volttracker:plugins/soc-floor@0.1.0
       usage-tier (plugins/usage-tier.wasm):
         forbidden import: wasi:http/types@0.2.0
         missing export: volttracker:plugins/identity@0.1.0

@@ -129,14 +129,51 @@ async fn the_fuel_level_before_is_the_settled_one_of_the_trip_before() {
 }
 
 #[tokio::test]
+async fn a_trip_that_comes_late_has_those_after_it_judged_again() {
+    let level = |percent: Option<f64>| Summary { fuel_level_at_end: percent, ..miles(1.0) };
+    for home in homes().await {
+        let store = home.open().await;
+        // Two trips, of which the first does not know a level; then one that
+        // was judged against the second and stays as it is.
+        for (s, percent) in [(5, None), (6, Some(90.0)), (7, Some(80.0))] {
+            keep(&store, reading(1, s, 1000 * s as i64)).await;
+            end_trip(&store, &level(percent)).await;
+        }
+        keep(&store, reading(1, 1, 1000)).await;
+        let Closed::Done { vehicle, .. } = end_trip(&store, &level(Some(40.0))).await else { panic!() };
+        assert_eq!(vehicle.total_trips, 2, "{:?}: two are to be counted again", home.engine);
+
+        let claims = claim(&store, "owner").await;
+        let sessions: Vec<_> = claims.iter().map(|claim| claim.session_id.clone()).collect();
+        assert_eq!(sessions, [session(5).to_string(), session(6).to_string()]);
+        for (claim, percent) in claims.iter().zip([None, Some(90.0)]) {
+            let data = store.trip_data(claim).await.unwrap();
+            assert_eq!(data.previous_fuel_level_percent, Some(40.0));
+            let closed = close_with(&store, claim, &level(percent), &data).await.unwrap();
+            assert!(matches!(closed, Closed::Done { finalization_number: 2, .. }), "{closed:?}");
+        }
+        assert_eq!(stats(&store, 1).await.total_trips, 4);
+        assert!(claim(&store, "owner").await.is_empty(), "nothing else has changed");
+
+        // The same level again changes nothing, and no level says nothing.
+        for percent in [Some(40.0), None] {
+            keep(&store, reading(1, 1, percent.map_or(1002, |_| 1001))).await;
+            end_trip(&store, &level(percent)).await;
+            assert_eq!(stats(&store, 1).await.total_trips, 4);
+        }
+    }
+}
+
+#[tokio::test]
 async fn battery_health_is_the_mean_over_the_last_thirty_electric_trips() {
     for home in homes().await {
         let store = home.open().await;
         let mut last = None;
         for s in 0..34 {
-            let electric_miles = if s == 33 { 0.0 } else { f64::from(u32::try_from(s).unwrap()) };
+            // Not to be known is not the same as 0.
+            let electric_miles = (s != 33).then(|| f64::from(u32::try_from(s).unwrap()));
             let figures = Summary {
-                electric_miles: Some(electric_miles),
+                electric_miles,
                 kwh_per_mile: (s % 2 == 0).then_some(0.25),
                 soc_at_gas_transition: (s == 20).then_some(15.25),
                 ..summary()
@@ -145,7 +182,7 @@ async fn battery_health_is_the_mean_over_the_last_thirty_electric_trips() {
             last = Some(end_trip(&store, &figures).await);
         }
         let Some(Closed::Done { battery_health, .. }) = last else { panic!("{last:?}") };
-        // Trips 3 to 32: trip 33 has no electric mile.
+        // Trips 3 to 32: of trip 33 the electric miles are not known.
         let expected = BatteryHealth {
             electric_miles: 17.5,
             kwh_per_mile: Some(0.25),

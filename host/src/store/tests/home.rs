@@ -15,14 +15,14 @@ use crate::store::{Engine, Layout, Store};
 pub(super) const LATE_DAYS: i64 = 30;
 
 /// A fresh database, which may be opened again and again.
-pub(super) struct Home {
-    pub(super) engine: Engine,
+pub(crate) struct Home {
+    pub(crate) engine: Engine,
     url: String,
     dir: TempDir,
 }
 
 /// One fresh database of each engine.
-pub(super) async fn homes() -> Vec<Home> {
+pub(crate) async fn homes() -> Vec<Home> {
     let mut homes = vec![sqlite()];
     homes.extend(postgres().await);
     homes
@@ -57,12 +57,12 @@ pub(super) async fn postgres() -> Option<Home> {
 
 impl Home {
     /// Opens the store, as a host does when it starts.
-    pub(super) async fn open(&self) -> Store {
+    pub(crate) async fn open(&self) -> Store {
         self.open_with(layout()).await
     }
 
     /// Opens the store, as a host with another PID catalogue does.
-    pub(super) async fn open_with(&self, layout: Layout) -> Store {
+    pub(crate) async fn open_with(&self, layout: Layout) -> Store {
         let database_url = match self.engine {
             Engine::Sqlite => None,
             Engine::Postgres => Some(self.url.parse().unwrap()),
@@ -83,4 +83,13 @@ impl Home {
 /// One number that a query gives.
 pub(super) async fn number(store: &Store, text: &'static str) -> i64 {
     sqlx::query_scalar(text).fetch_one(&store.pool).await.unwrap()
+}
+
+/// Moves what a store knows that many days into the past, as if they passed.
+pub(crate) async fn let_days_pass(store: &Store, days: i64) {
+    let ms = days * super::model::DAY_MS;
+    let text = "UPDATE trips SET closed_ms = closed_ms - $1, last_received_ms = last_received_ms - $2";
+    let mut transaction = store.writes.begin().await.unwrap();
+    sqlx::query(text).bind(ms).bind(ms).execute(&mut *transaction).await.unwrap();
+    transaction.commit().await.unwrap();
 }

@@ -150,7 +150,7 @@ pub(super) async fn claim_one(store: &Store, owner: &str) -> Claim {
 }
 
 /// A summary without any figure.
-pub(super) fn summary() -> Summary {
+pub(crate) fn summary() -> Summary {
     Summary {
         end_time_ms: None,
         end_odometer_miles: None,

@@ -6,6 +6,7 @@ use sqlx::{AssertSqlSafe, Row as _};
 use super::home::sqlite;
 use super::model::*;
 use crate::store::finalization::{HAS_STALE, claim_text, pass_over_text};
+use crate::store::previous_fuel::later_trips_text;
 use crate::store::readings::{compare_text, insert_text};
 use crate::store::trips::{add_text, find_text, open_text};
 use crate::store::vehicles::touch_text;
@@ -18,7 +19,7 @@ async fn plan(store: &Store, text: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn no_statement_of_an_upload_or_a_claim_walks_through_a_table() {
+async fn no_statement_of_an_upload_a_claim_or_a_closing_walks_through_a_table() {
     let home = sqlite();
     let store = home.open().await;
     keep(&store, reading(1, 1, 0)).await;
@@ -35,6 +36,7 @@ async fn no_statement_of_an_upload_or_a_claim_walks_through_a_table() {
         ("counters of trips", add_text(Engine::Sqlite, 4), Some("SEARCH trips USING INDEX")),
         ("trips that go on", pass_over_text(Engine::Sqlite), Some("trips_unfinished")),
         ("claim", claim_text(Engine::Sqlite), Some("trips_unfinished")),
+        ("trips after one", later_trips_text(Engine::Sqlite), Some("trips_by_vehicle")),
         ("whether trips have ended", HAS_STALE.to_owned(), Some("trips_unfinished")),
     ];
     for (name, text, expected) in statements {

@@ -300,4 +300,6 @@ fn interned(name: &str) -> &'static str {
 }
 
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod tests;

@@ -9,7 +9,7 @@ use super::*;
 const LOG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data/torque-drive.queries");
 
 /// The log's lines, or `None` where it is not at hand.
-fn log() -> Option<String> {
+pub(super) fn log() -> Option<String> {
     match std::fs::read_to_string(Path::new(LOG)) {
         Ok(log) => Some(log),
         Err(error) => {

@@ -1,7 +1,7 @@
 //! Values of the contract from and to values of the rules, field by field.
 //! Nothing is computed here.
 
-use super::bindings::exports::volttracker::plugins::{charging, costs, live, trips, weather};
+use super::bindings::exports::volttracker::plugins::{charging, costs, live, soc_floor, trips, weather};
 use crate::rules;
 
 impl From<trips::Trip> for rules::summary::Trip {
@@ -155,6 +155,39 @@ impl From<rules::costs::Cost> for costs::Cost {
             gas_cost: cost.gas,
             total_cost: cost.total,
             cost_per_mile: cost.per_mile,
+        }
+    }
+}
+
+impl From<trips::SocTransition> for rules::soc_floor::Entry {
+    fn from(transition: trips::SocTransition) -> Self {
+        Self { soc_percent: transition.soc_percent, ambient_f: transition.ambient_temp_f }
+    }
+}
+
+impl From<rules::soc_floor::Floor> for soc_floor::Floor {
+    fn from(floor: rules::soc_floor::Floor) -> Self {
+        let bars = floor.histogram.into_iter();
+        Self {
+            transitions: floor.entries,
+            mean_soc_percent: floor.mean_percent,
+            min_soc_percent: floor.min_percent,
+            max_soc_percent: floor.max_percent,
+            histogram: bars
+                .map(|(soc_percent, transitions)| soc_floor::Bar { soc_percent, transitions })
+                .collect(),
+            by_temperature: floor.by_temperature.map(Into::into),
+        }
+    }
+}
+
+impl From<rules::soc_floor::ByTemperature> for soc_floor::ByTemperature {
+    fn from(found: rules::soc_floor::ByTemperature) -> Self {
+        Self {
+            cold_soc_percent: found.cold_percent,
+            cold_transitions: found.cold_entries,
+            warm_soc_percent: found.warm_percent,
+            warm_transitions: found.warm_entries,
         }
     }
 }

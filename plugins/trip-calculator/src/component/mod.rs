@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use plugin_settings::SettingSet;
 
 use self::bindings::{
-    exports::volttracker::plugins::{charging, costs, identity, live, trips, weather},
+    exports::volttracker::plugins::{charging, costs, identity, live, soc_floor, trips, weather},
     volttracker::plugins::{progress, readings::Readings as Handle},
 };
 use crate::{rules, settings::Settings};
@@ -104,5 +104,12 @@ impl charging::Guest for Plugin {
 impl costs::Guest for Plugin {
     fn cost_of(usage: costs::Usage) -> costs::Cost {
         SETTINGS.with_borrow(|settings| rules::costs::cost(&usage.into(), settings)).into()
+    }
+}
+
+impl soc_floor::Guest for Plugin {
+    fn floor_of(transitions: Vec<trips::SocTransition>) -> soc_floor::Floor {
+        let entries: Vec<_> = transitions.into_iter().map(Into::into).collect();
+        SETTINGS.with_borrow(|settings| rules::soc_floor::floor(&entries, settings)).into()
     }
 }

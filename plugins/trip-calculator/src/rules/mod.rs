@@ -13,6 +13,7 @@ pub mod live;
 pub mod number;
 pub mod readings;
 pub mod refuel;
+pub mod soc_floor;
 pub mod split;
 pub mod summary;
 pub mod weather;

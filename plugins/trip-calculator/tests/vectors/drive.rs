@@ -11,7 +11,7 @@ use trip_calculator::{
     settings::Settings,
 };
 
-use crate::cases::Table;
+use crate::made_up::Table;
 
 const KM_PER_MILE: f64 = 1.609_344;
 const PIDS: [(&str, &str, f64); 5] = [

@@ -12,7 +12,7 @@ use trip_calculator::{
     settings::Settings,
 };
 
-use crate::cases::Table;
+use crate::made_up::Table;
 
 const COLUMNS: [&str; 12] = [
     "odometer_miles",

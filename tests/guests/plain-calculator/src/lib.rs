@@ -8,7 +8,8 @@ use exports::volttracker::plugins::charging::{self, Session};
 use exports::volttracker::plugins::costs::{self, Cost, Usage};
 use exports::volttracker::plugins::identity::{self, PluginInfo};
 use exports::volttracker::plugins::live::{self, Figures, Point};
-use exports::volttracker::plugins::trips::{self, Failure, Readings, Summary, Trip};
+use exports::volttracker::plugins::soc_floor::{self, Floor};
+use exports::volttracker::plugins::trips::{self, Failure, Readings, SocTransition, Summary, Trip};
 use exports::volttracker::plugins::weather::{self, Impact, Sample};
 use volttracker::plugins::progress;
 
@@ -115,6 +116,19 @@ impl costs::Guest for Plugin {
     fn cost_of(usage: Usage) -> Cost {
         let gas_cost = usage.gas_gallons.unwrap_or(0.0) * 3.0;
         Cost { electric_cost: 0.0, gas_cost, total_cost: gas_cost, cost_per_mile: None }
+    }
+}
+
+impl soc_floor::Guest for Plugin {
+    fn floor_of(transitions: Vec<SocTransition>) -> Floor {
+        Floor {
+            transitions: u32::try_from(transitions.len()).unwrap_or(u32::MAX),
+            mean_soc_percent: None,
+            min_soc_percent: None,
+            max_soc_percent: None,
+            histogram: vec![],
+            by_temperature: None,
+        }
     }
 }
 

@@ -1,0 +1,34 @@
+//! The reference implementation's answers, asked where they hold: of the
+//! decoder and the store, and of the compiled components in their sandbox.
+//! Rules that answer for themselves are asked in the plugins' own tests.
+
+mod policies;
+mod torque;
+mod trips;
+mod vehicles;
+
+use std::sync::Arc;
+
+use vectors::Report;
+
+use crate::plugin_host::PluginSet;
+
+/// Any moment.
+const AT_MS: i64 = 1_767_312_400_000;
+
+const NOT_FINITE: &str = "a value that is not finite is no value";
+const ZERO: &str = "0 is a value, not missing";
+
+#[tokio::test]
+async fn every_group_is_answered_as_by_the_reference_but_where_listed() {
+    let mut report = Report::default();
+    torque::ask(&mut report);
+    trips::ask(&mut report).await;
+    vehicles::ask(&mut report).await;
+    policies::ask(&mut report).await;
+    report.end(318, 79);
+}
+
+async fn components(calculator_settings: &str) -> Arc<PluginSet> {
+    super::plugin_host(calculator_settings).await.pin()
+}
