@@ -128,7 +128,9 @@ async fn attempt(
             describe(event, claim, &data, &calculation.summary);
             Ok(())
         }
-        Closed::Outdated => Err(Failure::new(Code::E205, "the trip goes on: its phone sent more meanwhile")),
+        Closed::Outdated => {
+            Err(Failure::new(Code::E205, "the trip goes on: something was received meanwhile"))
+        }
         Closed::NotOurs => Err(Failure::new(Code::E204, "another host holds the trip's claim")),
     }
 }

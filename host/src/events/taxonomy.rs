@@ -80,7 +80,7 @@ taxonomy! {
     E202 Database Error true "A constraint of the store was violated.";
     E203 Database Warning false "A batch was rolled back, and its uploads were retried one by one.";
     E204 Database Info false "Another host holds the trip's claim.";
-    E205 Database Info false "The trip goes on: something was received for it while it was finalized.";
+    E205 Database Info false "The trip goes on: something was received for it, or for the one before, while it was finalized.";
     E300 Parsing Warning false "The request or its form cannot be read.";
     E301 Parsing Warning false "The reading's time is malformed, zero, negative, in seconds, or more than 24 hours ahead.";
     E302 Parsing Warning false "The position is impossible: it was dropped, the reading kept.";

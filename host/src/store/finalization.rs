@@ -99,7 +99,8 @@ pub enum Closed {
         /// Means over its last trips, this one included.
         battery_health: Option<BatteryHealth>,
     },
-    /// Something was received for the trip since the claim: it goes on.
+    /// Something was received since the claim, for the trip or for the one
+    /// before it: it is to be finalized again.
     Outdated,
     /// The claim ran out and another host has the trip.
     NotOurs,
@@ -259,6 +260,11 @@ impl Store {
             let ours = owner.flatten().is_some_and(|owner| owner == claim.owner);
             return Ok(if ours { Closed::Outdated } else { Closed::NotOurs });
         };
+        let before = previous_fuel::before(&mut *transaction, &claim.vehicle, start_ms).await?;
+        if before != closing.data.previous_fuel_level_percent {
+            // The trip before was closed meanwhile, and what it left counts.
+            return Ok(Closed::Outdated);
+        }
         let level = settled_fuel_level(closing.summary).or(closing.summary.fuel_level_at_end);
         previous_fuel::judge_again(&mut transaction, &later, level).await?;
         let vehicle = contribute(&mut transaction, '+', &claim.trip_id).await?.stats(closing.now_ms);

@@ -1,7 +1,7 @@
 //! The fuel level between two trips of a vehicle: most fills happen there, and
 //! trips do not always come in the order in which they were driven.
 
-use sqlx::{Any, AnyPool, AssertSqlSafe, Row, Transaction};
+use sqlx::{Any, AssertSqlSafe, Row, Transaction};
 
 use super::StoreError;
 use super::finalization::Claim;
@@ -11,7 +11,7 @@ use crate::identity::VehicleId;
 
 /// What the vehicle's last closed trip before `start_ms` left in the tank.
 pub(super) async fn before(
-    pool: &AnyPool,
+    database: impl sqlx::Executor<'_, Database = Any>,
     vehicle: &VehicleId,
     start_ms: i64,
 ) -> Result<Option<f64>, StoreError> {
@@ -24,7 +24,7 @@ pub(super) async fn before(
     )
     .bind(vehicle.as_str())
     .bind(start_ms)
-    .fetch_optional(pool)
+    .fetch_optional(database)
     .await?;
     Ok(level)
 }

@@ -22,10 +22,11 @@ const ZERO: &str = "0 is a value, not missing";
 #[tokio::test]
 async fn every_group_is_answered_as_by_the_reference_but_where_listed() {
     let mut report = Report::default();
+    let plugins = components("").await;
     torque::ask(&mut report);
-    trips::ask(&mut report).await;
-    vehicles::ask(&mut report).await;
-    policies::ask(&mut report).await;
+    trips::ask(&mut report, &plugins).await;
+    vehicles::ask(&mut report, &plugins).await;
+    policies::ask(&mut report, &plugins).await;
     report.end(318, 79);
 }
 

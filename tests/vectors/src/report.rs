@@ -30,8 +30,8 @@ impl Report {
     /// Asks all cases of a group and compares the answers: see [`Self::compare`].
     pub fn ask(&mut self, file: &str, group: &str, ours: &[Ours], ask: impl Fn(&Value) -> Value) {
         let group = Group::read(file, group);
-        let answers = group.inputs().map(ask).collect();
-        self.compare(&group, ours, answers);
+        let answers: Vec<_> = group.inputs().map(ask).collect();
+        self.compare(&group, ours, &answers);
     }
 
     /// Compares the answers to a group's cases, in their order. Every case that
@@ -40,11 +40,11 @@ impl Report {
     ///
     /// # Panics
     /// There is not one answer for each case.
-    pub fn compare(&mut self, group: &Group, ours: &[Ours], answers: Vec<Value>) {
+    pub fn compare(&mut self, group: &Group, ours: &[Ours], answers: &[Value]) {
         assert_eq!(answers.len(), group.cases.len(), "{}: one answer a case", group.name);
         let mut listed: BTreeMap<&str, &Ours> = ours.iter().map(|ours| (ours.id.as_str(), ours)).collect();
         let (mut as_the_reference, mut by_our_rule) = (0, 0);
-        for (case, found) in group.cases.iter().zip(&answers) {
+        for (case, found) in group.cases.iter().zip(answers) {
             let ours = listed.remove(case.id.as_str());
             match ours {
                 None => as_the_reference += 1,
@@ -118,7 +118,7 @@ mod tests {
 
     fn wrong(ours: &[Ours], answers: [i32; 3]) -> Vec<String> {
         let mut report = Report::default();
-        report.compare(&group(), ours, answers.into_iter().map(Value::from).collect());
+        report.compare(&group(), ours, &answers.map(Value::from));
         report.wrong
     }
 
@@ -147,7 +147,7 @@ mod tests {
     fn the_table_has_a_line_for_each_group() {
         let mut report = Report::default();
         let ours = [Ours::instead("b", json!(5), "why")];
-        report.compare(&group(), &ours, [1, 5, 3].map(Value::from).to_vec());
+        report.compare(&group(), &ours, &[1, 5, 3].map(Value::from));
         let lines: Vec<_> = report
             .table()
             .lines()

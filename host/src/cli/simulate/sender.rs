@@ -15,7 +15,7 @@ const SHOWN_ANSWER_CHARS: usize = 120;
 /// How often and how soon an upload is sent again.
 #[derive(Clone, Copy, Debug)]
 pub struct ResendPolicy {
-    /// Answers 503 to one upload before giving up.
+    /// Answers to one upload that ask to come back, before giving up.
     pub busy_tries: u32,
     /// Longest wait that a `Retry-After` may ask for.
     pub longest_busy_pause: Duration,
@@ -49,7 +49,7 @@ pub struct Sender {
 /// What one try came to.
 enum Outcome {
     Kept,
-    Busy(Duration),
+    Busy(StatusCode, Duration),
     /// Trying again cannot help; what to check instead.
     Hopeless(String),
     Failed(String),
@@ -77,11 +77,12 @@ impl Sender {
             let pause = match self.try_once(query).await {
                 Outcome::Kept => return Ok(busy + failures),
                 Outcome::Hopeless(why) => bail!("{url}: {why}"),
-                Outcome::Busy(pause) => {
+                Outcome::Busy(status, pause) => {
                     busy += 1;
                     if busy >= self.policy.busy_tries {
                         bail!(
-                            "{url} answered 503 {busy} times to one upload; is its disk full or its database away? Its log tells"
+                            "{url} answered {} {busy} times to one upload; is its disk full, its database away or its rate limit low? Its log tells",
+                            status.as_u16()
                         );
                     }
                     pause.min(self.policy.longest_busy_pause)
@@ -108,10 +109,10 @@ impl Sender {
             Err(error) => return Outcome::Failed(no_answer(error)),
         };
         let status = response.status();
-        if status == StatusCode::SERVICE_UNAVAILABLE {
+        if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
             let header = response.headers().get(RETRY_AFTER);
             let seconds = header.and_then(|value| value.to_str().ok()?.trim().parse().ok());
-            return Outcome::Busy(Duration::from_secs(seconds.unwrap_or(1)));
+            return Outcome::Busy(status, Duration::from_secs(seconds.unwrap_or(1)));
         }
         let body = match response.text().await {
             Ok(body) => body,
@@ -121,7 +122,7 @@ impl Sender {
     }
 }
 
-/// What an answer other than 503 means.
+/// What an answer means that does not ask to come back.
 fn judge(status: StatusCode, body: &str) -> Outcome {
     let shown: String = body.chars().take(SHOWN_ANSWER_CHARS).collect();
     match status {

@@ -165,6 +165,26 @@ async fn a_trip_that_comes_late_has_those_after_it_judged_again() {
 }
 
 #[tokio::test]
+async fn a_trip_before_that_closes_meanwhile_has_this_one_calculated_again() {
+    for home in homes().await {
+        let store = home.open().await;
+        keep(&store, reading(1, 2, 2000)).await;
+        let later = claim_one(&store, "owner").await;
+        let outdated = store.trip_data(&later).await.unwrap();
+        keep(&store, reading(1, 1, 1000)).await;
+        end_trip(&store, &Summary { fuel_level_at_end: Some(40.0), ..miles(1.0) }).await;
+
+        let closed = close_with(&store, &later, &miles(2.0), &outdated).await.unwrap();
+        assert!(matches!(closed, Closed::Outdated), "{:?}: {closed:?}", home.engine);
+        let data = store.trip_data(&later).await.unwrap();
+        assert_eq!(data.previous_fuel_level_percent, Some(40.0));
+        let closed = close_with(&store, &later, &miles(2.0), &data).await.unwrap();
+        assert!(matches!(closed, Closed::Done { .. }), "{closed:?}");
+        assert_eq!(stats(&store, 1).await.total_miles, 3.0);
+    }
+}
+
+#[tokio::test]
 async fn battery_health_is_the_mean_over_the_last_thirty_electric_trips() {
     for home in homes().await {
         let store = home.open().await;

@@ -7,7 +7,7 @@ use clap::Parser;
 use serde_json::{Value, json};
 use vectors::{Group, Ours, Report};
 
-use super::{AT_MS, components};
+use super::AT_MS;
 use crate::config::Config;
 use crate::events::sink::Sink;
 use crate::events::{Events, Outcome, UploadDetails, VehicleContext};
@@ -33,10 +33,9 @@ impl EventFields for Nothing {
     }
 }
 
-pub(super) async fn ask(report: &mut Report) {
-    let plugins = components("").await;
-    should_emit(report, &plugins).await;
-    emit_call_site(report, &plugins).await;
+pub(super) async fn ask(report: &mut Report, plugins: &Arc<PluginSet>) {
+    should_emit(report, plugins).await;
+    emit_call_site(report, plugins).await;
 }
 
 async fn should_emit(report: &mut Report, plugins: &PluginSet) {
@@ -59,7 +58,7 @@ async fn should_emit(report: &mut Report, plugins: &PluginSet) {
         let coin = input["random"].as_f64().expect("a case has a coin");
         answers.push(json!(coin < verdict.probability));
     }
-    report.compare(&group, &ours, answers);
+    report.compare(&group, &ours, &answers);
 }
 
 fn facts(input: &Value) -> Facts {
@@ -92,7 +91,7 @@ async fn emit_call_site(report: &mut Report, plugins: &Arc<PluginSet>) {
     for input in group.inputs() {
         answers.push(json!(is_emitted(plugins, input).await));
     }
-    report.compare(&group, &ours, answers);
+    report.compare(&group, &ours, &answers);
 }
 
 /// Whether the event of an upload gets as far as the sink. The reference has

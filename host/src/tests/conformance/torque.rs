@@ -24,7 +24,7 @@ pub(super) fn ask(report: &mut Report) {
         let right = ON_THE_RIGHT_MAP.contains(&id);
         answer(if right { Catalogue::volt_gen2() } else { Catalogue::legacy() }, input)
     });
-    report.compare(&group, &decided_otherwise(), answers.collect());
+    report.compare(&group, &decided_otherwise(), &answers.collect::<Vec<_>>());
 }
 
 /// What we make of a request. Each is made to name a device: the reference

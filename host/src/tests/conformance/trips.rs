@@ -13,13 +13,12 @@ const SORTED: &str = "unordered readings are sorted first";
 const ROUNDS_TO_ZERO: &str = "an integral that rounds to zero falls back to SOC";
 const UP_TO_ENTRY: &str = "integrate only up to gas entry";
 
-pub(super) async fn ask(report: &mut Report) {
-    let defaults = components("").await;
-    gas_mode_entry(report, &defaults).await;
-    average_temp(report, &defaults).await;
-    live_trip_stats(report, &defaults).await;
-    soc_floor(report, &defaults).await;
-    trip_weather(report, &defaults).await;
+pub(super) async fn ask(report: &mut Report, defaults: &Arc<PluginSet>) {
+    gas_mode_entry(report, defaults).await;
+    average_temp(report, defaults).await;
+    live_trip_stats(report, defaults).await;
+    soc_floor(report, defaults).await;
+    trip_weather(report, defaults).await;
     // The reference has no limit to a gap.
     let without_gaps = components("max_gap_seconds = 86400").await;
     electric_kwh(report, &without_gaps).await;
@@ -69,7 +68,7 @@ async fn gas_mode_entry(report: &mut Report, defaults: &Arc<PluginSet>) {
             summary(&by_settings[&settings], trip(None, None), readings(&input["points"], in_order)).await;
         answers.push(json!(found.soc_transition.map(|transition| transition.time_ms)));
     }
-    report.compare(&group, &ours, answers);
+    report.compare(&group, &ours, &answers);
 }
 
 /// The settings that a case asks for.
@@ -87,7 +86,7 @@ async fn average_temp(report: &mut Report, plugins: &PluginSet) {
         let found = summary(plugins, trip(None, None), readings(&input["points"], in_order)).await;
         answers.push(json!(found.ambient_temp_avg_f));
     }
-    report.compare(&group, &ours, answers);
+    report.compare(&group, &ours, &answers);
 }
 
 async fn electric_kwh(report: &mut Report, plugins: &PluginSet) {
@@ -122,7 +121,7 @@ async fn electric_kwh(report: &mut Report, plugins: &PluginSet) {
         readings.columns.insert("odometer_miles".into(), miles);
         answers.push(json!(summary(plugins, trip(Some(0.0), None), readings).await.electric_kwh_used));
     }
-    report.compare(&group, &ours, answers);
+    report.compare(&group, &ours, &answers);
 }
 
 async fn trip_finalize(report: &mut Report, plugins: &PluginSet) {
@@ -155,7 +154,7 @@ async fn trip_finalize(report: &mut Report, plugins: &PluginSet) {
         let trip = trip(number(&given["start_odometer"]), number(&given["start_soc"]));
         answers.push(in_words_of_the_reference(&summary(plugins, trip, readings).await));
     }
-    report.compare(&group, &ours, answers);
+    report.compare(&group, &ours, &answers);
 }
 
 fn in_words_of_the_reference(found: &Summary) -> Value {
@@ -201,7 +200,7 @@ async fn live_trip_stats(report: &mut Report, plugins: &PluginSet) {
         let (first, latest) = (point(&input["first"]), point(&input["latest"]));
         answers.push(json!(plugins.figures_of(first, latest, AT_MS).await.expect("figures")));
     }
-    report.compare(&group, &ours, answers);
+    report.compare(&group, &ours, &answers);
 }
 
 async fn soc_floor(report: &mut Report, plugins: &PluginSet) {
@@ -236,7 +235,7 @@ async fn soc_floor(report: &mut Report, plugins: &PluginSet) {
             })),
         }));
     }
-    report.compare(&group, &ours, answers);
+    report.compare(&group, &ours, &answers);
 }
 
 fn sample(value: &Value) -> Sample {
@@ -267,5 +266,5 @@ async fn trip_weather(report: &mut Report, plugins: &PluginSet) {
             "extreme_weather": impact.map(|impact| impact.extreme),
         }));
     }
-    report.compare(&group, &[], answers);
+    report.compare(&group, &[], &answers);
 }

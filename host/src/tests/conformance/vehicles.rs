@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 use vectors::{Group, Ours, Report, number};
 
-use super::{AT_MS, ZERO, components};
+use super::{AT_MS, ZERO};
 use crate::events::{BatteryHealth, VehicleContext};
 use crate::identity::VehicleId;
 use crate::plugin_host::{PluginSet, Summary, VehicleStats};
@@ -18,14 +18,13 @@ use crate::store::{Calculator, Claim, ClaimRequest, Closed, Closing, ReadingRow,
 const DAY_MS: i64 = 86_400_000;
 const TIMEOUT: Duration = Duration::from_secs(120);
 
-pub(super) async fn ask(report: &mut Report) {
-    let plugins = components("").await;
-    usage_tier(report, &plugins).await;
+pub(super) async fn ask(report: &mut Report, plugins: &PluginSet) {
+    usage_tier(report, plugins).await;
     on_each_engine(report, "vehicle_stats", &decided_otherwise(), async |home, inputs| {
         let mut answers = Vec::new();
         let store = home.open().await;
         for (index, input) in inputs.iter().enumerate() {
-            answers.push(vehicle_stats(&store, &plugins, &vehicle(index), input).await);
+            answers.push(vehicle_stats(&store, plugins, &vehicle(index), input).await);
         }
         answers
     })
@@ -56,7 +55,7 @@ async fn on_each_engine(
         answers.push(ask(&home, &inputs).await);
     }
     assert!(answers.iter().all(|engine| *engine == answers[0]), "engines differ: {answers:#?}");
-    report.compare(&group, ours, answers.remove(0));
+    report.compare(&group, ours, &answers[0]);
 }
 
 async fn usage_tier(report: &mut Report, plugins: &PluginSet) {
@@ -73,7 +72,7 @@ async fn usage_tier(report: &mut Report, plugins: &PluginSet) {
         };
         answers.push(json!(plugins.classify(stats, AT_MS).await.expect("a tier")));
     }
-    report.compare(&group, &[], answers);
+    report.compare(&group, &[], &answers);
 }
 
 fn decided_otherwise() -> [Ours; 2] {

@@ -74,7 +74,7 @@ const SECRET: &str = "5ec2e75ec2e75ec2e75ec2e75ec2e700";
 fn decode_any(input: &[u8]) -> u64 {
     let cut = input.iter().position(|&byte| byte == b'\n').unwrap_or(input.len());
     let (query, body) = (&input[..cut], input.get(cut + 1..).unwrap_or_default());
-    let legacy = input.len() % 4 == 0;
+    let legacy = input.len().is_multiple_of(4);
     let catalogue = if legacy { Catalogue::legacy() } else { Catalogue::volt_gen2() };
     let decoded = decode(catalogue, query, body, RECEIVED_MS);
     check(&decoded);

@@ -47,10 +47,11 @@ fn sender(base: &Url, token: Option<&str>) -> Sender {
 
 const OK: (StatusCode, &str) = (StatusCode::OK, "OK!");
 const BUSY: (StatusCode, &str) = (StatusCode::SERVICE_UNAVAILABLE, "busy");
+const TOO_OFTEN: (StatusCode, &str) = (StatusCode::TOO_MANY_REQUESTS, "more slowly");
 
 #[tokio::test]
 async fn a_busy_server_gets_the_same_upload_again() {
-    let (url, asked) = server(&[BUSY, BUSY, OK]).await;
+    let (url, asked) = server(&[BUSY, TOO_OFTEN, OK]).await;
 
     let resends = sender(&url, None).send("session=1&k5=20.0").await.unwrap();
 
