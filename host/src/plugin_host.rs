@@ -12,10 +12,14 @@ mod imports;
 mod load;
 mod moment;
 mod pool;
+mod questions;
 mod readings;
+mod samples;
 mod sandbox;
 mod set;
 mod settings;
+mod usage;
+mod workbench;
 mod world;
 
 #[cfg(test)]
@@ -42,12 +46,17 @@ pub use error::{PluginError, PluginErrorKind, Refusal, StartError, SummarizeErro
 pub use imports::{EventFields, FieldValue};
 pub use readings::TripReadings;
 pub use set::{Calculation, PluginIdentity, PluginSet};
+pub use settings::Limits;
+pub use usage::Spent;
+pub use workbench::{CallError, Called, Fit, Inspection, Instances, Measured, Measurement, Workbench};
 
 /// Version of the WebAssembly runtime; a test holds it to the lock file.
 pub const WASMTIME_VERSION: &str = "48.0.8";
 
 /// A decision that the server leaves to a plugin.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Slot {
     /// What did this trip do?
@@ -93,7 +102,8 @@ impl PluginHost {
     /// All slots that have no fit plugin, each with what is wrong.
     pub async fn start(dir: &Path) -> Result<PluginHost, StartError> {
         let settings = read_settings(dir).await?;
-        let engine = engine::start().map_err(|error| StartError::Engine(format!("{error:#}")))?;
+        let engine = engine::start(engine::Fuel::NotCounted)
+            .map_err(|error| StartError::Engine(format!("{error:#}")))?;
         let set = load_set(&engine, dir, settings).await?;
         for slot in Slot::ALL {
             let PluginIdentity { name, version, digest, .. } = set.identity(slot);

@@ -6,12 +6,13 @@ use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 use wasmtime::Store;
-use wasmtime::component::{InstancePre, Resource};
+use wasmtime::component::{self, InstancePre, Resource};
 
 use super::console::OutputLog;
 use super::error::{PluginError, PluginErrorKind};
 use super::sandbox::{Milliseconds, Outcome, Sandbox, within};
 use super::settings::{Limits, SlotSettings};
+use super::usage::Usage;
 use super::world::World;
 
 /// A compiled, configured plugin: everything that its instances are made of.
@@ -21,6 +22,13 @@ pub(super) struct Template<W: World> {
     limits: Limits,
     values: Vec<(String, String)>,
     log: OutputLog,
+    usage: Usage,
+}
+
+/// An instance whose functions are not found yet.
+pub(super) struct Unbound {
+    store: Store<Sandbox>,
+    instance: component::Instance,
 }
 
 /// One instance in its store.
@@ -38,20 +46,52 @@ impl<W: World> Template<W> {
             limits: settings.limits,
             values: settings.values.into_iter().collect(),
             log: OutputLog::default(),
+            usage: Usage::default(),
         }
     }
 
-    /// Makes an instance that is not configured yet. Its clock stands at 0:
-    /// how an instance starts must not depend on when.
-    pub(super) async fn open(&self) -> Result<Instance<W>, PluginError> {
+    /// What its calls have used.
+    pub(super) fn usage(&self) -> &Usage {
+        &self.usage
+    }
+
+    /// Makes an instance that is not bound yet. Its clock stands at 0: how an
+    /// instance starts must not depend on when.
+    pub(super) async fn instantiate(&self) -> Result<Unbound, PluginError> {
         let mut store = Sandbox::store(self.component.engine(), W::SLOT, self.limits);
         Sandbox::begin(&mut store, 0);
         let made = self.component.instantiate_async(&mut store);
         let outcome = within(self.limits.deadline, made).await;
-        let instance = store.data_mut().end(outcome, &self.log)?;
-        let exports = W::bind(&self.indices, &mut store, &instance)
-            .map_err(|problems| error::<W>(PluginErrorKind::Rejected, problems.join("; ")))?;
+        let instance = self.end(&mut store, outcome)?;
+        Ok(Unbound { store, instance })
+    }
+
+    /// Finds the functions of an instance; the error lists those that have
+    /// another type.
+    pub(super) fn bind(&self, unbound: Unbound) -> Result<Instance<W>, Vec<String>> {
+        let Unbound { mut store, instance } = unbound;
+        let exports = W::bind(&self.indices, &mut store, &instance)?;
         Ok(Instance { store, exports, calls: 0 })
+    }
+
+    /// Makes an instance that is not configured yet.
+    pub(super) async fn open(&self) -> Result<Instance<W>, PluginError> {
+        let unbound = self.instantiate().await?;
+        self.bind(unbound).map_err(|problems| error::<W>(PluginErrorKind::Rejected, problems.join("; ")))
+    }
+
+    /// Makes an instance that is ready for calls. What goes wrong with a
+    /// plugin that once did start makes the instance unfit.
+    async fn ready(&self) -> Result<Instance<W>, PluginError> {
+        let made = async {
+            let mut instance = self.open().await?;
+            self.configure(&mut instance).await?;
+            Ok(instance)
+        };
+        made.await.map_err(|unfit: PluginError| {
+            let PluginError { kind, message, .. } = unfit;
+            error::<W>(PluginErrorKind::Rejected, format!("a new instance {kind}: {message}"))
+        })
     }
 
     /// Asks an instance who it is.
@@ -62,20 +102,31 @@ impl<W: World> Template<W> {
         Sandbox::begin(&mut instance.store, 0);
         let call = instance.exports.identity().call_describe(&mut instance.store);
         let outcome = within(self.limits.deadline, call).await;
-        instance.store.data_mut().end(outcome, &self.log)
+        self.end(&mut instance.store, outcome)
     }
 
-    /// Sets an instance's settings.
+    /// Sets an instance's settings to those of the slot.
     pub(super) async fn configure(&self, instance: &mut Instance<W>) -> Result<(), PluginError> {
+        self.configure_with(instance, &self.values).await
+    }
+
+    /// Sets an instance's settings to these.
+    pub(super) async fn configure_with(
+        &self,
+        instance: &mut Instance<W>,
+        values: &[(String, String)],
+    ) -> Result<(), PluginError> {
         Sandbox::begin(&mut instance.store, 0);
         let identity = instance.exports.identity();
-        let call = identity.call_configure(&mut instance.store, &self.values);
+        let call = identity.call_configure(&mut instance.store, values);
         let outcome = within(self.limits.deadline, call).await;
-        instance
-            .store
-            .data_mut()
-            .end(outcome, &self.log)?
+        self.end(&mut instance.store, outcome)?
             .map_err(|refusal| error::<W>(PluginErrorKind::Rejected, bounded(&refusal, 1000)))
+    }
+
+    fn end<R>(&self, store: &mut Store<Sandbox>, outcome: Outcome<R>) -> Result<R, PluginError> {
+        self.usage.record(Sandbox::spent(store));
+        store.data_mut().end(outcome, &self.log)
     }
 }
 
@@ -99,11 +150,7 @@ impl<W: World> Pool<W> {
         let idle = self.idle().pop();
         let mut instance = match idle {
             Some(instance) => instance,
-            None => {
-                let mut instance = self.template.open().await?;
-                self.template.configure(&mut instance).await?;
-                instance
-            }
+            None => self.template.ready().await?,
         };
         instance.calls += 1;
         Sandbox::begin(&mut instance.store, at_ms);
@@ -126,6 +173,21 @@ impl<W: World> Pool<W> {
                 ),
             )),
         }
+    }
+
+    /// What its instances are made of.
+    pub(super) fn template(&self) -> &Template<W> {
+        &self.template
+    }
+
+    /// Sets the idle instances aside: the next call gets one made for it.
+    pub(super) fn put_aside(&self) -> Vec<Instance<W>> {
+        std::mem::take(&mut self.idle())
+    }
+
+    /// Makes these the idle instances.
+    pub(super) fn put_back(&self, instances: Vec<Instance<W>>) {
+        *self.idle() = instances;
     }
 
     /// An answer that the contract rules out.
@@ -191,9 +253,9 @@ impl<W: World> Lease<'_, W> {
     /// Ends the call. After an answer the instance waits for the next one;
     /// after anything else it is dropped.
     pub(super) fn end<R>(mut self, outcome: Outcome<R>) -> Result<R, PluginError> {
-        let Template { limits, log, .. } = &self.pool.template;
-        let answer = self.instance.store.data_mut().end(outcome, log)?;
-        if self.instance.calls < limits.recycle_after {
+        let template = &self.pool.template;
+        let answer = template.end(&mut self.instance.store, outcome)?;
+        if self.instance.calls < template.limits.recycle_after {
             self.pool.idle().push(self.instance);
         }
         Ok(answer)

@@ -13,17 +13,17 @@ use super::{Slot, sha256_hex};
 
 /// What the host grants a slot's plugin.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Limits {
+pub struct Limits {
     /// For one call; making and configuring an instance has as much again.
-    pub(super) deadline: Duration,
+    pub deadline: Duration,
     /// Linear memory of one instance.
-    pub(super) memory_bytes: usize,
+    pub memory_bytes: usize,
     /// Size of the component file.
-    pub(super) component_bytes: u64,
+    pub component_bytes: u64,
     /// Calls that one instance answers before another takes its place.
-    pub(super) recycle_after: u64,
+    pub recycle_after: u64,
     /// Instances at work at the same time.
-    pub(super) pool_size: usize,
+    pub pool_size: usize,
 }
 
 /// One slot's part of `plugins.toml`, complete with defaults.
@@ -49,6 +49,17 @@ pub(super) struct PluginSettings {
     pub(super) sampling_policy: SlotSettings,
     pub(super) usage_tier: SlotSettings,
     pub(super) trip_calculator: SlotSettings,
+}
+
+impl PluginSettings {
+    /// One slot's part.
+    pub(super) fn of(&self, slot: Slot) -> &SlotSettings {
+        match slot {
+            Slot::SamplingPolicy => &self.sampling_policy,
+            Slot::UsageTier => &self.usage_tier,
+            Slot::TripCalculator => &self.trip_calculator,
+        }
+    }
 }
 
 /// Reads the text of `plugins.toml`; an empty text is all defaults. The error

@@ -75,7 +75,7 @@ async fn policy(entries: &str) -> Active<SamplingPolicy> {
     let dir = plugin_dir("");
     let text = format!("[sampling-policy]\n{entries}\n");
     let settings = settings::parse(&text).expect("settings");
-    let engine = super::engine::start().expect("engine");
+    let engine = super::engine::start(super::engine::Fuel::NotCounted).expect("engine");
     load::load(&engine, dir.path(), settings.sampling_policy).await.expect("a fit policy")
 }
 

@@ -328,21 +328,16 @@ async fn write_closing(
 
 /// Turns rows of JSON objects into columns; NaN where a reading has no value.
 fn columns(rows: &[AnyRow]) -> Result<TripReadings, StoreError> {
-    let mut times_ms = Vec::with_capacity(rows.len());
-    let mut columns: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+    let times_ms = rows.iter().map(|row| row.try_get("time_ms")).collect::<Result<_, _>>()?;
+    let mut readings = TripReadings::at(times_ms);
     for (index, row) in rows.iter().enumerate() {
-        times_ms.push(row.try_get("time_ms")?);
         let fields: BTreeMap<&str, f64> = serde_json::from_str(row.try_get("fields")?)
             .map_err(|error| StoreError::Unexpected(format!("a reading is not the JSON it was: {error}")))?;
         for (name, value) in fields {
-            let column = match columns.get_mut(name) {
-                Some(column) => column,
-                None => columns.entry(name.to_owned()).or_insert_with(|| vec![f64::NAN; rows.len()]),
-            };
-            column[index] = value;
+            readings.set(index, name, value);
         }
     }
-    Ok(TripReadings { times_ms, columns })
+    Ok(readings)
 }
 
 fn millis(duration: Duration) -> i64 {

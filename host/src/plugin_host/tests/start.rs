@@ -78,17 +78,24 @@ async fn a_component_of_another_world_is_refused_by_its_interfaces() {
     no plugin set to start with:
       trip-calculator (plugins/trip-calculator.wasm):
         forbidden import: volttracker:plugins/readings@0.2.0
+        a plugin for trip-calculator may import volttracker:plugins/readings@0.1.0, volttracker:plugins/progress@0.1.0, WASI 0.2 (wasi:cli, wasi:clocks, wasi:filesystem, wasi:io, wasi:random, wasi:sockets)
+        incomplete export: volttracker:plugins/identity@0.1.0 has no function `describe`
+        incomplete export: volttracker:plugins/identity@0.1.0 has no function `configure`
         export of another version: volttracker:plugins/trips@0.2.0, not volttracker:plugins/trips@0.1.0
         missing export: volttracker:plugins/live@0.1.0
         missing export: volttracker:plugins/weather@0.1.0
         missing export: volttracker:plugins/charging@0.1.0
         missing export: volttracker:plugins/costs@0.1.0
+        build it for the world `trip-calculator` of volttracker:plugins@0.1.0: see wit/worlds.wit
       usage-tier (plugins/usage-tier.wasm):
         forbidden import: wasi:http/types@0.2.0
+        a plugin for usage-tier may import WASI 0.2 (wasi:cli, wasi:clocks, wasi:filesystem, wasi:io, wasi:random, wasi:sockets)
         missing export: volttracker:plugins/identity@0.1.0
         missing export: volttracker:plugins/tiers@0.1.0
+        build it for the world `usage-tier` of volttracker:plugins@0.1.0: see wit/worlds.wit
       sampling-policy (plugins/sampling-policy.wasm):
         missing export: volttracker:plugins/sampling@0.1.0
+        it is a plugin for the slot usage-tier
     The plugins of this repository are built by: just build-plugins
     ");
 }
@@ -109,9 +116,15 @@ async fn interfaces_of_another_shape_are_refused() {
     no plugin set to start with:
       usage-tier (plugins/usage-tier.wasm):
         import of another type: component imports instance `wasi:cli/environment@0.2.0`, but a matching implementation was not found in the linker: instance export `get-arguments` has the wrong type: type mismatch with results: expected 1-tuple, found 0-tuple
+        incomplete export: volttracker:plugins/identity@0.1.0 has no function `describe`
+        incomplete export: volttracker:plugins/identity@0.1.0 has no function `configure`
+        incomplete export: volttracker:plugins/tiers@0.1.0 has no function `classify`
+        build it for the world `usage-tier` of volttracker:plugins@0.1.0: see wit/worlds.wit
       sampling-policy (plugins/sampling-policy.wasm):
-        incomplete export: instance export `volttracker:plugins/identity@0.1.0` does not have export `describe`
-        incomplete export: instance export `volttracker:plugins/sampling@0.1.0` does not have export `decide`
+        incomplete export: volttracker:plugins/identity@0.1.0 has no function `describe`
+        incomplete export: volttracker:plugins/identity@0.1.0 has no function `configure`
+        incomplete export: volttracker:plugins/sampling@0.1.0 has no function `decide`
+        build it for the world `sampling-policy` of volttracker:plugins@0.1.0: see wit/worlds.wit
     The plugins of this repository are built by: just build-plugins
     ");
 }
@@ -123,7 +136,10 @@ async fn exports_of_another_type_are_refused() {
     assert_snapshot!(refusal("", &files).await, @r"
     no plugin set to start with:
       usage-tier (plugins/usage-tier.wasm):
-        cannot be started: export of another type: identity: expected `record` found `string`; export of another type: tiers: expected `record` found `u32`
+        export of another type: identity.describe: type mismatch with results: expected `record` found `string`
+        export of another type: identity.configure: type mismatch with parameters: expected `tuple` found `string`
+        export of another type: tiers.classify: type mismatch with parameters: expected `record` found `u32`
+        build it against volttracker:plugins@0.1.0 as it is in wit/
     The plugins of this repository are built by: just build-plugins
     ");
 }
@@ -153,12 +169,12 @@ async fn a_plugin_that_breaks_while_it_is_configured_is_refused() {
 
 #[tokio::test]
 async fn a_plugin_that_remembers_is_refused() {
-    assert_snapshot!(refusal("settings = { habit = 'impure' }", &[]).await, @r"
+    assert_snapshot!(refusal("settings = { habit = 'impure' }", &[]).await, @r#"
     no plugin set to start with:
       sampling-policy (plugins/sampling-policy.wasm):
-        answers `decide` differently when asked the same again: plugins must be pure
+        answers `decide` differently when asked the same again, first {"probability":0.5,"reason":"call_1"}, then {"probability":0.5,"reason":"call_2"}: plugins must be pure
     The plugins of this repository are built by: just build-plugins
-    ");
+    "#);
 }
 
 #[tokio::test]
