@@ -110,12 +110,14 @@ fn unreadable(error: std::io::Error) -> String {
 /// component.
 fn check_form(bytes: &[u8]) -> Result<(), String> {
     let problem = match bytes {
-        [] => "is empty",
+        [] => "is empty: its build failed, or it is not written yet",
         [b'\0', b'a', b's', b'm', 13, 0, 1, 0, ..] => return Ok(()),
         [b'\0', b'a', b's', b'm', 1, 0, 0, 0, ..] => {
             "is a core module, not a component: build it for the target wasm32-wasip2"
         }
-        [b'\0', b'a', b's', b'm', ..] => "is WebAssembly of an unknown version, or cut off",
+        [b'\0', b'a', b's', b'm', ..] => {
+            "is WebAssembly of an unknown version, or cut off: build or copy it again"
+        }
         _ if is_text(bytes) => "is a text, not a component: it must be the binary that a build makes",
         _ => "is not WebAssembly: it does not start with \\0asm",
     };
@@ -134,9 +136,17 @@ pub(super) async fn compile(engine: &Engine, bytes: Vec<u8>) -> Result<Component
     let compiled = tokio::task::spawn_blocking(move || Component::from_binary(&engine, &bytes));
     match compiled.await {
         Ok(Ok(component)) => Ok(component),
-        Ok(Err(error)) => Err(format!("is not a valid component, or cut off: {}", error.root_cause())),
+        Ok(Err(error)) => Err(uncompiled(&error.root_cause().to_string())),
         Err(panic) => Err(format!("cannot be compiled: {panic}")),
     }
+}
+
+fn uncompiled(cause: &str) -> String {
+    // The engine's errors for these have no public type.
+    if cause.contains("pooling allocator") {
+        return format!("is made of more than a plugin may be: {cause}");
+    }
+    format!("is not a valid component, or cut off: {cause}: build or copy it again")
 }
 
 /// Holds a component against the slot's world and resolves its imports, or
@@ -264,8 +274,16 @@ pub(super) async fn open<W: World>(template: &Template<W>) -> Result<(Instance<W
 }
 
 fn told(step: &'static str) -> impl Fn(PluginError) -> Problems {
-    move |error| match error.kind {
-        PluginErrorKind::Rejected => one(format!("{step}: {}", error.message)),
-        kind => one(format!("{step}: it {kind}: {}", error.message)),
+    move |PluginError { kind, message, .. }| {
+        one(match kind {
+            PluginErrorKind::Rejected => format!("{step}: {message}"),
+            PluginErrorKind::DeadlineExceeded => {
+                format!("{step}: it {kind}: {message} (deadline_ms in plugins.toml)")
+            }
+            PluginErrorKind::MemoryLimit => {
+                format!("{step}: it {kind}: {message} (memory_mb in plugins.toml)")
+            }
+            PluginErrorKind::Trapped | PluginErrorKind::Nonsense => format!("{step}: it {kind}: {message}"),
+        })
     }
 }

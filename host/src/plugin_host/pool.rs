@@ -199,6 +199,15 @@ impl<W: World> Pool<W> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Without instances, and with these settings for the next ones.
+    #[cfg(test)]
+    pub(super) fn reconfigured(mut self, settings: SlotSettings) -> Self {
+        self.put_aside();
+        self.template.limits = settings.limits;
+        self.template.values = settings.values.into_iter().collect();
+        self
+    }
+
     #[cfg(test)]
     pub(super) fn idle_instances(&self) -> usize {
         self.idle().len()

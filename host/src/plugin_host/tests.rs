@@ -4,7 +4,9 @@
 mod binary;
 mod calculator;
 mod calls;
+mod hostile;
 mod start;
+mod workbench;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -54,9 +54,9 @@ async fn cut_off_and_foreign_files_are_told_apart() {
     assert_snapshot!(refusal("", &files).await, @r"
     no plugin set to start with:
       trip-calculator (plugins/trip-calculator.wasm):
-        is not a valid component, or cut off: unexpected end-of-file (at offset 0xf)
+        is not a valid component, or cut off: unexpected end-of-file (at offset 0xf): build or copy it again
       usage-tier (plugins/usage-tier.wasm):
-        is empty
+        is empty: its build failed, or it is not written yet
       sampling-policy (plugins/sampling-policy.wasm):
         is not WebAssembly: it does not start with \0asm
     The plugins of this repository are built by: just build-plugins
@@ -150,7 +150,7 @@ async fn a_setting_that_the_plugin_does_not_know_is_refused() {
     assert_snapshot!(refusal(settings, &[]).await, @r"
     no plugin set to start with:
       sampling-policy (plugins/sampling-policy.wasm):
-        cannot be configured: no setting `new_user_days`; there are rate and habit
+        cannot be configured: no setting `new_user_days`; there are rate, habit, in_configure and in_call
     The plugins of this repository are built by: just build-plugins
     ");
 }
@@ -160,7 +160,7 @@ async fn a_plugin_that_breaks_while_it_is_configured_is_refused() {
     assert_snapshot!(refusal("settings = { habit = 'looping' }", &[]).await, @r"
     no plugin set to start with:
       sampling-policy (plugins/sampling-policy.wasm):
-        cannot be configured: it exceeded its deadline: still computing after 400 ms
+        cannot be configured: it exceeded its deadline: still computing after 400 ms (deadline_ms in plugins.toml)
     The plugins of this repository are built by: just build-plugins
     ");
     let trapped = refusal("settings = { habit = 'trapping' }", &[]).await;
@@ -194,7 +194,7 @@ async fn a_plugin_that_needs_more_memory_than_it_may_have_is_refused() {
     assert_snapshot!(refusal("memory_mb = 1", &[]).await, @r"
     no plugin set to start with:
       sampling-policy (plugins/sampling-policy.wasm):
-        cannot be started: it exceeded its memory limit: wanted 2 MB of linear memory, may have 1 MB
+        cannot be started: it exceeded its memory limit: wanted 2 MB of linear memory, may have 1 MB (memory_mb in plugins.toml)
     The plugins of this repository are built by: just build-plugins
     ");
 }
