@@ -1,20 +1,19 @@
-//! From a file to a plugin that serves its slot, step by step; each step has
-//! its own refusal. Nothing is published here.
+//! From a component to a plugin that serves its slot, step by step; each step
+//! has its own refusal. Nothing is published here, and no file is read.
 
-use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
 
-use wasmtime::Engine;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, Linker};
 
 use super::bindings::identity::PluginInfo;
 use super::canary::Canary;
-use super::error::{PluginError, PluginErrorKind, Refusal};
+use super::code_cache::{CodeCache, Origin};
+use super::error::{PluginError, PluginErrorKind};
 use super::pool::{Instance, Pool, Template};
 use super::sandbox::Sandbox;
-use super::set::{Active, PluginIdentity};
-use super::settings::{Limits, SlotSettings};
-use super::sha256_hex;
+use super::settings::SlotSettings;
 use super::world::World;
 
 /// The package whose interfaces a plugin exports, and its version.
@@ -25,60 +24,85 @@ const VERSION: &str = "0.1.0";
 const WASI: [&str; 6] =
     ["wasi:cli", "wasi:clocks", "wasi:filesystem", "wasi:io", "wasi:random", "wasi:sockets"];
 
+/// How often a candidate is tried that exceeds its deadline. A deadline is
+/// time on the wall, and this machine may have been busy.
+const ATTEMPTS: u32 = 3;
+
 type Problems = Vec<String>;
 
-/// Makes the file for a slot ready to serve, or says why it cannot.
-pub(super) async fn load<W: Canary>(
-    engine: &Engine,
-    dir: &Path,
-    settings: SlotSettings,
-) -> Result<Active<W>, Refusal> {
-    let file = dir.join(format!("{}.wasm", W::SLOT));
-    let loaded = load_file::<W>(engine, &file, settings).await;
-    loaded.map_err(|problems| Refusal { slot: W::SLOT, file, problems })
+/// A component that is ready to serve its slot.
+pub(super) struct Loaded<W: World> {
+    pub(super) info: PluginInfo,
+    pub(super) pool: Pool<W>,
+    /// Whether its code had to be compiled.
+    pub(super) compiled: bool,
+    /// How long each step took: milliseconds.
+    pub(super) timings: Vec<(&'static str, f64)>,
 }
 
-async fn load_file<W: Canary>(
-    engine: &Engine,
-    file: &Path,
+/// Makes a component ready to serve, or says why it cannot.
+pub(super) async fn load<W: Canary>(
+    code: Arc<CodeCache>,
+    bytes: &Arc<[u8]>,
+    digest: &str,
     settings: SlotSettings,
-) -> Result<Active<W>, Problems> {
-    let bytes = read(file, settings.limits).await.map_err(one)?;
-    check_form(&bytes).map_err(one)?;
-    let digest = sha256_hex(&bytes);
-    let settings_digest = settings.digest();
-    let component = compile(engine, bytes).await.map_err(one)?;
+) -> Result<Loaded<W>, Problems> {
+    settings.check_size(bytes.len() as u64).map_err(one)?;
+    check_form(bytes).map_err(one)?;
+    let started = Instant::now();
+    let (component, origin) = compile(code, bytes, digest).await.map_err(one)?;
+    let compile_ms = ms_since(started);
     check_interfaces::<W>(&component)?;
-    let template = link::<W>(&component, settings)?;
-    let (instance, info) = start(&template).await.map_err(one)?;
+    let started = Instant::now();
+    let (info, pool) = try_in_time::<W>(&component, settings).await?;
+    let timings = vec![("compile", compile_ms), ("trial", ms_since(started))];
+    Ok(Loaded { info, pool, compiled: origin == Origin::Compiler, timings })
+}
+
+/// Starts a plugin and tries it out, again if it was late: only one that is
+/// late each time is to blame for it.
+async fn try_in_time<W: Canary>(
+    component: &Component,
+    settings: SlotSettings,
+) -> Result<(PluginInfo, Pool<W>), Problems> {
+    for _ in 1..ATTEMPTS {
+        match start::<W>(component, settings.clone()).await {
+            Err(Unfit { problems, late: true }) => {
+                tracing::info!(slot = %W::SLOT, ?problems, "a candidate is late; it is tried again");
+            }
+            ended => return ended.map_err(|unfit| unfit.problems),
+        }
+    }
+    start(component, settings).await.map_err(|unfit| unfit.problems)
+}
+
+/// Why a candidate is refused, and whether it is because it was late.
+struct Unfit {
+    problems: Problems,
+    late: bool,
+}
+
+async fn start<W: Canary>(
+    component: &Component,
+    settings: SlotSettings,
+) -> Result<(PluginInfo, Pool<W>), Unfit> {
+    let template = link::<W>(component, settings).map_err(|problems| Unfit { problems, late: false })?;
+    let (instance, info) = match open(&template).await {
+        Ok(opened) => opened,
+        Err(problem) => return Err(Unfit { problems: one(problem), late: template.was_late() }),
+    };
     let pool = Pool::new(template, instance);
-    W::try_out(&pool).await.map_err(one)?;
-    let identity =
-        PluginIdentity { name: info.name, version: info.version, digest, generation: 1, settings_digest };
-    Ok(Active { identity, pool })
+    let tried = W::try_out(&pool).await;
+    tried.map_err(|problem| Unfit { problems: one(problem), late: pool.template().was_late() })?;
+    Ok((info, pool))
+}
+
+fn ms_since(started: Instant) -> f64 {
+    started.elapsed().as_secs_f64() * 1e3
 }
 
 fn one(problem: String) -> Problems {
     vec![problem]
-}
-
-async fn read(file: &Path, limits: Limits) -> Result<Vec<u8>, String> {
-    let metadata = tokio::fs::metadata(file).await.map_err(unreadable)?;
-    if metadata.len() > limits.component_bytes {
-        let (size, limit) = (metadata.len().div_ceil(1 << 20), limits.component_bytes >> 20);
-        return Err(format!(
-            "is {size} MB, more than {limit} MB: raise component_mb in plugins.toml if it is meant to be"
-        ));
-    }
-    tokio::fs::read(file).await.map_err(unreadable)
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
-fn unreadable(error: std::io::Error) -> String {
-    match error.kind() {
-        std::io::ErrorKind::NotFound => "is missing".to_owned(),
-        _ => format!("cannot be read: {error}"),
-    }
 }
 
 /// Tells apart what people put there by mistake: the header of a WebAssembly
@@ -104,11 +128,15 @@ fn is_text(bytes: &[u8]) -> bool {
 }
 
 /// Compiles off the async threads: it takes from 12 ms to many seconds.
-async fn compile(engine: &Engine, bytes: Vec<u8>) -> Result<Component, String> {
-    let engine = engine.clone();
-    let compiled = tokio::task::spawn_blocking(move || Component::from_binary(&engine, &bytes));
+async fn compile(
+    code: Arc<CodeCache>,
+    bytes: &Arc<[u8]>,
+    digest: &str,
+) -> Result<(Component, Origin), String> {
+    let (bytes, digest) = (Arc::clone(bytes), digest.to_owned());
+    let compiled = tokio::task::spawn_blocking(move || code.load(&digest, &bytes));
     match compiled.await {
-        Ok(Ok(component)) => Ok(component),
+        Ok(Ok(compiled)) => Ok(compiled),
         Ok(Err(error)) => Err(format!("is not a valid component, or cut off: {}", error.root_cause())),
         Err(panic) => Err(format!("cannot be compiled: {panic}")),
     }
@@ -179,7 +207,7 @@ fn link<W: World>(component: &Component, settings: SlotSettings) -> Result<Templ
 }
 
 /// Makes the first instance, asks it who it is and configures it.
-async fn start<W: World>(template: &Template<W>) -> Result<(Instance<W>, PluginInfo), String> {
+async fn open<W: World>(template: &Template<W>) -> Result<(Instance<W>, PluginInfo), String> {
     let told = |step: &'static str| {
         move |error: PluginError| match error.kind {
             PluginErrorKind::Rejected => format!("{step}: {}", error.message),
@@ -194,6 +222,9 @@ async fn start<W: World>(template: &Template<W>) -> Result<(Instance<W>, PluginI
     }
     if !(1..=64).contains(&info.version.chars().count()) {
         return Err("has a version of no or more than 64 characters".to_owned());
+    }
+    if [&info.name, &info.version].iter().any(|text| text.contains(char::is_control)) {
+        return Err("has a control character in its name or version".to_owned());
     }
     template.configure(&mut instance).await.map_err(told("cannot be configured"))?;
     Ok((instance, info))

@@ -2,8 +2,10 @@
 //! comes back only from a call that ended well; every other end, a dropped
 //! future included, drops it with its lease.
 
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use serde::Serialize;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use wasmtime::Store;
 use wasmtime::component::{InstancePre, Resource};
@@ -21,6 +23,8 @@ pub(super) struct Template<W: World> {
     limits: Limits,
     values: Vec<(String, String)>,
     log: OutputLog,
+    /// Whether something did not end within the deadline.
+    late: AtomicBool,
 }
 
 /// One instance in its store.
@@ -38,7 +42,22 @@ impl<W: World> Template<W> {
             limits: settings.limits,
             values: settings.values.into_iter().collect(),
             log: OutputLog::default(),
+            late: AtomicBool::new(false),
         }
+    }
+
+    /// Whether any call, or the making of an instance, exceeded its deadline.
+    pub(super) fn was_late(&self) -> bool {
+        self.late.load(Ordering::Relaxed)
+    }
+
+    /// Ends a call, as its store does.
+    fn end<R>(&self, store: &mut Store<Sandbox>, outcome: Outcome<R>) -> Result<R, PluginError> {
+        let ended = store.data_mut().end(outcome, &self.log);
+        if ended.as_ref().is_err_and(|error| error.kind == PluginErrorKind::DeadlineExceeded) {
+            self.late.store(true, Ordering::Relaxed);
+        }
+        ended
     }
 
     /// Makes an instance that is not configured yet. Its clock stands at 0:
@@ -48,7 +67,7 @@ impl<W: World> Template<W> {
         Sandbox::begin(&mut store, 0);
         let made = self.component.instantiate_async(&mut store);
         let outcome = within(self.limits.deadline, made).await;
-        let instance = store.data_mut().end(outcome, &self.log)?;
+        let instance = self.end(&mut store, outcome)?;
         let exports = W::bind(&self.indices, &mut store, &instance)
             .map_err(|problems| error::<W>(PluginErrorKind::Rejected, problems.join("; ")))?;
         Ok(Instance { store, exports, calls: 0 })
@@ -62,7 +81,7 @@ impl<W: World> Template<W> {
         Sandbox::begin(&mut instance.store, 0);
         let call = instance.exports.identity().call_describe(&mut instance.store);
         let outcome = within(self.limits.deadline, call).await;
-        instance.store.data_mut().end(outcome, &self.log)
+        self.end(&mut instance.store, outcome)
     }
 
     /// Sets an instance's settings.
@@ -71,10 +90,7 @@ impl<W: World> Template<W> {
         let identity = instance.exports.identity();
         let call = identity.call_configure(&mut instance.store, &self.values);
         let outcome = within(self.limits.deadline, call).await;
-        instance
-            .store
-            .data_mut()
-            .end(outcome, &self.log)?
+        self.end(&mut instance.store, outcome)?
             .map_err(|refusal| error::<W>(PluginErrorKind::Rejected, bounded(&refusal, 1000)))
     }
 }
@@ -84,12 +100,73 @@ pub(super) struct Pool<W: World> {
     template: Template<W>,
     idle: Mutex<Vec<Instance<W>>>,
     permits: Semaphore,
+    /// Set when another plugin serves the slot: instances are kept no longer.
+    retired: AtomicBool,
+    made: AtomicU64,
+    peak_memory_bytes: AtomicUsize,
+}
+
+/// How a pool is used.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct PoolStatus {
+    /// Instances that may work at the same time.
+    size: usize,
+    /// Instances at work now.
+    at_work: usize,
+    /// Instances that wait for a call.
+    idle: usize,
+    /// Instances made for calls, beside the first.
+    made: u64,
+}
+
+/// Linear memory of a plugin's instances.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct MemoryStatus {
+    /// What one instance may have: bytes.
+    limit_bytes: usize,
+    /// The most that one had at the end of a call: bytes.
+    peak_bytes: usize,
 }
 
 impl<W: World> Pool<W> {
     /// A pool that starts with one configured instance.
     pub(super) fn new(template: Template<W>, first: Instance<W>) -> Self {
-        Self { permits: Semaphore::new(template.limits.pool_size), idle: Mutex::new(vec![first]), template }
+        Self {
+            permits: Semaphore::new(template.limits.pool_size),
+            idle: Mutex::new(vec![first]),
+            template,
+            retired: AtomicBool::new(false),
+            made: AtomicU64::new(0),
+            peak_memory_bytes: AtomicUsize::new(0),
+        }
+    }
+
+    /// What its instances are made of.
+    pub(super) fn template(&self) -> &Template<W> {
+        &self.template
+    }
+
+    /// Keeps instances no longer: those at work end with their calls.
+    pub(super) fn retire(&self) {
+        self.retired.store(true, Ordering::Release);
+        self.idle().clear();
+    }
+
+    pub(super) fn status(&self) -> PoolStatus {
+        let size = self.template.limits.pool_size;
+        PoolStatus {
+            size,
+            at_work: size - self.permits.available_permits(),
+            idle: self.idle().len(),
+            made: self.made.load(Ordering::Relaxed),
+        }
+    }
+
+    pub(super) fn memory(&self) -> MemoryStatus {
+        MemoryStatus {
+            limit_bytes: self.template.limits.memory_bytes,
+            peak_bytes: self.peak_memory_bytes.load(Ordering::Relaxed),
+        }
     }
 
     /// Lends an instance for one call at `at_ms`: an idle one, or one made
@@ -102,6 +179,7 @@ impl<W: World> Pool<W> {
             None => {
                 let mut instance = self.template.open().await?;
                 self.template.configure(&mut instance).await?;
+                self.made.fetch_add(1, Ordering::Relaxed);
                 instance
             }
         };
@@ -191,10 +269,16 @@ impl<W: World> Lease<'_, W> {
     /// Ends the call. After an answer the instance waits for the next one;
     /// after anything else it is dropped.
     pub(super) fn end<R>(mut self, outcome: Outcome<R>) -> Result<R, PluginError> {
-        let Template { limits, log, .. } = &self.pool.template;
-        let answer = self.instance.store.data_mut().end(outcome, log)?;
-        if self.instance.calls < limits.recycle_after {
-            self.pool.idle().push(self.instance);
+        let memory_bytes = self.instance.store.data().memory_bytes();
+        self.pool.peak_memory_bytes.fetch_max(memory_bytes, Ordering::Relaxed);
+        let template = &self.pool.template;
+        let answer = template.end(&mut self.instance.store, outcome)?;
+        if self.instance.calls < template.limits.recycle_after {
+            let mut idle = self.pool.idle();
+            // Looked at under the lock: what retires the pool clears it after.
+            if !self.pool.retired.load(Ordering::Acquire) {
+                idle.push(self.instance);
+            }
         }
         Ok(answer)
     }

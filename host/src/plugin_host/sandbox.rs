@@ -123,6 +123,11 @@ impl Sandbox {
         (PluginErrorKind::Trapped, message)
     }
 
+    /// Linear memory that the instance has: bytes.
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.memory.used_bytes
+    }
+
     /// The handles that the instance holds.
     pub(super) fn handles(&mut self) -> &mut ResourceTable {
         &mut self.table
