@@ -23,7 +23,7 @@ pub struct Cli {
 enum Command {
     /// Run the receiver: events on standard output, diagnostics on standard error.
     Serve(Box<serve::ServeArgs>),
-    /// Look at, check, call or measure a plugin.
+    /// Inspect, check, call and measure plugins; see and replace those of a running receiver.
     Plugin(plugin::PluginArgs),
     /// Drive a simulated car and upload what its phone would.
     Simulate(simulate::SimulateArgs),

@@ -86,6 +86,9 @@ pub struct HttpConfig {
     /// Token that uploads and reads must carry: in the path or as Bearer [default: open].
     #[arg(long, env, hide_env_values = true)]
     pub torque_api_token: Option<Secret>,
+    /// Token of admin requests, such as replacing a plugin, as Bearer [default: they are refused].
+    #[arg(long, env, hide_env_values = true)]
+    pub admin_token: Option<Secret>,
     /// PID catalogue to use instead of the built-in `volt-gen2`: a TOML file, or `volttracker-legacy`.
     #[arg(long, env)]
     pub pid_catalogue: Option<String>,

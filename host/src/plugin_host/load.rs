@@ -1,108 +1,125 @@
-//! From a component's bytes to a plugin that serves its slot, step by step;
-//! each step has its own refusal. Nothing is published here.
+//! From a component to a plugin that serves its slot, step by step; each step
+//! has its own refusal. Nothing is published here, and no file is read.
 
-use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
 
-use wasmtime::Engine;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, InstancePre, Linker};
 
 use super::bindings::identity::PluginInfo;
-use super::error::{PluginError, PluginErrorKind, Refusal};
+use super::code_cache::Origin;
+use super::error::{PluginError, PluginErrorKind};
 use super::pool::{Instance, Pool, Template};
 use super::questions::Ask;
 use super::sandbox::Sandbox;
-use super::set::{Active, PluginIdentity};
-use super::settings::{Limits, SlotSettings};
-use super::world::{PACKAGE, SamplingPolicy, TripCalculator, UsageTier, VERSION, World, full_name, kebab};
-use super::{Slot, answers, canary, sha256_hex};
+use super::settings::SlotSettings;
+use super::world::{
+    Export, PACKAGE, SamplingPolicy, TripCalculator, UsageTier, VERSION, World, full_name, kebab,
+};
+use super::{Slot, answers, canary};
 
 /// The WASI packages that plugins may import: they lead into an empty world.
 const WASI: [&str; 6] =
     ["wasi:cli", "wasi:clocks", "wasi:filesystem", "wasi:io", "wasi:random", "wasi:sockets"];
 
+/// How often a candidate is tried that exceeds its deadline. A deadline is
+/// time on the wall, and this machine may have been busy.
+const ATTEMPTS: u32 = 3;
+
+/// What is wrong with a component: one line a problem.
 pub(super) type Problems = Vec<String>;
 
-/// Makes the file for a slot ready to serve, or says why it cannot.
+/// A component that is ready to serve its slot.
+pub(super) struct Loaded<W: World> {
+    pub(super) info: PluginInfo,
+    pub(super) pool: Pool<W>,
+    /// Whether its code had to be compiled.
+    pub(super) compiled: bool,
+    /// How long each step took: milliseconds.
+    pub(super) timings: Vec<(&'static str, f64)>,
+}
+
+/// Makes a component ready to serve, or says why it cannot: all the checks
+/// there are, whoever asks. `compiler` turns its bytes into code.
 pub(super) async fn load<W: Ask>(
-    engine: &Engine,
-    dir: &Path,
+    bytes: Arc<[u8]>,
     settings: SlotSettings,
-) -> Result<Active<W>, Refusal> {
-    let file = dir.join(format!("{}.wasm", W::SLOT));
-    let loaded = async {
-        let bytes = read(&file, settings.limits).await.map_err(one)?;
-        activate(engine, bytes, settings).await
-    };
-    let loaded = loaded.await;
-    loaded.map_err(|problems| Refusal { slot: W::SLOT, file, problems })
+    compiler: impl FnOnce(&[u8]) -> wasmtime::Result<(Component, Origin)> + Send + 'static,
+) -> Result<Loaded<W>, Problems> {
+    settings.check_size(bytes.len() as u64).map_err(one)?;
+    let started = Instant::now();
+    let (component, origin) = compile(bytes, compiler).await.map_err(one)?;
+    let compile_ms = ms_since(started);
+    let started = Instant::now();
+    let (info, pool) = try_in_time::<W>(&component, settings).await?;
+    let timings = vec![("compile", compile_ms), ("trial", ms_since(started))];
+    Ok(Loaded { info, pool, compiled: origin == Origin::Compiler, timings })
 }
 
-/// Every check that a component stands before it serves a slot, in order:
-/// size and form, compilation, then as [`prepare`] and the trial.
-pub(super) async fn activate<W: Ask>(
-    engine: &Engine,
-    bytes: Vec<u8>,
-    settings: SlotSettings,
-) -> Result<Active<W>, Problems> {
-    check_size(bytes.len() as u64, settings.limits).map_err(one)?;
-    let digest = sha256_hex(&bytes);
-    let component = compile(engine, bytes).await.map_err(one)?;
-    let (active, _) = prepare(&component, digest, settings).await?;
-    canary::try_out(&active.pool).await.map_err(one)?;
-    Ok(active)
-}
-
-/// A compiled component as a plugin that is ready for calls: its interfaces
-/// against the slot's world, the first instance, `describe`, `configure`.
-pub(super) async fn prepare<W: World>(
+/// Starts a plugin and tries it out, again if it was late: only one that is
+/// late each time is to blame for it.
+async fn try_in_time<W: Ask>(
     component: &Component,
-    digest: String,
     settings: SlotSettings,
-) -> Result<(Active<W>, PluginInfo), Problems> {
-    let settings_digest = settings.digest();
-    let component = fit::<W>(component)?;
-    let indices = W::find(&component).map_err(|error| one(format!("{error:#}")))?;
-    let template = Template::new(component, indices, settings);
-    let (mut instance, info) = open(&template).await?;
-    template.configure(&mut instance).await.map_err(told("cannot be configured"))?;
-    let identity = PluginIdentity {
-        name: info.name.clone(),
-        version: info.version.clone(),
-        digest,
-        generation: 1,
-        settings_digest,
+) -> Result<(PluginInfo, Pool<W>), Problems> {
+    for _ in 1..ATTEMPTS {
+        match try_once::<W>(component, settings.clone()).await {
+            Err(Unfit { problems, late: true }) => {
+                tracing::info!(slot = %W::SLOT, ?problems, "a candidate is late; it is tried again");
+            }
+            ended => return ended.map_err(|unfit| unfit.problems),
+        }
+    }
+    try_once(component, settings).await.map_err(|unfit| unfit.problems)
+}
+
+async fn try_once<W: Ask>(
+    component: &Component,
+    settings: SlotSettings,
+) -> Result<(PluginInfo, Pool<W>), Unfit> {
+    let (info, pool) = begin::<W>(component, settings).await?;
+    let tried = canary::try_out(&pool).await;
+    tried.map_err(|problem| Unfit { problems: one(problem), late: pool.template().was_late() })?;
+    Ok((info, pool))
+}
+
+/// A compiled component as a plugin that is ready for calls, but not tried.
+pub(super) async fn start<W: World>(
+    component: &Component,
+    settings: SlotSettings,
+) -> Result<(PluginInfo, Pool<W>), Problems> {
+    begin(component, settings).await.map_err(|unfit| unfit.problems)
+}
+
+/// Why a candidate is refused, and whether it is because it was late.
+struct Unfit {
+    problems: Problems,
+    late: bool,
+}
+
+async fn begin<W: World>(
+    component: &Component,
+    settings: SlotSettings,
+) -> Result<(PluginInfo, Pool<W>), Unfit> {
+    let template = template::<W>(component, settings).map_err(|problems| Unfit { problems, late: false })?;
+    let opened = async {
+        let (mut instance, info) = open(&template).await?;
+        template.configure(&mut instance).await.map_err(told("cannot be configured"))?;
+        Ok((instance, info))
     };
-    Ok((Active { identity, pool: Pool::new(template, instance) }, info))
+    match opened.await {
+        Ok((instance, info)) => Ok((info, Pool::new(template, instance))),
+        Err(problems) => Err(Unfit { problems, late: template.was_late() }),
+    }
+}
+
+fn ms_since(started: Instant) -> f64 {
+    started.elapsed().as_secs_f64() * 1e3
 }
 
 fn one(problem: String) -> Problems {
     vec![problem]
-}
-
-/// Reads a component's file, unless it is too large to be one.
-pub(super) async fn read(file: &Path, limits: Limits) -> Result<Vec<u8>, String> {
-    let metadata = tokio::fs::metadata(file).await.map_err(unreadable)?;
-    check_size(metadata.len(), limits)?;
-    tokio::fs::read(file).await.map_err(unreadable)
-}
-
-fn check_size(bytes: u64, limits: Limits) -> Result<(), String> {
-    if bytes <= limits.component_bytes {
-        return Ok(());
-    }
-    let (size, limit) = (bytes.div_ceil(1 << 20), limits.component_bytes >> 20);
-    Err(format!(
-        "is {size} MB, more than {limit} MB: raise component_mb in plugins.toml if it is meant to be"
-    ))
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
-fn unreadable(error: std::io::Error) -> String {
-    match error.kind() {
-        std::io::ErrorKind::NotFound => "is missing".to_owned(),
-        _ => format!("cannot be read: {error}"),
-    }
 }
 
 /// Tells apart what people put there by mistake: the header of a WebAssembly
@@ -129,14 +146,15 @@ fn is_text(bytes: &[u8]) -> bool {
     start.iter().all(|byte| matches!(byte, b'\t' | b'\n' | b'\r' | b' '..=b'~') || *byte >= 0x80)
 }
 
-/// Compiles off the async threads: it takes from 12 ms to many seconds.
-pub(super) async fn compile(engine: &Engine, bytes: Vec<u8>) -> Result<Component, String> {
+/// Compiles what has the form of a component, off the async threads: it takes
+/// from 12 ms to many seconds.
+pub(super) async fn compile<T: Send + 'static>(
+    bytes: Arc<[u8]>,
+    compiler: impl FnOnce(&[u8]) -> wasmtime::Result<T> + Send + 'static,
+) -> Result<T, String> {
     check_form(&bytes)?;
-    let engine = engine.clone();
-    let compiled = tokio::task::spawn_blocking(move || Component::from_binary(&engine, &bytes));
-    match compiled.await {
-        Ok(Ok(component)) => Ok(component),
-        Ok(Err(error)) => Err(uncompiled(&error.root_cause().to_string())),
+    match tokio::task::spawn_blocking(move || compiler(&bytes)).await {
+        Ok(compiled) => compiled.map_err(|error| uncompiled(&error.root_cause().to_string())),
         Err(panic) => Err(format!("cannot be compiled: {panic}")),
     }
 }
@@ -149,9 +167,19 @@ fn uncompiled(cause: &str) -> String {
     format!("is not a valid component, or cut off: {cause}: build or copy it again")
 }
 
+/// What instances of a component are made of, if it fits the slot's world.
+pub(super) fn template<W: World>(
+    component: &Component,
+    settings: SlotSettings,
+) -> Result<Template<W>, Problems> {
+    let component = fit::<W>(component)?;
+    let indices = W::find(&component).map_err(|error| one(format!("{error:#}")))?;
+    Ok(Template::new(component, indices, settings))
+}
+
 /// Holds a component against the slot's world and resolves its imports, or
 /// lists everything that keeps it out.
-pub(super) fn fit<W: World>(component: &Component) -> Result<InstancePre<Sandbox>, Problems> {
+fn fit<W: World>(component: &Component) -> Result<InstancePre<Sandbox>, Problems> {
     let mut problems = forbidden_imports::<W>(component);
     let linked = if problems.is_empty() {
         link::<W>(component).map_err(|mistyped| problems.push(mistyped)).ok()
@@ -222,7 +250,7 @@ fn missing_functions(component: &Component, interface: &str, functions: &[&str])
 
 /// What to do about exports that do not fit.
 fn advice<W: World>(exports: &[String]) -> String {
-    let fits = |interfaces: &[super::world::Export]| {
+    let fits = |interfaces: &[Export]| {
         interfaces.iter().all(|(interface, _)| exports.contains(&full_name(interface)))
     };
     let other = match () {

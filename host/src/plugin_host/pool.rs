@@ -2,8 +2,10 @@
 //! comes back only from a call that ended well; every other end, a dropped
 //! future included, drops it with its lease.
 
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use serde::Serialize;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use wasmtime::Store;
 use wasmtime::component::{self, InstancePre, Resource};
@@ -22,6 +24,8 @@ pub(super) struct Template<W: World> {
     limits: Limits,
     values: Vec<(String, String)>,
     log: OutputLog,
+    /// Whether something did not end within the deadline.
+    late: AtomicBool,
     usage: Usage,
 }
 
@@ -46,13 +50,29 @@ impl<W: World> Template<W> {
             limits: settings.limits,
             values: settings.values.into_iter().collect(),
             log: OutputLog::default(),
+            late: AtomicBool::new(false),
             usage: Usage::default(),
         }
+    }
+
+    /// Whether any call, or the making of an instance, exceeded its deadline.
+    pub(super) fn was_late(&self) -> bool {
+        self.late.load(Ordering::Relaxed)
     }
 
     /// What its calls have used.
     pub(super) fn usage(&self) -> &Usage {
         &self.usage
+    }
+
+    /// Ends a call, as its store does.
+    fn end<R>(&self, store: &mut Store<Sandbox>, outcome: Outcome<R>) -> Result<R, PluginError> {
+        self.usage.record(Sandbox::spent(store));
+        let ended = store.data_mut().end(outcome, &self.log);
+        if ended.as_ref().is_err_and(|error| error.kind == PluginErrorKind::DeadlineExceeded) {
+            self.late.store(true, Ordering::Relaxed);
+        }
+        ended
     }
 
     /// Makes an instance that is not bound yet. Its clock stands at 0: how an
@@ -123,11 +143,6 @@ impl<W: World> Template<W> {
         self.end(&mut instance.store, outcome)?
             .map_err(|refusal| error::<W>(PluginErrorKind::Rejected, bounded(&refusal, 1000)))
     }
-
-    fn end<R>(&self, store: &mut Store<Sandbox>, outcome: Outcome<R>) -> Result<R, PluginError> {
-        self.usage.record(Sandbox::spent(store));
-        store.data_mut().end(outcome, &self.log)
-    }
 }
 
 /// The instances of a plugin.
@@ -135,12 +150,71 @@ pub(super) struct Pool<W: World> {
     template: Template<W>,
     idle: Mutex<Vec<Instance<W>>>,
     permits: Semaphore,
+    /// Set when another plugin serves the slot: instances are kept no longer.
+    retired: AtomicBool,
+    made: AtomicU64,
+}
+
+/// How a pool is used.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct PoolStatus {
+    /// Instances that may work at the same time.
+    size: usize,
+    /// Instances at work now.
+    at_work: usize,
+    /// Instances that wait for a call.
+    idle: usize,
+    /// Instances made for calls, beside the first.
+    made: u64,
+}
+
+/// Linear memory of a plugin's instances.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct MemoryStatus {
+    /// What one instance may have: bytes.
+    limit_bytes: usize,
+    /// The most that one had at the end of a call: bytes.
+    peak_bytes: usize,
 }
 
 impl<W: World> Pool<W> {
     /// A pool that starts with one configured instance.
     pub(super) fn new(template: Template<W>, first: Instance<W>) -> Self {
-        Self { permits: Semaphore::new(template.limits.pool_size), idle: Mutex::new(vec![first]), template }
+        Self {
+            permits: Semaphore::new(template.limits.pool_size),
+            idle: Mutex::new(vec![first]),
+            template,
+            retired: AtomicBool::new(false),
+            made: AtomicU64::new(0),
+        }
+    }
+
+    /// What its instances are made of.
+    pub(super) fn template(&self) -> &Template<W> {
+        &self.template
+    }
+
+    /// Keeps instances no longer: those at work end with their calls.
+    pub(super) fn retire(&self) {
+        self.retired.store(true, Ordering::Release);
+        self.idle().clear();
+    }
+
+    pub(super) fn status(&self) -> PoolStatus {
+        let size = self.template.limits.pool_size;
+        PoolStatus {
+            size,
+            at_work: size - self.permits.available_permits(),
+            idle: self.idle().len(),
+            made: self.made.load(Ordering::Relaxed),
+        }
+    }
+
+    pub(super) fn memory(&self) -> MemoryStatus {
+        MemoryStatus {
+            limit_bytes: self.template.limits.memory_bytes,
+            peak_bytes: self.template.usage.peak_memory_bytes(),
+        }
     }
 
     /// Lends an instance for one call at `at_ms`: an idle one, or one made
@@ -150,7 +224,11 @@ impl<W: World> Pool<W> {
         let idle = self.idle().pop();
         let mut instance = match idle {
             Some(instance) => instance,
-            None => self.template.ready().await?,
+            None => {
+                let instance = self.template.ready().await?;
+                self.made.fetch_add(1, Ordering::Relaxed);
+                instance
+            }
         };
         instance.calls += 1;
         Sandbox::begin(&mut instance.store, at_ms);
@@ -173,11 +251,6 @@ impl<W: World> Pool<W> {
                 ),
             )),
         }
-    }
-
-    /// What its instances are made of.
-    pub(super) fn template(&self) -> &Template<W> {
-        &self.template
     }
 
     /// Sets the idle instances aside: the next call gets one made for it.
@@ -265,7 +338,11 @@ impl<W: World> Lease<'_, W> {
         let template = &self.pool.template;
         let answer = template.end(&mut self.instance.store, outcome)?;
         if self.instance.calls < template.limits.recycle_after {
-            self.pool.idle().push(self.instance);
+            let mut idle = self.pool.idle();
+            // Looked at under the lock: what retires the pool clears it after.
+            if !self.pool.retired.load(Ordering::Acquire) {
+                idle.push(self.instance);
+            }
         }
         Ok(answer)
     }

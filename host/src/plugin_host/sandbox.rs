@@ -98,7 +98,7 @@ impl Sandbox {
         let sandbox = store.data();
         Spent {
             time: sandbox.begun.elapsed(),
-            memory_bytes: sandbox.memory.used_bytes,
+            memory_bytes: sandbox.memory_bytes(),
             // The error says that nothing was counted.
             fuel: store.get_fuel().ok().map(|left| ALL_FUEL - left),
         }
@@ -145,6 +145,11 @@ impl Sandbox {
             format!("{cause}; it printed: {printed}")
         };
         (PluginErrorKind::Trapped, message)
+    }
+
+    /// Linear memory that the instance has: bytes.
+    fn memory_bytes(&self) -> usize {
+        self.memory.used_bytes
     }
 
     /// The handles that the instance holds.

@@ -8,17 +8,19 @@ mod call;
 mod inspect;
 mod measure;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
+use super::code_cache::Origin;
 use super::engine::Fuel;
 use super::error::{Refusal, StartError};
 use super::load::{self, Problems};
-use super::settings::{Limits, PluginSettings, SlotSettings, parse};
+use super::settings::{Limits, PluginSettings, SlotSettings};
 use super::world::{SamplingPolicy, TripCalculator, UsageTier, World};
-use super::{PluginIdentity, Slot, engine, sha256_hex};
+use super::{Slot, engine, sha256_hex};
 
 pub use call::{CallError, Called};
 pub use inspect::Inspection;
@@ -55,8 +57,10 @@ pub struct Workbench {
 /// A component that may serve its slot.
 #[derive(Debug)]
 pub struct Fit {
-    /// Who it is.
-    pub identity: PluginIdentity,
+    /// What it calls itself.
+    pub name: String,
+    /// What it calls its version.
+    pub version: String,
     /// Size of the file: bytes.
     pub size_bytes: usize,
     /// The most linear memory that an instance had in the trial: bytes.
@@ -78,7 +82,7 @@ impl Workbench {
             Some(file) => tokio::fs::read_to_string(file).await.map_err(|error| error.to_string()),
             None => Ok(String::new()),
         };
-        let settings = text.and_then(|text| parse(&text));
+        let settings = text.and_then(|text| PluginSettings::parse(&text));
         let settings = settings.map_err(|problem| StartError::Settings { file: file.to_owned(), problem })?;
         Ok(Self { engine: start_engine(Fuel::NotCounted)?, settings, overrides })
     }
@@ -93,9 +97,10 @@ impl Workbench {
             let bytes = self.read(slot, file).await?;
             let size_bytes = bytes.len();
             in_world_of!(slot, W => {
-                let active = load::activate::<W>(&self.engine, bytes, settings).await?;
-                let memory_bytes = active.pool.template().usage().peak_memory_bytes();
-                Ok(Fit { identity: active.identity, size_bytes, memory_bytes })
+                let loaded = load::load::<W>(bytes, settings, compiler(&self.engine)).await?;
+                let memory_bytes = loaded.pool.template().usage().peak_memory_bytes();
+                let (name, version) = (loaded.info.name, loaded.info.version);
+                Ok(Fit { name, version, size_bytes, memory_bytes })
             })
         };
         let checked = checked.await;
@@ -113,10 +118,26 @@ impl Workbench {
         settings
     }
 
-    async fn read(&self, slot: Slot, file: &Path) -> Result<Vec<u8>, Problems> {
-        let limits = self.settings(slot).limits;
-        load::read(file, limits).await.map_err(|problem| vec![problem])
+    async fn read(&self, slot: Slot, file: &Path) -> Result<Arc<[u8]>, Problems> {
+        read(file, &self.settings(slot)).await.map_err(|problem| vec![problem])
     }
+}
+
+/// Reads a component's file, unless it is too large to be one.
+async fn read(file: &Path, settings: &SlotSettings) -> Result<Arc<[u8]>, String> {
+    let read = async {
+        let metadata = tokio::fs::metadata(file).await?;
+        if let Err(problem) = settings.check_size(metadata.len()) {
+            return Ok(Err(problem));
+        }
+        Ok(Ok(tokio::fs::read(file).await?.into()))
+    };
+    read.await.unwrap_or_else(|error: std::io::Error| {
+        Err(match error.kind() {
+            std::io::ErrorKind::NotFound => "is missing".to_owned(),
+            _ => format!("cannot be read: {error}"),
+        })
+    })
 }
 
 fn start_engine(fuel: Fuel) -> Result<Engine, StartError> {
@@ -124,14 +145,18 @@ fn start_engine(fuel: Fuel) -> Result<Engine, StartError> {
 }
 
 fn refused(slot: Slot, file: &Path) -> impl Fn(Problems) -> Refusal {
-    move |problems| Refusal { slot, file: PathBuf::from(file), problems }
+    move |problems| Refusal { slot, origin: file.display().to_string(), problems }
 }
 
-/// A component's bytes, compiled, and their digest.
-async fn compile(engine: &Engine, bytes: Vec<u8>) -> Result<(Component, String), Problems> {
-    let digest = sha256_hex(&bytes);
-    let component = load::compile(engine, bytes).await.map_err(|problem| vec![problem])?;
-    Ok((component, digest))
+/// Compiles, and keeps nothing of it.
+fn compiler(engine: &Engine) -> impl FnOnce(&[u8]) -> wasmtime::Result<(Component, Origin)> + use<> {
+    let engine = engine.clone();
+    move |bytes| Ok((Component::from_binary(&engine, bytes)?, Origin::Compiler))
+}
+
+async fn compile(engine: &Engine, bytes: Arc<[u8]>) -> Result<Component, Problems> {
+    let compiled = load::compile(bytes, compiler(engine)).await;
+    compiled.map(|(component, _)| component).map_err(|problem| vec![problem])
 }
 
 /// The world in full: `volttracker:plugins/usage-tier@0.1.0`.

@@ -31,7 +31,7 @@ pub(super) async fn run(args: BenchArgs) -> anyhow::Result<()> {
     let Candidate { slot, file, .. } = &args.candidate;
     let workbench = args.candidate.workbench().await?;
     let measured = workbench.measure(*slot, file).await.map_err(|refusal| anyhow::anyhow!("{refusal}"))?;
-    println!("{} {} in the slot {slot}\n", measured.identity.name, measured.identity.version);
+    println!("{} {} in the slot {slot}\n", measured.name, measured.version);
     print!("{}\n{}", sizes(&measured, workbench.limits(*slot)), times(&measured, workbench.limits(*slot)));
     if cfg!(debug_assertions) {
         eprintln!("This is a development build: a release build calls faster.");

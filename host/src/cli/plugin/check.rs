@@ -34,8 +34,8 @@ pub(super) async fn run(args: CheckArgs) -> anyhow::Result<()> {
     println!(
         "{slot} ({}): fits: {} {}, {} of {} MB, memory {} of {} MB",
         file.display(),
-        fit.identity.name,
-        fit.identity.version,
+        fit.name,
+        fit.version,
         size(fit.size_bytes),
         limits.component_bytes >> 20,
         size(fit.memory_bytes),

@@ -29,7 +29,7 @@ async fn refusal(slot: Slot, component: &[u8]) -> String {
 /// The wayward policy with these settings.
 async fn policy_refusal(settings: &str) -> String {
     let settings = format!("settings = {{ {settings} }}");
-    let copy = |file: &Path| drop(std::fs::copy(guest(Slot::SamplingPolicy), file).expect("copy"));
+    let copy = |file: &Path| std::fs::write(file, bytes(Slot::SamplingPolicy)).expect("write");
     refusal_in(Slot::SamplingPolicy, &settings, copy).await
 }
 
@@ -316,7 +316,7 @@ async fn nonsense_is_refused_and_its_instance_goes_on() {
 async fn an_instance_that_cannot_be_configured_any_more_is_unfit() {
     let sound = policy("pool_size = 1\nrecycle_after = 3").await;
     let broken = "[sampling-policy]\nsettings = { in_configure = 'trap' }";
-    let broken = settings::parse(broken).expect("settings").sampling_policy;
+    let broken = PluginSettings::parse(broken).expect("settings").sampling_policy;
     let pool = sound.pool.reconfigured(broken);
     let error = pool.decide(facts("x"), event(), AT_MS).await.expect_err("no instance");
     assert_snapshot!(format!("{} {error}", error.code()), @"E412 sampling-policy was rejected: a new instance trapped: wasm trap: wasm `unreachable` instruction executed");

@@ -17,7 +17,7 @@ async fn refusal(policy_settings: &str, files: &[(Slot, Option<&[u8]>)]) -> Stri
             None => std::fs::remove_file(file).expect("remove"),
         }
     }
-    let error = match PluginHost::start(dir.path()).await {
+    let error = match first_start(dir.path()).await {
         Ok(_) => panic!("the host starts"),
         Err(error) => error.to_string(),
     };
@@ -206,6 +206,6 @@ async fn settings_that_the_host_does_not_know_are_refused() {
       |
     5 | pool = 1
       | ^^^^
-    unknown field `pool`, expected one of `deadline_ms`, `memory_mb`, `component_mb`, `recycle_after`, `pool_size`, `settings`
+    unknown field `pool`, expected one of `deadline_ms`, `memory_mb`, `component_mb`, `recycle_after`, `pool_size`, `failures_before_rollback`, `settings`
     ");
 }

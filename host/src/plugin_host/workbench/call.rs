@@ -91,13 +91,18 @@ impl Workbench {
         Ok(Called { spent: Spent { fuel: counted.spent.fuel, ..called.spent }, ..called })
     }
 
-    async fn pool<W: Ask>(&self, engine: &Engine, file: &Path, bytes: Vec<u8>) -> Result<Pool<W>, CallError> {
-        let opened = async {
-            let (component, digest) = compile(engine, bytes).await?;
-            load::prepare::<W>(&component, digest, self.settings(W::SLOT)).await
+    async fn pool<W: Ask>(
+        &self,
+        engine: &Engine,
+        file: &Path,
+        bytes: Arc<[u8]>,
+    ) -> Result<Pool<W>, CallError> {
+        let started = async {
+            let component = compile(engine, bytes).await?;
+            load::start::<W>(&component, self.settings(W::SLOT)).await
         };
-        let (active, _) = opened.await.map_err(refused(W::SLOT, file)).map_err(CallError::Refused)?;
-        Ok(active.pool)
+        let (_, pool) = started.await.map_err(refused(W::SLOT, file)).map_err(CallError::Refused)?;
+        Ok(pool)
     }
 }
 

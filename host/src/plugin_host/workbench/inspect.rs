@@ -7,7 +7,6 @@ use serde::Serialize;
 
 use super::super::bindings::identity::{PluginInfo, Setting};
 use super::super::load;
-use super::super::pool::Template;
 use super::super::questions::Ask;
 use super::*;
 
@@ -51,16 +50,12 @@ impl Workbench {
     /// # Errors
     /// The file is no component.
     pub async fn inspect(&self, file: &Path) -> Result<Inspection, String> {
-        let mut largest = Slot::ALL[0];
-        for slot in Slot::ALL {
-            if self.limits(slot).component_bytes > self.limits(largest).component_bytes {
-                largest = slot;
-            }
-        }
-        let bytes = load::read(file, self.limits(largest)).await?;
+        let slots = Slot::ALL.map(|slot| self.settings(slot));
+        let largest = slots.iter().max_by_key(|settings| settings.largest_component());
+        let bytes = read(file, largest.unwrap_or(&slots[0])).await?;
         let size_bytes = bytes.len();
         let digest = sha256_hex(&bytes);
-        let component = load::compile(&self.engine, bytes).await?;
+        let (component, _) = load::compile(bytes, compiler(&self.engine)).await?;
         let mut inspection = Inspection {
             name: None,
             version: None,
@@ -88,9 +83,7 @@ impl Workbench {
     }
 
     async fn describe<W: Ask>(&self, component: &Component) -> Result<PluginInfo, Problems> {
-        let component = load::fit::<W>(component)?;
-        let indices = W::find(&component).map_err(|error| vec![format!("{error:#}")])?;
-        let template = Template::<W>::new(component, indices, self.settings(W::SLOT));
+        let template = load::template::<W>(component, self.settings(W::SLOT))?;
         let (_, info) = load::open(&template).await?;
         Ok(info)
     }

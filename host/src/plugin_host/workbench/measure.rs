@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use super::super::bindings::identity::PluginInfo;
 use super::super::load;
 use super::super::pool::Pool;
 use super::super::questions::Ask;
@@ -52,8 +53,10 @@ impl Measurement {
 /// What a component costs.
 #[derive(Debug)]
 pub struct Measured {
-    /// Who it is.
-    pub identity: PluginIdentity,
+    /// What it calls itself.
+    pub name: String,
+    /// What it calls its version.
+    pub version: String,
     /// Size of the file: bytes.
     pub size_bytes: usize,
     /// Time to compile it.
@@ -80,38 +83,37 @@ impl Workbench {
         let bytes = self.read(W::SLOT, file).await?;
         let size_bytes = bytes.len();
         let started = Instant::now();
-        let (component, digest) = compile(&self.engine, bytes).await?;
+        let component = compile(&self.engine, bytes).await?;
         let compile = started.elapsed();
         let recycle_after = self.settings(W::SLOT).limits.recycle_after;
         let used = if recycle_after == 1 { Instances::Fresh } else { Instances::Pooled };
-        let (identity, memory_bytes, mut measurements) =
-            self.calls::<W>(&component, &digest, Instances::Fresh).await?;
-        let (_, pooled_memory_bytes, pooled) =
-            self.calls::<W>(&component, &digest, Instances::Pooled).await?;
-        measurements.extend(pooled);
-        let memory_bytes = memory_bytes.max(pooled_memory_bytes);
-        Ok(Measured { identity, size_bytes, compile, memory_bytes, used, measurements })
+        let mut measurements = Vec::new();
+        let fresh = self.calls::<W>(&component, Instances::Fresh, &mut measurements).await?;
+        let pooled = self.calls::<W>(&component, Instances::Pooled, &mut measurements).await?;
+        let usage = [fresh.1, pooled.1].map(|pool| pool.template().usage().peak_memory_bytes());
+        let PluginInfo { name, version, .. } = fresh.0;
+        let memory_bytes = usage[0].max(usage[1]);
+        Ok(Measured { name, version, size_bytes, compile, memory_bytes, used, measurements })
     }
 
-    /// Calls every function: the plugin, its memory, and the times.
+    /// Calls every function; adds the times.
     async fn calls<W: Ask>(
         &self,
         component: &Component,
-        digest: &str,
         instances: Instances,
-    ) -> Result<(PluginIdentity, usize, Vec<Measurement>), Problems> {
+        measurements: &mut Vec<Measurement>,
+    ) -> Result<(PluginInfo, Pool<W>), Problems> {
         let mut settings = self.settings(W::SLOT);
         settings.limits.recycle_after = match instances {
             Instances::Fresh => 1,
             Instances::Pooled => u64::MAX,
         };
-        let (active, _) = load::prepare::<W>(component, digest.to_owned(), settings).await?;
-        let mut measurements = Vec::new();
+        let (info, pool) = load::start::<W>(component, settings).await?;
         for (question, asked) in W::workload() {
-            let times = time_calls(&active.pool, &asked).await.map_err(|problem| vec![problem])?;
+            let times = time_calls(&pool, &asked).await.map_err(|problem| vec![problem])?;
             measurements.push(Measurement { question, instances, times });
         }
-        Ok((active.identity, active.pool.template().usage().peak_memory_bytes(), measurements))
+        Ok((info, pool))
     }
 }
 
