@@ -149,7 +149,7 @@ impl<'a> Start<'a> {
     /// A slot that never had a plugin has nothing to fall back to: its file is
     /// tried again at the next start.
     async fn refuse(&mut self, refusal: Refusal, mut report: Report) {
-        tracing::warn!("plugin refused: {refusal}");
+        tracing::warn!("plugin refused (start): {refusal}");
         let reason = refusal.problems.join("; ");
         if self.current.contains_key(&refusal.slot) {
             if let Some(target) = &report.details.to {
@@ -168,7 +168,7 @@ impl<'a> Start<'a> {
         if self.current.len() < Slot::ALL.len() {
             return Err(StartError::Settings { file, problem: problem.to_owned() });
         }
-        tracing::warn!(file = %file.display(), "plugin settings refused: {problem}");
+        tracing::warn!("plugin settings refused (start): {}: {problem}", file.display());
         let details = PluginSwapDetails {
             swap: "refusal",
             way: Way::Start.as_str(),
@@ -222,7 +222,7 @@ impl<'a> Start<'a> {
                 // Not remembered: it served before, so it is this host that is
                 // new, and another one may be right for it.
                 self.degraded.insert(slot, format!("{origin}: {}", refusal.problems.join("; ")));
-                tracing::warn!("plugin refused: {refusal}");
+                tracing::warn!("plugin refused (start): {refusal}");
                 self.refusals.push(refusal.clone());
                 let ended = Err(Failure::from(&NotSwapped::Refused(refusal.clone())));
                 let mut report = Report { ended, ..report };

@@ -93,7 +93,7 @@ fn end_badly(attempt: Attempt, error: &NotSwapped) {
     let failure = Failure::from(error);
     if let NotSwapped::Refused(refusal) = error {
         event.details.problems.clone_from(&refusal.problems);
-        tracing::warn!(way = way.as_str(), "plugin refused: {refusal}");
+        tracing::warn!("plugin refused ({}): {refusal}", way.as_str());
         event.finish(Outcome::Rejected(failure));
     } else {
         tracing::error!(%slot, way = way.as_str(), %error, "plugin not activated");
@@ -125,7 +125,7 @@ pub(super) fn tell_unusable_settings(app: &App, way: Way, file: &Path, problem: 
         problems: vec![problem.to_owned()],
         ..PluginSwapDetails::default()
     };
-    tracing::warn!(file = %file.display(), "plugin settings refused: {problem}");
+    tracing::warn!("plugin settings refused ({}): {}: {problem}", way.as_str(), file.display());
     app.events.open(app.plugins.pin(), details).finish(Outcome::Rejected(unusable_settings(problem)));
 }
 

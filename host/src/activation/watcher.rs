@@ -130,7 +130,7 @@ impl Activity {
 }
 
 /// Looks at the folder, and tries what is new in it.
-async fn look(app: &App, way: Way) {
+pub(super) async fn look(app: &App, way: Way) {
     let mut inbox = app.activations.inbox.lock().await;
     let Some(found) = inbox.look().await else { return };
     let dealt = match &found.settings {
