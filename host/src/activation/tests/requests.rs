@@ -100,19 +100,3 @@ async fn a_component_of_the_library_is_activated_by_the_first_digits_of_its_dige
     }
     process.stop().await;
 }
-
-#[tokio::test]
-async fn the_library_keeps_the_last_components_of_a_slot() {
-    let home = Home::with_guests();
-    let process = home.process().await;
-    let first = process.digest(POLICY);
-    for number in 0..25 {
-        put(&process.app, POLICY, variant(&home.component(POLICY), number)).await.expect("fit");
-    }
-    let gone = process.app.store.plugin_component(POLICY, &first).await.expect("a library");
-    assert_eq!(gone, None);
-    let identity = process.app.plugins.pin().identity(POLICY).clone();
-    let predecessors = process.app.store.predecessors(POLICY, &identity, 100).await.expect("a library");
-    assert_eq!(predecessors.len(), 19, "20 components, the active one among them");
-    process.stop().await;
-}
