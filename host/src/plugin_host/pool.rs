@@ -164,7 +164,7 @@ pub struct PoolStatus {
     at_work: usize,
     /// Instances that wait for a call.
     idle: usize,
-    /// Instances made for calls, beside the first.
+    /// Instances made because none was idle.
     made: u64,
 }
 

@@ -11,6 +11,7 @@ mod hosts;
 mod model;
 mod outages;
 mod plans;
+mod plugins;
 mod reading_back;
 mod totals;
 mod uploads;
