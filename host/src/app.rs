@@ -1,12 +1,15 @@
 //! What the process owns, its start and its graceful stop.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Semaphore, watch};
 
+use crate::activation::{self, Activations, Report, Started};
 use crate::config::{Config, HttpConfig};
 use crate::events::sink::{Sink, Stdout};
 use crate::events::{Drained, Events, Outcome, ServiceStartDetails, ServiceStopDetails};
@@ -47,8 +50,14 @@ pub struct App {
     pub rate_limits: RateLimits,
     /// A place for each upload under way.
     pub uploads: Arc<Semaphore>,
+    /// A place for the plugin that is being uploaded.
+    pub plugin_uploads: Semaphore,
     /// Whether the process is stopping.
     pub stopping: watch::Sender<bool>,
+    /// What the story of activations needs.
+    pub activations: Activations,
+    /// The folder of components and `plugins.toml`.
+    pub plugin_dir: PathBuf,
     /// A trip ends when nothing was received for it for this long.
     pub trip_timeout: Duration,
 }
@@ -57,9 +66,11 @@ pub struct App {
 /// everything acknowledged is durable and every event is written.
 pub async fn serve(config: Config, stop: impl Future<Output = &'static str>) -> anyhow::Result<()> {
     let started = Instant::now();
+    // Handled from the beginning: by default it would end the process.
+    let hangup = signal(SignalKind::hangup()).context("SIGHUP cannot be handled")?;
     let mut marker = RunMarker::take(&config.store.data_dir)?;
     let sink = Sink::Stdout(Arc::new(Stdout::start().context("the event writer cannot be started")?));
-    let app = start(&config, sink.clone()).await?;
+    let (app, swaps) = start(&config, sink.clone()).await?;
     let listener = TcpListener::bind(config.http.bind_addr)
         .await
         .with_context(|| format!("BIND_ADDR {} cannot be listened on", config.http.bind_addr))?;
@@ -72,10 +83,12 @@ pub async fn serve(config: Config, stop: impl Future<Output = &'static str>) -> 
         previous_shutdown: marker.previous_shutdown(),
     };
     app.events.open(app.plugins.pin(), details).finish(Outcome::Success);
+    activation::tell(&app, swaps);
     tracing::info!("listening on http://{address}");
 
     marker.begin()?;
     let finalizer = tokio::spawn(crate::finalize::run(app.clone(), app.stopping.subscribe()));
+    let activations = tokio::spawn(activation::run(app.clone(), hangup, app.stopping.subscribe()));
     let server = http::serve(app.clone(), listener);
     let reason = stop.await;
     tracing::info!(reason, "stopping");
@@ -84,6 +97,9 @@ pub async fn serve(config: Config, stop: impl Future<Output = &'static str>) -> 
     server.stop(LAST_REQUESTS).await;
     if let Err(error) = finalizer.await {
         tracing::error!(%error, "the finalizer ended badly");
+    }
+    if let Err(error) = activations.await {
+        tracing::error!(%error, "the watch over the plugins ended badly");
     }
     app.store.close().await;
     // What the store answered last still has an event to finish.
@@ -95,13 +111,16 @@ pub async fn serve(config: Config, stop: impl Future<Output = &'static str>) -> 
     marker.clear()
 }
 
-/// Everything but the door: store, plugins, events.
-pub async fn start(config: &Config, sink: Sink) -> anyhow::Result<Arc<App>> {
+/// Everything but the door: store, plugins, events; and what became of the
+/// plugins that were found.
+pub async fn start(config: &Config, sink: Sink) -> anyhow::Result<(Arc<App>, Vec<Report>)> {
     let catalogue = catalogue(&config.http)?;
-    let plugins = PluginHost::start(&config.plugins.plugin_dir).await?;
     let store = Store::open(&config.store, &config.trips, layout_of(catalogue)).await?;
     let key = store.identity_key(&config.store).await?;
-    Ok(Arc::new(App {
+    let plugin_dir = config.plugins.plugin_dir.clone();
+    let Started { plugins, activations, reports } =
+        activation::start(&plugin_dir, &config.store.data_dir, &store).await?;
+    let app = Arc::new(App {
         events: Events::start(config, &key, sink),
         plugins,
         store,
@@ -111,9 +130,13 @@ pub async fn start(config: &Config, sink: Sink) -> anyhow::Result<Arc<App>> {
         tokens: Tokens::new(&config.http),
         rate_limits: RateLimits::new(&config.http),
         uploads: Arc::new(Semaphore::new(UPLOADS as usize)),
+        plugin_uploads: Semaphore::new(1),
         stopping: watch::Sender::new(false),
+        activations,
+        plugin_dir,
         trip_timeout: config.trips.timeout(),
-    }))
+    });
+    Ok((app, reports))
 }
 
 async fn stop_events(app: &App, reason: &str, started: Instant, sink: &Sink) {

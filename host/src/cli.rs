@@ -1,6 +1,7 @@
 //! The command line: one file for each command. What a command does lives
 //! elsewhere.
 
+pub mod plugin;
 pub mod serve;
 pub mod simulate;
 
@@ -22,6 +23,8 @@ pub struct Cli {
 enum Command {
     /// Run the receiver: events on standard output, diagnostics on standard error.
     Serve(Box<serve::ServeArgs>),
+    /// Inspect, check, call and measure plugins; see and replace those of a running receiver.
+    Plugin(plugin::PluginArgs),
     /// Drive a simulated car and upload what its phone would.
     Simulate(simulate::SimulateArgs),
 }
@@ -47,6 +50,7 @@ pub fn run(cli: Cli) -> ExitCode {
     let result = runtime.block_on(async {
         match cli.command {
             Command::Serve(args) => serve::run(*args).await,
+            Command::Plugin(args) => plugin::run(args).await,
             Command::Simulate(args) => simulate::run(args).await,
         }
     });

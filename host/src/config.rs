@@ -86,6 +86,9 @@ pub struct HttpConfig {
     /// Token that uploads and reads must carry: in the path or as Bearer [default: open].
     #[arg(long, env, hide_env_values = true)]
     pub torque_api_token: Option<Secret>,
+    /// Token of admin requests, such as replacing a plugin, as Bearer [default: they are refused].
+    #[arg(long, env, hide_env_values = true)]
+    pub admin_token: Option<Secret>,
     /// Uploads a minute that one address, and one vehicle, may send; 0 is no limit. What is over it is told to
     /// come back. Behind a proxy every phone has the proxy's address.
     #[arg(long, env, default_value_t = 0)]

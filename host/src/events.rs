@@ -17,7 +17,10 @@ mod taxonomy;
 #[cfg(test)]
 mod tests;
 
-pub use details::{Details, FinalizationDetails, ServiceStartDetails, ServiceStopDetails, UploadDetails};
+pub use details::{
+    Details, FinalizationDetails, PluginSwapDetails, ServiceStartDetails, ServiceStopDetails, SwappedPlugin,
+    UploadDetails,
+};
 pub use fields::{Fields, Timings, Value};
 pub use ledger::Totals;
 pub use life::{Events, WideEvent};

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use crate::app::App;
 use crate::events::{Code, Failure, FinalizationDetails, Outcome, VehicleContext, WideEvent};
-use crate::plugin_host::{Calculation, PluginSet, Slot, SummarizeError, Summary, Trip};
+use crate::plugin_host::{Calculation, PluginSet, Slot, SummarizeError, Summary, Trip, Trouble};
 use crate::store::{Calculator, Claim, ClaimRequest, Closed, Closing, Retry, StoreError, TripData};
 
 /// How often ended trips are looked for.
@@ -150,7 +150,10 @@ async fn calculate(
     let readings = Arc::new(std::mem::take(&mut data.readings));
     let points = i64::try_from(readings.times_ms.len()).unwrap_or(i64::MAX);
     event.business.set("telemetry_points", points);
-    let result = event.plugins().clone().summarize(trip, readings.clone(), event.began_ms()).await;
+    let started = Instant::now();
+    let plugins = event.plugins().clone();
+    let result = plugins.summarize(&claim.trip_id, trip, readings.clone(), event.began_ms()).await;
+    event.timings.add_since("trip_calculator", started);
     data.readings = Arc::try_unwrap(readings).unwrap_or_else(|shared| (*shared).clone());
     let stages = match &result {
         Ok(calculation) => &calculation.stages,
@@ -161,12 +164,20 @@ async fn calculate(
     }
     match result {
         Ok(calculation) => Ok((data, calculation)),
-        Err(SummarizeError::Failed { stage, message, .. }) => {
-            let code = if stage == "process_gas_mode" { Code::E404 } else { Code::E405 };
-            let failure = Failure::new(code, format!("the calculator failed in the stage {stage}"));
-            Err(failure.caused_by("trip-calculator", message))
+        Err(error) => Err(Failure::from(&Trouble::from(&error))),
+    }
+}
+
+impl From<&Trouble> for Failure {
+    fn from(trouble: &Trouble) -> Self {
+        match trouble {
+            Trouble::Calculation { stage, message } => {
+                let code = if stage == "process_gas_mode" { Code::E404 } else { Code::E405 };
+                let failure = Failure::new(code, format!("the calculator failed in the stage {stage}"));
+                failure.caused_by("trip-calculator", message)
+            }
+            Trouble::Plugin(error) => Failure::from(error),
         }
-        Err(SummarizeError::Plugin { error, .. }) => Err(Failure::from(&error)),
     }
 }
 

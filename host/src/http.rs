@@ -2,6 +2,7 @@
 
 mod api;
 mod detached;
+mod plugins;
 mod problem;
 mod server;
 mod tokens;
@@ -10,7 +11,7 @@ mod upload;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::{MethodRouter, get};
+use axum::routing::{MethodRouter, get, post, put};
 use tokio::net::TcpListener;
 
 use crate::app::App;
@@ -28,6 +29,11 @@ pub fn router(app: Arc<App>) -> Router {
         // Trips
         .route("/api/trips", get(api::trips))
         .route("/api/trips/{id}", get(api::trip))
+        // Plugins
+        .route("/api/plugins", get(plugins::list))
+        .route("/api/plugins/{slot}", put(plugins::replace))
+        .route("/api/plugins/{slot}/rollback", post(plugins::roll_back))
+        .route("/api/plugins/{slot}/activate/{digest}", post(plugins::activate))
         // The service itself
         .route("/api/status", get(api::status))
         .route("/healthz", get(api::healthz))

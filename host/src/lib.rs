@@ -4,9 +4,11 @@
 //! An upload's way: [`http`] → [`ingest`] ([`torque`], [`store`]) → answer →
 //! [`events`] ([`plugin_host`]). A trip's end: [`finalize`].
 
+pub mod activation;
 pub mod app;
 pub mod cli;
 pub mod config;
+pub mod durable;
 pub mod events;
 pub mod finalize;
 pub mod http;

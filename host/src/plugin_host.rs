@@ -2,35 +2,47 @@
 //! called on a pinned plugin set. No wasmtime type leaves this module, and no
 //! threshold of a business rule lives in it.
 
+mod active;
 mod answers;
 mod bindings;
 mod canary;
+mod code_cache;
 mod console;
 mod engine;
 mod error;
+mod health;
 mod imports;
 mod load;
+mod meter;
 mod moment;
 mod pool;
+mod prepared;
+mod questions;
 mod readings;
+mod runtime;
+mod samples;
 mod sandbox;
 mod set;
 mod settings;
+mod usage;
+mod workbench;
 mod world;
 
 #[cfg(test)]
 pub(crate) mod tests;
 
 use std::fmt;
-use std::path::Path;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use tokio::sync::Notify;
 
 use crate::identity::hex;
 
+pub use active::PluginStatus;
 pub use bindings::charging::Session;
 pub use bindings::costs::{Cost, Usage};
 pub use bindings::live::{Figures, Point};
@@ -40,15 +52,23 @@ pub use bindings::tiers::VehicleStats;
 pub use bindings::trips::{Failure, Refuel, SocTransition, Summary, Trip};
 pub use bindings::weather::{Impact, Sample};
 pub use error::{PluginError, PluginErrorKind, Refusal, StartError, SummarizeError};
+pub use health::Trouble;
 pub use imports::{EventFields, FieldValue};
+pub use prepared::{Candidate, Placed, Prepared};
 pub use readings::TripReadings;
+pub use runtime::PluginRuntime;
 pub use set::{Calculation, PluginIdentity, PluginSet};
+pub use settings::{Limits, PluginSettings, SlotSettings};
+pub use usage::Spent;
+pub use workbench::{CallError, Called, Fit, Inspection, Instances, Measured, Measurement, Workbench};
 
 /// Version of the WebAssembly runtime; a test holds it to the lock file.
 pub const WASMTIME_VERSION: &str = "48.0.8";
 
 /// A decision that the server leaves to a plugin.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Slot {
     /// What did this trip do?
@@ -79,28 +99,37 @@ impl fmt::Display for Slot {
     }
 }
 
+impl FromStr for Slot {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        let slot = Self::ALL.into_iter().find(|slot| slot.as_str() == name);
+        slot.ok_or_else(|| {
+            format!("there is no slot {name:?}: there are {}", Self::ALL.map(Self::as_str).join(", "))
+        })
+    }
+}
+
 /// The active plugins of this process. Clones share them.
 #[derive(Clone)]
 pub struct PluginHost {
+    runtime: PluginRuntime,
     active: Arc<ArcSwap<PluginSet>>,
+    alarm: Arc<Notify>,
 }
 
 impl PluginHost {
-    /// Loads `<slot>.wasm` for each slot from `dir` (`PLUGIN_DIR`), with the
-    /// limits and settings in its `plugins.toml`, if there is one. Each plugin
-    /// is compiled, configured and tried before the set is published.
-    ///
-    /// # Errors
-    /// All slots that have no fit plugin, each with what is wrong.
-    pub async fn start(dir: &Path) -> Result<PluginHost, StartError> {
-        let settings = read_settings(dir).await?;
-        let engine = engine::start().map_err(|error| StartError::Engine(format!("{error:#}")))?;
-        let set = load_set(&engine, dir, settings).await?;
-        for slot in Slot::ALL {
-            let PluginIdentity { name, version, digest, .. } = set.identity(slot);
-            tracing::info!(%slot, name, version, digest, "plugin active");
-        }
-        Ok(Self { active: Arc::new(ArcSwap::from_pointee(set)) })
+    /// A host that begins with these plugins: nothing unless there is one for
+    /// every slot.
+    pub fn new(runtime: PluginRuntime, placed: Vec<Placed>) -> Option<Self> {
+        let alarm = Arc::default();
+        let set = PluginSet::first(placed, &alarm)?;
+        Some(Self { runtime, active: Arc::new(ArcSwap::from_pointee(set)), alarm })
+    }
+
+    /// What candidates are made ready with.
+    pub fn runtime(&self) -> &PluginRuntime {
+        &self.runtime
     }
 
     /// The plugin set of one operation: pin it once, when the operation
@@ -108,39 +137,22 @@ impl PluginHost {
     pub fn pin(&self) -> Arc<PluginSet> {
         self.active.load_full()
     }
-}
 
-async fn read_settings(dir: &Path) -> Result<settings::PluginSettings, StartError> {
-    let file = dir.join("plugins.toml");
-    let read = match tokio::fs::read_to_string(&file).await {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
-        read => read.map_err(|error| error.to_string()),
-    };
-    read.and_then(|text| settings::parse(&text)).map_err(|problem| StartError::Settings { file, problem })
-}
+    /// Puts plugins in their slots, all at once: operations that start from
+    /// now on use them. Not to be called twice at the same time.
+    pub fn publish(&self, placed: Vec<Placed>) {
+        let next = Arc::new(self.pin().with(placed, &self.alarm));
+        let before = self.active.swap(Arc::clone(&next));
+        before.retire_for(&next);
+    }
 
-/// Loads a whole set. All three slots are tried, so that an operator reads of
-/// all that is wrong at once.
-async fn load_set(
-    engine: &wasmtime::Engine,
-    dir: &Path,
-    settings: settings::PluginSettings,
-) -> Result<PluginSet, StartError> {
-    let loaded = tokio::join!(
-        load::load(engine, dir, settings.sampling_policy),
-        load::load(engine, dir, settings.usage_tier),
-        load::load(engine, dir, settings.trip_calculator),
-    );
-    match loaded {
-        (Ok(sampling_policy), Ok(usage_tier), Ok(trip_calculator)) => {
-            Ok(PluginSet { sampling_policy, usage_tier, trip_calculator })
-        }
-        (policy, tier, calculator) => Err(StartError::Unfit(
-            [calculator.err(), tier.err(), policy.err()].into_iter().flatten().collect(),
-        )),
+    /// Waits until the plugin in some slot has failed too often in a row.
+    pub async fn alarm(&self) {
+        self.alarm.notified().await;
     }
 }
 
-fn sha256_hex(bytes: &[u8]) -> String {
+/// SHA-256 in hex: what components and settings are named by.
+pub(crate) fn sha256_hex(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
 }

@@ -8,6 +8,7 @@ mod group_commit;
 mod layout;
 mod open;
 mod open_trips;
+mod plugins;
 mod previous_fuel;
 mod readings;
 mod reads;
@@ -24,5 +25,6 @@ pub use finalization::{Calculator, Claim, ClaimRequest, Closed, Closing, Retry, 
 pub use group_commit::{Batch, Committed, GroupCommit};
 pub use layout::{Layout, Packed};
 pub use open::{Engine, Store};
+pub use plugins::{Activation, NewActivation, Rejection};
 pub use reads::{Page, Status, TripRow};
 pub use record::{Put, QuarantinedRequest, ReadingRow, Record, SessionFacts, Stored};

@@ -8,6 +8,7 @@ pub(crate) mod fuzz;
 
 use std::path::Path;
 
+use crate::activation::tests::first_start;
 use crate::plugin_host::{PluginHost, Slot};
 
 /// The compiled components of this repository, with these settings of the
@@ -25,5 +26,5 @@ async fn plugin_host(calculator_settings: &str) -> PluginHost {
          [trip-calculator]\ndeadline_ms = 20000\n[trip-calculator.settings]\n{calculator_settings}\n"
     );
     std::fs::write(dir.path().join("plugins.toml"), settings).expect("write settings");
-    PluginHost::start(dir.path()).await.expect("a fit set")
+    first_start(dir.path()).await.expect("a fit set")
 }

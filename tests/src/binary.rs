@@ -64,6 +64,28 @@ pub fn patient_plugins() -> anyhow::Result<TempDir> {
     Ok(dir)
 }
 
+/// One of the components in `tests/guests`, by its package, built on first use.
+/// They have a target directory of their own: the one of the running `cargo
+/// test` is locked.
+///
+/// # Errors
+/// It does not build.
+pub fn guest(package: &str) -> anyhow::Result<Vec<u8>> {
+    let target = project_root().join("target/guests");
+    let status = Command::new(env!("CARGO"))
+        .args(["build", "--locked", "--quiet", "--profile", "component", "--target", "wasm32-wasip2"])
+        .arg("--target-dir")
+        .arg(&target)
+        .args(["-p", package])
+        .current_dir(project_root())
+        .status()
+        .context("cargo cannot be started")?;
+    ensure!(status.success(), "{package} does not build");
+    let file = target.join("wasm32-wasip2/component").join(package.replace('-', "_"));
+    let file = file.with_extension("wasm");
+    std::fs::read(&file).with_context(|| format!("{} is not there", file.display()))
+}
+
 /// The folder of built components.
 ///
 /// # Errors

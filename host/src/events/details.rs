@@ -10,6 +10,8 @@ pub enum Details {
     Upload(Box<UploadDetails>),
     /// Of `trip_finalization`.
     Finalization(Box<FinalizationDetails>),
+    /// Of `plugin_swap`.
+    PluginSwap(Box<PluginSwapDetails>),
     /// Of `service_start`.
     ServiceStart(Box<ServiceStartDetails>),
     /// Of `service_stop`.
@@ -207,6 +209,53 @@ pub struct FinalizationDetails {
     /// Last known fuel level: percent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fuel_level_at_end: Option<f64>,
+}
+
+/// One try to put another plugin into a slot.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct PluginSwapDetails {
+    /// The slot; absent where `plugins.toml` itself cannot be used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub slot: Option<&'static str>,
+    /// What it came to: `activation`, `refusal` or `rollback`.
+    pub swap: &'static str,
+    /// Which way it came: `start`, `watch`, `sighup`, `api`, `rollback`,
+    /// `auto_rollback`, or `shared` from another host.
+    pub way: &'static str,
+    /// Where the component or the settings come from: a file, or words.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub origin: String,
+    /// What served the slot before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<SwappedPlugin>,
+    /// What serves it now, or was to serve it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub to: Option<SwappedPlugin>,
+    /// Whether its code had to be compiled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub compiled: Option<bool>,
+    /// Why it was refused: all that is wrong with it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub problems: Vec<String>,
+}
+
+/// One side of a swap; what is not known of a refused plugin is absent.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct SwappedPlugin {
+    /// What it calls itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// What it calls its version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// SHA-256 of the component, in hex.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+    /// SHA-256 of the settings, in hex.
+    pub settings_digest: String,
+    /// The number of its activation of the slot.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub generation: Option<u64>,
 }
 
 /// What a start finds.

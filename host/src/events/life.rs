@@ -8,7 +8,9 @@ use std::time::Instant;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::details::{Details, FinalizationDetails, ServiceStartDetails, ServiceStopDetails, UploadDetails};
+use super::details::{
+    Details, FinalizationDetails, PluginSwapDetails, ServiceStartDetails, ServiceStopDetails, UploadDetails,
+};
 use super::fields::{Fields, Timings};
 use super::ledger::Totals;
 use super::pipeline::{Drained, Pipeline};
@@ -120,6 +122,13 @@ impl Opening for FinalizationDetails {
     }
 }
 
+impl Opening for PluginSwapDetails {
+    const OPERATION: Operation = Operation::PluginSwap;
+    fn into_details(self: Box<Self>) -> Details {
+        Details::PluginSwap(self)
+    }
+}
+
 impl Opening for ServiceStartDetails {
     const OPERATION: Operation = Operation::ServiceStart;
     fn into_details(self: Box<Self>) -> Details {
@@ -170,6 +179,13 @@ impl<D: Opening> WideEvent<D> {
     /// Ends the operation.
     pub fn finish(mut self, outcome: Outcome) {
         self.outcome = Some(outcome);
+    }
+
+    /// Says that the operation began earlier than its event could be opened.
+    pub fn began_before(&mut self, began: Instant) {
+        let earlier = self.started.saturating_duration_since(began);
+        self.timestamp = micros(self.timestamp.checked_sub(earlier).unwrap_or(self.timestamp));
+        self.started = began;
     }
 
     /// Records a failure that does not decide the outcome.

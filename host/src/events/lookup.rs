@@ -25,12 +25,6 @@ impl Lookup {
 impl EventFields for Lookup {
     fn get(&self, path: &str) -> Option<FieldValue> {
         let json = self.json.get_or_init(|| serde_json::to_value(&self.record).unwrap_or_default());
-        let value = path.split('.').try_fold(json, |value, name| value.get(name))?;
-        match value {
-            serde_json::Value::String(text) => Some(FieldValue::Text(text.clone())),
-            serde_json::Value::Number(number) => number.as_f64().map(FieldValue::Number),
-            serde_json::Value::Bool(flag) => Some(FieldValue::Flag(*flag)),
-            _ => None,
-        }
+        EventFields::get(json, path)
     }
 }

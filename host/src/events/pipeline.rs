@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -160,8 +160,10 @@ impl Shared {
         let plugins = record.service.plugins.clone();
         let at_ms = record.timestamp.as_millisecond();
         let lookup = Lookup::new(record);
+        let started = Instant::now();
         let verdict = plugins.decide(facts, lookup.clone(), at_ms).await;
         let mut record = lookup.into_record();
+        record.performance_breakdown.add_since("sampling_policy", started);
         let verdict = match verdict {
             Ok(verdict) => {
                 Verdict { probability: verdict.probability, reason: verdict.reason.into(), by_policy: true }
@@ -181,7 +183,10 @@ impl Shared {
             return;
         };
         let at_ms = record.timestamp.as_millisecond();
-        match record.service.plugins.clone().classify(stats, at_ms).await {
+        let started = Instant::now();
+        let tier = record.service.plugins.clone().classify(stats, at_ms).await;
+        record.performance_breakdown.add_since("usage_tier", started);
+        match tier {
             Ok(tier) => {
                 if let Some(vehicle) = &mut record.vehicle_context {
                     vehicle.usage_tier = Some(tier);
@@ -201,7 +206,7 @@ impl Shared {
             base_rate: match record.operation {
                 Operation::TelemetryUpload => self.telemetry_rate,
                 Operation::TripFinalization => self.trip_rate,
-                Operation::ServiceStart | Operation::ServiceStop => 1.0,
+                Operation::PluginSwap | Operation::ServiceStart | Operation::ServiceStop => 1.0,
             },
             business_flags: record.business_metrics.flags().map(str::to_owned).collect(),
             usage_tier: vehicle.and_then(|vehicle| vehicle.usage_tier.clone()),

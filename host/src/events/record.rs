@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::details::Details;
 use super::fields::{Fields, Timings};
 use super::taxonomy::{Category, Code, Failure, Severity};
-use crate::plugin_host::{PluginSet, Slot, VehicleStats};
+use crate::plugin_host::{PluginIdentity, PluginSet, Slot, VehicleStats};
 
 /// Version of the event schema; it grows when a field changes its meaning.
 pub(super) const SCHEMA_VERSION: u32 = 1;
@@ -22,6 +22,8 @@ pub enum Operation {
     TelemetryUpload,
     /// The end of a trip.
     TripFinalization,
+    /// Another plugin in a slot, or the refusal of one.
+    PluginSwap,
     /// The process is ready.
     ServiceStart,
     /// The process ends.
@@ -34,6 +36,7 @@ impl Operation {
         match self {
             Self::TelemetryUpload => "telemetry_upload",
             Self::TripFinalization => "trip_finalization",
+            Self::PluginSwap => "plugin_swap",
             Self::ServiceStart => "service_start",
             Self::ServiceStop => "service_stop",
         }
@@ -41,7 +44,7 @@ impl Operation {
 
     /// Whether its events are kept whatever a policy says.
     pub(super) fn always_kept(self) -> bool {
-        matches!(self, Self::ServiceStart | Self::ServiceStop)
+        matches!(self, Self::PluginSwap | Self::ServiceStart | Self::ServiceStop)
     }
 }
 
@@ -106,9 +109,31 @@ impl Serialize for PluginsRecord<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(Slot::ALL.len()))?;
         for slot in Slot::ALL {
-            map.serialize_entry(slot.as_str(), self.0.identity(slot))?;
+            map.serialize_entry(slot.as_str(), &PluginRecord { set: self.0, slot })?;
         }
         map.end()
+    }
+}
+
+struct PluginRecord<'a> {
+    set: &'a PluginSet,
+    slot: Slot,
+}
+
+impl Serialize for PluginRecord<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let PluginIdentity { name, version, digest, generation, settings_digest } =
+            self.set.identity(self.slot);
+        let mut plugin = serializer.serialize_struct("plugin", 6)?;
+        plugin.serialize_field("name", name)?;
+        plugin.serialize_field("version", version)?;
+        plugin.serialize_field("digest", digest)?;
+        plugin.serialize_field("generation", generation)?;
+        plugin.serialize_field("settings_digest", settings_digest)?;
+        if self.set.is_degraded(self.slot) {
+            plugin.serialize_field("degraded", &true)?;
+        }
+        plugin.end()
     }
 }
 
@@ -259,6 +284,8 @@ pub(super) struct Record {
 
 /// The longest text that a field holds: bytes.
 const LONGEST_TEXT: usize = 1024;
+/// The most problems that a refusal lists.
+const MOST_PROBLEMS: usize = 40;
 /// The largest event: bytes.
 const LARGEST_EVENT: usize = 64 * 1024;
 
@@ -293,6 +320,13 @@ impl Record {
         }
         if let Details::Finalization(trip) = &mut self.details {
             cut_some("profile_name", trip.profile_name.as_mut(), cut_fields);
+        }
+        if let Details::PluginSwap(swap) = &mut self.details {
+            if swap.problems.len() > MOST_PROBLEMS {
+                swap.problems.truncate(MOST_PROBLEMS);
+                cut_fields.push("problems".to_owned());
+            }
+            swap.problems.iter_mut().for_each(|problem| cut_some("problems", Some(problem), cut_fields));
         }
         cut_some("client_request_id", self.client_request_id.as_mut(), cut_fields);
         if let Some(error) = &mut self.error {

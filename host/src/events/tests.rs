@@ -8,6 +8,7 @@ use serde_json::Value as Json;
 
 use super::sink::Sink;
 use super::{Code, Events, Failure, FinalizationDetails, Outcome, UploadDetails, VehicleContext};
+use crate::activation::tests::first_start;
 use crate::config::Config;
 use crate::identity::IdentityKey;
 use crate::plugin_host::{PluginHost, VehicleStats, tests::plugin_dir};
@@ -28,7 +29,7 @@ struct Rig {
 impl Rig {
     async fn start(plugin_settings: &str, flags: &[&str]) -> Self {
         let dir = plugin_dir(plugin_settings);
-        let plugins = PluginHost::start(dir.path()).await.expect("a fit set");
+        let plugins = first_start(dir.path()).await.expect("a fit set");
         let cli = Cli::try_parse_from([&["volttracker"], flags].concat()).expect("flags");
         let written = Arc::default();
         let sink = Sink::Memory(Arc::clone(&written));

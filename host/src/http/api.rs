@@ -19,7 +19,7 @@ use crate::store::{Page, StoreError, TripRow};
 /// The largest page.
 const LARGEST_PAGE: i64 = 500;
 
-type Answer = Result<Response, Problem>;
+pub(super) type Answer = Result<Response, Problem>;
 
 /// `GET /api/trips?limit=100&vehicle_id=…&cursor=…`: newest first.
 pub(super) async fn trips(
@@ -74,10 +74,10 @@ pub(super) async fn healthz() -> &'static str {
     "ok"
 }
 
-/// `GET /readyz`: it can do its work.
+/// `GET /readyz`: it can do its work; if worse than it should, it says so.
 pub(super) async fn readyz(State(app): State<Arc<App>>) -> Answer {
     match app.store.ping().await {
-        Ok(()) => Ok("ready".into_response()),
+        Ok(()) => Ok(super::plugins::readiness(&app.plugins.pin()).into_response()),
         Err(error) => {
             Err(Problem(Failure::new(Code::E503, "the store does not answer").caused_by("StoreError", error)))
         }
@@ -92,7 +92,7 @@ pub(super) async fn not_found() -> (StatusCode, &'static str) {
     (StatusCode::NOT_FOUND, "no such page; uploads go to /torque/upload")
 }
 
-fn admit(app: &App, headers: &HeaderMap) -> Result<(), Problem> {
+pub(super) fn admit(app: &App, headers: &HeaderMap) -> Result<(), Problem> {
     if app.tokens.admit_read(headers) {
         return Ok(());
     }
@@ -102,7 +102,7 @@ fn admit(app: &App, headers: &HeaderMap) -> Result<(), Problem> {
     )))
 }
 
-fn store_problem(error: &StoreError) -> Problem {
+pub(super) fn store_problem(error: &StoreError) -> Problem {
     tracing::error!(%error, "a read failed");
     Problem(Failure::from(error))
 }

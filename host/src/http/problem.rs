@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use crate::events::{Code, Failure};
 
@@ -20,6 +20,7 @@ pub fn status_of(code: Code) -> StatusCode {
         Code::E006 => StatusCode::PAYLOAD_TOO_LARGE,
         Code::E007 => StatusCode::TOO_MANY_REQUESTS,
         Code::E400 => StatusCode::NOT_FOUND,
+        Code::E412 => StatusCode::UNPROCESSABLE_ENTITY,
         Code::E502 => StatusCode::REQUEST_TIMEOUT,
         Code::E200 | Code::E201 | Code::E501 | Code::E503 => StatusCode::SERVICE_UNAVAILABLE,
         code if code.category() == crate::events::Category::Validation => StatusCode::BAD_REQUEST,
@@ -28,16 +29,20 @@ pub fn status_of(code: Code) -> StatusCode {
     }
 }
 
-impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
+impl Problem {
+    /// The answer, with further members.
+    pub fn with(self, members: Map<String, Value>) -> Response {
         let status = status_of(self.0.code);
-        let body = json!({
+        let mut body = json!({
             "type": "about:blank",
             "title": status.canonical_reason(),
             "status": status.as_u16(),
             "detail": self.0.message,
             "code": self.0.code,
         });
+        if let Some(body) = body.as_object_mut() {
+            body.extend(members);
+        }
         let mut response = (status, Json(body)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
@@ -48,5 +53,11 @@ impl IntoResponse for Problem {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        self.with(Map::new())
     }
 }

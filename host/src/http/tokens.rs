@@ -1,19 +1,21 @@
-//! Who may upload and read.
+//! Who may upload, read and administer.
 
 use axum::http::{HeaderMap, header};
 use subtle::ConstantTimeEq;
 
 use crate::config::{HttpConfig, Secret};
 
-/// The tokens that open doors; a door without a token is open.
+/// The tokens that open doors. A door without a token is open, but for the
+/// administrator's, which is then shut.
 pub struct Tokens {
     torque: Option<Secret>,
+    admin: Option<Secret>,
 }
 
 impl Tokens {
     /// The tokens that are set.
     pub fn new(config: &HttpConfig) -> Self {
-        Self { torque: config.torque_api_token.clone() }
+        Self { torque: config.torque_api_token.clone(), admin: config.admin_token.clone() }
     }
 
     /// Whether an upload with this token in its path, or this header, may
@@ -26,7 +28,19 @@ impl Tokens {
 
     /// Whether a read with this header may enter.
     pub fn admit_read(&self, headers: &HeaderMap) -> bool {
-        self.admit_upload(None, headers)
+        self.admit_upload(None, headers) || self.admit_admin(headers)
+    }
+
+    /// Whether an admin request with this header may enter.
+    pub fn admit_admin(&self, headers: &HeaderMap) -> bool {
+        self.admin
+            .as_ref()
+            .is_some_and(|secret| bearer(headers).is_some_and(|given| same(given, secret.expose())))
+    }
+
+    /// Whether there are administrators at all.
+    pub fn has_admin(&self) -> bool {
+        self.admin.is_some()
     }
 }
 

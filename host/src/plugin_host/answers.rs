@@ -1,7 +1,7 @@
 //! What an answer must keep to, whoever wrote the plugin. An error is the
 //! sentence for E414. No limit of a business rule belongs here.
 
-use super::bindings::{charging, costs, live, sampling, soc_floor, trips, weather};
+use super::bindings::{charging, costs, identity, live, sampling, soc_floor, trips, weather};
 
 /// Figures of its own that a calculator may add.
 const MAX_METRICS: usize = 32;
@@ -12,6 +12,9 @@ const MAX_SESSIONS: usize = 1000;
 /// Bars of a histogram in whole percent, and a few for what is off the scale.
 const MAX_BARS: usize = 128;
 
+/// Settings that a plugin may have.
+const MAX_SETTINGS: usize = 200;
+
 type Checked = Result<(), String>;
 
 /// Whether a text is one word of snake_case, 1 to `max` characters.
@@ -20,6 +23,21 @@ pub(super) fn is_snake_case(text: &str, max: usize) -> bool {
     text.len() <= max
         && text.as_bytes().first().is_some_and(u8::is_ascii_lowercase)
         && text.bytes().all(plain)
+}
+
+pub(super) fn info(info: &identity::PluginInfo) -> Checked {
+    text("name", &info.name, 64)?;
+    text("version", &info.version, 64)?;
+    text("description", &info.description, 1000)?;
+    at_most("settings", info.settings.len(), MAX_SETTINGS)?;
+    info.settings.iter().try_for_each(|setting| {
+        word("key of a setting", &setting.key, 64)?;
+        let key = &setting.key;
+        text(&format!("doc of {key}"), &setting.doc, 1000)?;
+        // Empty is a value, such as an empty list.
+        let default = if setting.default.is_empty() { "-" } else { &setting.default };
+        text(&format!("default of {key}"), default, 1000)
+    })
 }
 
 pub(super) fn verdict(verdict: &sampling::Verdict) -> Checked {

@@ -35,7 +35,7 @@ impl Console {
             return String::new();
         }
         let text = String::from_utf8_lossy(&buffer);
-        let lines: Vec<&str> = text.lines().map(str::trim).collect();
+        let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
         lines.join(" | ").replace(char::is_control, " ")
     }
 

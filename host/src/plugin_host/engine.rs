@@ -15,14 +15,32 @@ pub(super) const MAX_MEMORY_MB: u64 = 1024;
 /// The most instances that a slot can be given.
 pub(super) const MAX_POOL_SIZE: u64 = 32;
 
+/// Linear memories and tables that one component may have, so that none takes
+/// the pool's from the others. Few have more than one memory.
+const MEMORIES_PER_COMPONENT: u32 = 2;
+const TABLES_PER_COMPONENT: u32 = 4;
+
+/// Core modules that one component may instantiate. Those of interpreted
+/// plugins are linked of dozens.
+const CORE_INSTANCES_PER_COMPONENT: u32 = 64;
+
 /// Three slots, two sets at once while one replaces the other, and room for
 /// the instances on which a new one is tried.
 const MAX_INSTANCES: u32 = 3 * 2 * 32 + 16;
 
+/// Whether an engine counts how much plugins compute. It costs time, so the
+/// one of a receiver does not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fuel {
+    Counted,
+    NotCounted,
+}
+
 /// The engine, with its ticker running. The ticker ends with the last plugin
 /// set: it holds the engine weakly.
-pub(super) fn start() -> wasmtime::Result<Engine> {
+pub(super) fn start(fuel: Fuel) -> wasmtime::Result<Engine> {
     let mut config = config();
+    config.consume_fuel(fuel == Fuel::Counted);
     config.allocation_strategy(InstanceAllocationStrategy::Pooling(pooling()));
     let engine = Engine::new(&config).or_else(|error| {
         // The pool reserves about 1 TB of addresses. Where a limit forbids
@@ -59,9 +77,12 @@ fn pooling() -> PoolingAllocationConfig {
     let megabytes = usize::try_from(MAX_MEMORY_MB).unwrap_or(usize::MAX >> 20);
     pool.total_component_instances(MAX_INSTANCES)
         .total_stacks(MAX_INSTANCES)
-        .total_memories(MAX_INSTANCES * 2)
-        .total_tables(MAX_INSTANCES * 4)
-        .total_core_instances(MAX_INSTANCES * 16)
+        .total_memories(MAX_INSTANCES * MEMORIES_PER_COMPONENT)
+        .max_memories_per_component(MEMORIES_PER_COMPONENT)
+        .total_tables(MAX_INSTANCES * TABLES_PER_COMPONENT)
+        .max_tables_per_component(TABLES_PER_COMPONENT)
+        .total_core_instances(MAX_INSTANCES * CORE_INSTANCES_PER_COMPONENT)
+        .max_core_instances_per_component(CORE_INSTANCES_PER_COMPONENT)
         .max_memory_size(megabytes << 20)
         // What a small plugin touches stays resident between instances:
         // clearing it is cheaper than asking the kernel for new pages.

@@ -4,6 +4,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use serde::Serialize;
+
 use super::Slot;
 
 /// Which way a call failed. Each kind is one code of the error taxonomy.
@@ -22,6 +24,10 @@ pub enum PluginErrorKind {
 }
 
 impl PluginErrorKind {
+    /// Every kind, in the order of the codes.
+    pub const ALL: [Self; 5] =
+        [Self::Trapped, Self::DeadlineExceeded, Self::Rejected, Self::MemoryLimit, Self::Nonsense];
+
     /// The code in the error taxonomy: `E410` to `E414`.
     pub fn code(self) -> &'static str {
         match self {
@@ -94,20 +100,20 @@ pub enum SummarizeError {
     },
 }
 
-/// One file that cannot serve its slot, and why.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A candidate that cannot serve its slot, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Refusal {
     /// The slot it was meant for.
     pub slot: Slot,
-    /// Where it was looked for.
-    pub file: PathBuf,
+    /// Where it came from: a file, or words.
+    pub origin: String,
     /// What is wrong with it: one line a problem.
     pub problems: Vec<String>,
 }
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({}):", self.slot, self.file.display())?;
+        write!(f, "{} ({}):", self.slot, self.origin)?;
         self.problems.iter().try_for_each(|problem| write!(f, "\n    {problem}"))
     }
 }
@@ -118,6 +124,17 @@ pub enum StartError {
     /// This machine cannot run WebAssembly.
     #[error("cannot set up the WebAssembly engine: {0}")]
     Engine(String),
+    /// Compiled code cannot be kept.
+    #[error("cannot keep compiled plugins in {}: {problem}", dir.display())]
+    Cache {
+        /// The folder.
+        dir: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The library of activated plugins cannot be read.
+    #[error("cannot read the plugin library: {0}")]
+    Library(String),
     /// `plugins.toml` is unreadable or says what the host does not know.
     #[error("cannot use the plugin settings in {}: {problem}", file.display())]
     Settings {

@@ -20,6 +20,18 @@ pub trait EventFields: Send + Sync {
     fn get(&self, path: &str) -> Option<FieldValue>;
 }
 
+impl EventFields for serde_json::Value {
+    fn get(&self, path: &str) -> Option<FieldValue> {
+        let value = path.split('.').try_fold(self, |value, name| value.as_object()?.get(name))?;
+        match value {
+            Self::String(text) => Some(FieldValue::Text(text.clone())),
+            Self::Number(number) => number.as_f64().map(FieldValue::Number),
+            Self::Bool(flag) => Some(FieldValue::Flag(*flag)),
+            Self::Null | Self::Array(_) | Self::Object(_) => None,
+        }
+    }
+}
+
 /// The event of one call, as the sandbox holds it.
 pub struct EventHandle(pub(super) Arc<dyn EventFields>);
 

@@ -1,84 +1,125 @@
-//! From a file to a plugin that serves its slot, step by step; each step has
-//! its own refusal. Nothing is published here.
+//! From a component to a plugin that serves its slot, step by step; each step
+//! has its own refusal. Nothing is published here, and no file is read.
 
-use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
 
-use wasmtime::Engine;
 use wasmtime::component::types::ComponentItem;
-use wasmtime::component::{Component, Linker};
+use wasmtime::component::{Component, InstancePre, Linker};
 
 use super::bindings::identity::PluginInfo;
-use super::canary::Canary;
-use super::error::{PluginError, PluginErrorKind, Refusal};
+use super::code_cache::Origin;
+use super::error::{PluginError, PluginErrorKind};
 use super::pool::{Instance, Pool, Template};
+use super::questions::Ask;
 use super::sandbox::Sandbox;
-use super::set::{Active, PluginIdentity};
-use super::settings::{Limits, SlotSettings};
-use super::sha256_hex;
-use super::world::World;
-
-/// The package whose interfaces a plugin exports, and its version.
-const PACKAGE: &str = "volttracker:plugins";
-const VERSION: &str = "0.1.0";
+use super::settings::SlotSettings;
+use super::world::{
+    Export, PACKAGE, SamplingPolicy, TripCalculator, UsageTier, VERSION, World, full_name, kebab,
+};
+use super::{Slot, answers, canary};
 
 /// The WASI packages that plugins may import: they lead into an empty world.
 const WASI: [&str; 6] =
     ["wasi:cli", "wasi:clocks", "wasi:filesystem", "wasi:io", "wasi:random", "wasi:sockets"];
 
-type Problems = Vec<String>;
+/// How often a candidate is tried that exceeds its deadline. A deadline is
+/// time on the wall, and this machine may have been busy.
+const ATTEMPTS: u32 = 3;
 
-/// Makes the file for a slot ready to serve, or says why it cannot.
-pub(super) async fn load<W: Canary>(
-    engine: &Engine,
-    dir: &Path,
-    settings: SlotSettings,
-) -> Result<Active<W>, Refusal> {
-    let file = dir.join(format!("{}.wasm", W::SLOT));
-    let loaded = load_file::<W>(engine, &file, settings).await;
-    loaded.map_err(|problems| Refusal { slot: W::SLOT, file, problems })
+/// What is wrong with a component: one line a problem.
+pub(super) type Problems = Vec<String>;
+
+/// A component that is ready to serve its slot.
+pub(super) struct Loaded<W: World> {
+    pub(super) info: PluginInfo,
+    pub(super) pool: Pool<W>,
+    /// Whether its code had to be compiled.
+    pub(super) compiled: bool,
+    /// How long each step took: milliseconds.
+    pub(super) timings: Vec<(&'static str, f64)>,
 }
 
-async fn load_file<W: Canary>(
-    engine: &Engine,
-    file: &Path,
+/// Makes a component ready to serve, or says why it cannot: all the checks
+/// there are, whoever asks. `compiler` turns its bytes into code.
+pub(super) async fn load<W: Ask>(
+    bytes: Arc<[u8]>,
     settings: SlotSettings,
-) -> Result<Active<W>, Problems> {
-    let bytes = read(file, settings.limits).await.map_err(one)?;
-    check_form(&bytes).map_err(one)?;
-    let digest = sha256_hex(&bytes);
-    let settings_digest = settings.digest();
-    let component = compile(engine, bytes).await.map_err(one)?;
-    check_interfaces::<W>(&component)?;
-    let template = link::<W>(&component, settings)?;
-    let (instance, info) = start(&template).await.map_err(one)?;
-    let pool = Pool::new(template, instance);
-    W::try_out(&pool).await.map_err(one)?;
-    let identity =
-        PluginIdentity { name: info.name, version: info.version, digest, generation: 1, settings_digest };
-    Ok(Active { identity, pool })
+    compiler: impl FnOnce(&[u8]) -> wasmtime::Result<(Component, Origin)> + Send + 'static,
+) -> Result<Loaded<W>, Problems> {
+    settings.check_size(bytes.len() as u64).map_err(one)?;
+    let started = Instant::now();
+    let (component, origin) = compile(bytes, compiler).await.map_err(one)?;
+    let compile_ms = ms_since(started);
+    let started = Instant::now();
+    let (info, pool) = try_in_time::<W>(&component, settings).await?;
+    let timings = vec![("compile", compile_ms), ("trial", ms_since(started))];
+    Ok(Loaded { info, pool, compiled: origin == Origin::Compiler, timings })
+}
+
+/// Starts a plugin and tries it out, again if it was late: only one that is
+/// late each time is to blame for it.
+async fn try_in_time<W: Ask>(
+    component: &Component,
+    settings: SlotSettings,
+) -> Result<(PluginInfo, Pool<W>), Problems> {
+    for _ in 1..ATTEMPTS {
+        match try_once::<W>(component, settings.clone()).await {
+            Err(Unfit { problems, late: true }) => {
+                tracing::info!(slot = %W::SLOT, ?problems, "a candidate is late; it is tried again");
+            }
+            ended => return ended.map_err(|unfit| unfit.problems),
+        }
+    }
+    try_once(component, settings).await.map_err(|unfit| unfit.problems)
+}
+
+async fn try_once<W: Ask>(
+    component: &Component,
+    settings: SlotSettings,
+) -> Result<(PluginInfo, Pool<W>), Unfit> {
+    let (info, pool) = begin::<W>(component, settings).await?;
+    let tried = canary::try_out(&pool).await;
+    tried.map_err(|problem| Unfit { problems: one(problem), late: pool.template().was_late() })?;
+    Ok((info, pool))
+}
+
+/// A compiled component as a plugin that is ready for calls, but not tried.
+pub(super) async fn start<W: World>(
+    component: &Component,
+    settings: SlotSettings,
+) -> Result<(PluginInfo, Pool<W>), Problems> {
+    begin(component, settings).await.map_err(|unfit| unfit.problems)
+}
+
+/// Why a candidate is refused, and whether it is because it was late.
+struct Unfit {
+    problems: Problems,
+    late: bool,
+}
+
+async fn begin<W: World>(
+    component: &Component,
+    settings: SlotSettings,
+) -> Result<(PluginInfo, Pool<W>), Unfit> {
+    let template = template::<W>(component, settings).map_err(|problems| Unfit { problems, late: false })?;
+    let opened = async {
+        let (mut instance, info) = open(&template).await?;
+        template.configure(&mut instance).await.map_err(told("cannot be configured"))?;
+        Ok((instance, info))
+    };
+    match opened.await {
+        Ok((instance, info)) => Ok((info, Pool::new(template, instance))),
+        Err(problems) => Err(Unfit { problems, late: template.was_late() }),
+    }
+}
+
+fn ms_since(started: Instant) -> f64 {
+    started.elapsed().as_secs_f64() * 1e3
 }
 
 fn one(problem: String) -> Problems {
     vec![problem]
-}
-
-async fn read(file: &Path, limits: Limits) -> Result<Vec<u8>, String> {
-    let metadata = tokio::fs::metadata(file).await.map_err(unreadable)?;
-    if metadata.len() > limits.component_bytes {
-        let (size, limit) = (metadata.len().div_ceil(1 << 20), limits.component_bytes >> 20);
-        return Err(format!(
-            "is {size} MB, more than {limit} MB: raise component_mb in plugins.toml if it is meant to be"
-        ));
-    }
-    tokio::fs::read(file).await.map_err(unreadable)
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
-fn unreadable(error: std::io::Error) -> String {
-    match error.kind() {
-        std::io::ErrorKind::NotFound => "is missing".to_owned(),
-        _ => format!("cannot be read: {error}"),
-    }
 }
 
 /// Tells apart what people put there by mistake: the header of a WebAssembly
@@ -86,12 +127,14 @@ fn unreadable(error: std::io::Error) -> String {
 /// component.
 fn check_form(bytes: &[u8]) -> Result<(), String> {
     let problem = match bytes {
-        [] => "is empty",
+        [] => "is empty: its build failed, or it is not written yet",
         [b'\0', b'a', b's', b'm', 13, 0, 1, 0, ..] => return Ok(()),
         [b'\0', b'a', b's', b'm', 1, 0, 0, 0, ..] => {
             "is a core module, not a component: build it for the target wasm32-wasip2"
         }
-        [b'\0', b'a', b's', b'm', ..] => "is WebAssembly of an unknown version, or cut off",
+        [b'\0', b'a', b's', b'm', ..] => {
+            "is WebAssembly of an unknown version, or cut off: build or copy it again"
+        }
         _ if is_text(bytes) => "is a text, not a component: it must be the binary that a build makes",
         _ => "is not WebAssembly: it does not start with \\0asm",
     };
@@ -103,56 +146,64 @@ fn is_text(bytes: &[u8]) -> bool {
     start.iter().all(|byte| matches!(byte, b'\t' | b'\n' | b'\r' | b' '..=b'~') || *byte >= 0x80)
 }
 
-/// Compiles off the async threads: it takes from 12 ms to many seconds.
-async fn compile(engine: &Engine, bytes: Vec<u8>) -> Result<Component, String> {
-    let engine = engine.clone();
-    let compiled = tokio::task::spawn_blocking(move || Component::from_binary(&engine, &bytes));
-    match compiled.await {
-        Ok(Ok(component)) => Ok(component),
-        Ok(Err(error)) => Err(format!("is not a valid component, or cut off: {}", error.root_cause())),
+/// Compiles what has the form of a component, off the async threads: it takes
+/// from 12 ms to many seconds.
+pub(super) async fn compile<T: Send + 'static>(
+    bytes: Arc<[u8]>,
+    compiler: impl FnOnce(&[u8]) -> wasmtime::Result<T> + Send + 'static,
+) -> Result<T, String> {
+    check_form(&bytes)?;
+    match tokio::task::spawn_blocking(move || compiler(&bytes)).await {
+        Ok(compiled) => compiled.map_err(|error| uncompiled(&error.root_cause().to_string())),
         Err(panic) => Err(format!("cannot be compiled: {panic}")),
     }
 }
 
-/// Compares imports and exports with the slot's world, and lists everything
-/// that keeps the component out.
-fn check_interfaces<W: World>(component: &Component) -> Result<(), Problems> {
-    let engine = component.engine();
-    let ty = component.component_type();
-    let forbidden = ty
-        .imports(engine)
-        .filter(|(name, _)| !allowed::<W>(name))
-        .map(|(name, _)| format!("forbidden import: {name}"));
-    let mut problems: Problems = forbidden.collect();
-    let exports: Vec<&str> = ty
-        .exports(engine)
-        .filter(|(_, export)| matches!(export.ty, ComponentItem::ComponentInstance(_)))
-        .map(|(name, _)| name)
-        .collect();
-    for interface in W::EXPORTS {
-        let interface = format!("{PACKAGE}/{}", interface.replace('_', "-"));
-        let wanted = format!("{interface}@{VERSION}");
-        if exports.contains(&wanted.as_str()) {
-            continue;
-        }
-        let other = exports.iter().find(|name| without_version(name) == interface);
-        problems.push(match other {
-            Some(other) => format!("export of another version: {other}, not {wanted}"),
-            None => format!("missing export: {wanted}"),
-        });
+fn uncompiled(cause: &str) -> String {
+    // The engine's errors for these have no public type.
+    if cause.contains("pooling allocator") {
+        return format!("is made of more than a plugin may be: {cause}");
     }
-    refuse_if_any(problems)
+    format!("is not a valid component, or cut off: {cause}: build or copy it again")
 }
 
-fn refuse_if_any(problems: Problems) -> Result<(), Problems> {
-    if problems.is_empty() {
-        return Ok(());
+/// What instances of a component are made of, if it fits the slot's world.
+pub(super) fn template<W: World>(
+    component: &Component,
+    settings: SlotSettings,
+) -> Result<Template<W>, Problems> {
+    let component = fit::<W>(component)?;
+    let indices = W::find(&component).map_err(|error| one(format!("{error:#}")))?;
+    Ok(Template::new(component, indices, settings))
+}
+
+/// Holds a component against the slot's world and resolves its imports, or
+/// lists everything that keeps it out.
+fn fit<W: World>(component: &Component) -> Result<InstancePre<Sandbox>, Problems> {
+    let mut problems = forbidden_imports::<W>(component);
+    let linked = if problems.is_empty() {
+        link::<W>(component).map_err(|mistyped| problems.push(mistyped)).ok()
+    } else {
+        problems.push(format!("a plugin for {} may import {}", W::SLOT, allowed_imports::<W>()));
+        None
+    };
+    problems.extend(unfit_exports::<W>(component));
+    match linked {
+        Some(linked) if problems.is_empty() => Ok(linked),
+        _ => Err(problems),
     }
-    Err(problems)
+}
+
+fn forbidden_imports<W: World>(component: &Component) -> Problems {
+    let ty = component.component_type();
+    ty.imports(component.engine())
+        .filter(|(name, _)| !allowed::<W>(name))
+        .map(|(name, _)| format!("forbidden import: {name}"))
+        .collect()
 }
 
 fn allowed<W: World>(import: &str) -> bool {
-    let own = |interface: &&str| import == format!("{PACKAGE}/{}@{VERSION}", interface.replace('_', "-"));
+    let own = |interface: &&str| import == full_name(interface);
     let wasi = || {
         let package = import.split('/').next().unwrap_or(import);
         let version = import.rsplit('@').next().unwrap_or("");
@@ -161,40 +212,106 @@ fn allowed<W: World>(import: &str) -> bool {
     W::IMPORTS.iter().any(own) || wasi()
 }
 
-fn without_version(name: &str) -> &str {
-    name.split('@').next().unwrap_or(name)
+fn allowed_imports<W: World>() -> String {
+    let own = W::IMPORTS.iter().map(|interface| full_name(interface));
+    let wasi = format!("WASI 0.2 ({})", WASI.join(", "));
+    own.chain([wasi]).collect::<Vec<_>>().join(", ")
 }
 
-/// Resolves the imports and finds the exports, once for all instances.
-fn link<W: World>(component: &Component, settings: SlotSettings) -> Result<Template<W>, Problems> {
+/// The exports that the world asks for and the component lacks.
+fn unfit_exports<W: World>(component: &Component) -> Problems {
+    let exports = exports(component);
+    let mut problems = Problems::new();
+    for (interface, functions) in W::EXPORTS {
+        let wanted = full_name(interface);
+        if exports.contains(&wanted) {
+            problems.extend(missing_functions(component, &wanted, functions));
+            continue;
+        }
+        let of_any_version = format!("{PACKAGE}/{}@", kebab(interface));
+        problems.push(match exports.iter().find(|name| name.starts_with(&of_any_version)) {
+            Some(other) => format!("export of another version: {other}, not {wanted}"),
+            None => format!("missing export: {wanted}"),
+        });
+    }
+    if !problems.is_empty() {
+        problems.push(advice::<W>(&exports));
+    }
+    problems
+}
+
+fn missing_functions(component: &Component, interface: &str, functions: &[&str]) -> Problems {
+    let parent = component.get_export_index(None, interface);
+    let missing = functions.iter().map(|function| kebab(function)).filter(|function| {
+        parent.is_none_or(|parent| component.get_export_index(Some(&parent), function).is_none())
+    });
+    missing.map(|function| format!("incomplete export: {interface} has no function `{function}`")).collect()
+}
+
+/// What to do about exports that do not fit.
+fn advice<W: World>(exports: &[String]) -> String {
+    let fits = |interfaces: &[Export]| {
+        interfaces.iter().all(|(interface, _)| exports.contains(&full_name(interface)))
+    };
+    let other = match () {
+        () if fits(SamplingPolicy::EXPORTS) => Some(Slot::SamplingPolicy),
+        () if fits(UsageTier::EXPORTS) => Some(Slot::UsageTier),
+        () if fits(TripCalculator::EXPORTS) => Some(Slot::TripCalculator),
+        () => None,
+    };
+    match other {
+        Some(other) if other != W::SLOT => format!("it is a plugin for the slot {other}"),
+        _ => format!("build it for the world `{}` of {PACKAGE}@{VERSION}: see wit/worlds.wit", W::SLOT),
+    }
+}
+
+/// The interfaces that a component exports.
+pub(super) fn exports(component: &Component) -> Vec<String> {
+    let ty = component.component_type();
+    ty.exports(component.engine())
+        .filter(|(_, export)| matches!(export.ty, ComponentItem::ComponentInstance(_)))
+        .map(|(name, _)| name.to_owned())
+        .collect()
+}
+
+/// The interfaces that a component imports.
+pub(super) fn imports(component: &Component) -> Vec<String> {
+    let ty = component.component_type();
+    ty.imports(component.engine()).map(|(name, _)| name.to_owned()).collect()
+}
+
+/// Resolves the imports, once for all instances.
+fn link<W: World>(component: &Component) -> Result<InstancePre<Sandbox>, String> {
     let mut linker = Linker::<Sandbox>::new(component.engine());
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)
         .and_then(|()| W::link(&mut linker))
-        .map_err(|error| one(format!("the host cannot define its imports: {error:#}")))?;
-    let component = linker
-        .instantiate_pre(component)
-        .map_err(|error| one(format!("import of another type: {error:#}")))?;
-    let indices = W::find(&component)?;
-    Ok(Template::new(component, indices, settings))
+        .map_err(|error| format!("the host cannot define its imports: {error:#}"))?;
+    linker.instantiate_pre(component).map_err(|error| format!("import of another type: {error:#}"))
 }
 
-/// Makes the first instance, asks it who it is and configures it.
-async fn start<W: World>(template: &Template<W>) -> Result<(Instance<W>, PluginInfo), String> {
-    let told = |step: &'static str| {
-        move |error: PluginError| match error.kind {
-            PluginErrorKind::Rejected => format!("{step}: {}", error.message),
-            kind => format!("{step}: it {kind}: {}", error.message),
-        }
-    };
-    let mut instance = template.open().await.map_err(told("cannot be started"))?;
+/// Makes an instance and asks it who it is.
+pub(super) async fn open<W: World>(template: &Template<W>) -> Result<(Instance<W>, PluginInfo), Problems> {
+    let unbound = template.instantiate().await.map_err(told("cannot be started"))?;
+    let mut instance = template.bind(unbound).map_err(|mut mistyped| {
+        mistyped.push(format!("build it against {PACKAGE}@{VERSION} as it is in wit/"));
+        mistyped
+    })?;
     let info = template.describe(&mut instance).await.map_err(told("does not describe itself"))?;
-    let length = info.name.chars().count();
-    if !(1..=64).contains(&length) {
-        return Err(format!("calls itself by a name of {length} characters, not 1 to 64"));
-    }
-    if !(1..=64).contains(&info.version.chars().count()) {
-        return Err("has a version of no or more than 64 characters".to_owned());
-    }
-    template.configure(&mut instance).await.map_err(told("cannot be configured"))?;
+    answers::info(&info).map_err(|oddity| one(format!("does not describe itself: {oddity}")))?;
     Ok((instance, info))
+}
+
+fn told(step: &'static str) -> impl Fn(PluginError) -> Problems {
+    move |PluginError { kind, message, .. }| {
+        one(match kind {
+            PluginErrorKind::Rejected => format!("{step}: {message}"),
+            PluginErrorKind::DeadlineExceeded => {
+                format!("{step}: it {kind}: {message} (deadline_ms in plugins.toml)")
+            }
+            PluginErrorKind::MemoryLimit => {
+                format!("{step}: it {kind}: {message} (memory_mb in plugins.toml)")
+            }
+            PluginErrorKind::Trapped | PluginErrorKind::Nonsense => format!("{step}: it {kind}: {message}"),
+        })
+    }
 }

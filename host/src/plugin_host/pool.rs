@@ -2,16 +2,19 @@
 //! comes back only from a call that ended well; every other end, a dropped
 //! future included, drops it with its lease.
 
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use serde::Serialize;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use wasmtime::Store;
-use wasmtime::component::{InstancePre, Resource};
+use wasmtime::component::{self, InstancePre, Resource};
 
 use super::console::OutputLog;
 use super::error::{PluginError, PluginErrorKind};
 use super::sandbox::{Milliseconds, Outcome, Sandbox, within};
 use super::settings::{Limits, SlotSettings};
+use super::usage::Usage;
 use super::world::World;
 
 /// A compiled, configured plugin: everything that its instances are made of.
@@ -21,6 +24,15 @@ pub(super) struct Template<W: World> {
     limits: Limits,
     values: Vec<(String, String)>,
     log: OutputLog,
+    /// Whether something did not end within the deadline.
+    late: AtomicBool,
+    usage: Usage,
+}
+
+/// An instance whose functions are not found yet.
+pub(super) struct Unbound {
+    store: Store<Sandbox>,
+    instance: component::Instance,
 }
 
 /// One instance in its store.
@@ -38,20 +50,68 @@ impl<W: World> Template<W> {
             limits: settings.limits,
             values: settings.values.into_iter().collect(),
             log: OutputLog::default(),
+            late: AtomicBool::new(false),
+            usage: Usage::default(),
         }
     }
 
-    /// Makes an instance that is not configured yet. Its clock stands at 0:
-    /// how an instance starts must not depend on when.
-    pub(super) async fn open(&self) -> Result<Instance<W>, PluginError> {
+    /// Whether any call, or the making of an instance, exceeded its deadline.
+    pub(super) fn was_late(&self) -> bool {
+        self.late.load(Ordering::Relaxed)
+    }
+
+    /// What its calls have used.
+    pub(super) fn usage(&self) -> &Usage {
+        &self.usage
+    }
+
+    /// Ends a call, as its store does.
+    fn end<R>(&self, store: &mut Store<Sandbox>, outcome: Outcome<R>) -> Result<R, PluginError> {
+        self.usage.record(Sandbox::spent(store));
+        let ended = store.data_mut().end(outcome, &self.log);
+        if ended.as_ref().is_err_and(|error| error.kind == PluginErrorKind::DeadlineExceeded) {
+            self.late.store(true, Ordering::Relaxed);
+        }
+        ended
+    }
+
+    /// Makes an instance that is not bound yet. Its clock stands at 0: how an
+    /// instance starts must not depend on when.
+    pub(super) async fn instantiate(&self) -> Result<Unbound, PluginError> {
         let mut store = Sandbox::store(self.component.engine(), W::SLOT, self.limits);
         Sandbox::begin(&mut store, 0);
         let made = self.component.instantiate_async(&mut store);
         let outcome = within(self.limits.deadline, made).await;
-        let instance = store.data_mut().end(outcome, &self.log)?;
-        let exports = W::bind(&self.indices, &mut store, &instance)
-            .map_err(|problems| error::<W>(PluginErrorKind::Rejected, problems.join("; ")))?;
+        let instance = self.end(&mut store, outcome)?;
+        Ok(Unbound { store, instance })
+    }
+
+    /// Finds the functions of an instance; the error lists those that have
+    /// another type.
+    pub(super) fn bind(&self, unbound: Unbound) -> Result<Instance<W>, Vec<String>> {
+        let Unbound { mut store, instance } = unbound;
+        let exports = W::bind(&self.indices, &mut store, &instance)?;
         Ok(Instance { store, exports, calls: 0 })
+    }
+
+    /// Makes an instance that is not configured yet.
+    pub(super) async fn open(&self) -> Result<Instance<W>, PluginError> {
+        let unbound = self.instantiate().await?;
+        self.bind(unbound).map_err(|problems| error::<W>(PluginErrorKind::Rejected, problems.join("; ")))
+    }
+
+    /// Makes an instance that is ready for calls. What goes wrong with a
+    /// plugin that once did start makes the instance unfit.
+    async fn ready(&self) -> Result<Instance<W>, PluginError> {
+        let made = async {
+            let mut instance = self.open().await?;
+            self.configure(&mut instance).await?;
+            Ok(instance)
+        };
+        made.await.map_err(|unfit: PluginError| {
+            let PluginError { kind, message, .. } = unfit;
+            error::<W>(PluginErrorKind::Rejected, format!("a new instance {kind}: {message}"))
+        })
     }
 
     /// Asks an instance who it is.
@@ -62,19 +122,25 @@ impl<W: World> Template<W> {
         Sandbox::begin(&mut instance.store, 0);
         let call = instance.exports.identity().call_describe(&mut instance.store);
         let outcome = within(self.limits.deadline, call).await;
-        instance.store.data_mut().end(outcome, &self.log)
+        self.end(&mut instance.store, outcome)
     }
 
-    /// Sets an instance's settings.
+    /// Sets an instance's settings to those of the slot.
     pub(super) async fn configure(&self, instance: &mut Instance<W>) -> Result<(), PluginError> {
+        self.configure_with(instance, &self.values).await
+    }
+
+    /// Sets an instance's settings to these.
+    pub(super) async fn configure_with(
+        &self,
+        instance: &mut Instance<W>,
+        values: &[(String, String)],
+    ) -> Result<(), PluginError> {
         Sandbox::begin(&mut instance.store, 0);
         let identity = instance.exports.identity();
-        let call = identity.call_configure(&mut instance.store, &self.values);
+        let call = identity.call_configure(&mut instance.store, values);
         let outcome = within(self.limits.deadline, call).await;
-        instance
-            .store
-            .data_mut()
-            .end(outcome, &self.log)?
+        self.end(&mut instance.store, outcome)?
             .map_err(|refusal| error::<W>(PluginErrorKind::Rejected, bounded(&refusal, 1000)))
     }
 }
@@ -84,12 +150,71 @@ pub(super) struct Pool<W: World> {
     template: Template<W>,
     idle: Mutex<Vec<Instance<W>>>,
     permits: Semaphore,
+    /// Set when another plugin serves the slot: instances are kept no longer.
+    retired: AtomicBool,
+    made: AtomicU64,
+}
+
+/// How a pool is used.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct PoolStatus {
+    /// Instances that may work at the same time.
+    size: usize,
+    /// Instances at work now.
+    at_work: usize,
+    /// Instances that wait for a call.
+    idle: usize,
+    /// Instances made because none was idle.
+    made: u64,
+}
+
+/// Linear memory of a plugin's instances.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct MemoryStatus {
+    /// What one instance may have: bytes.
+    limit_bytes: usize,
+    /// The most that one had at the end of a call: bytes.
+    peak_bytes: usize,
 }
 
 impl<W: World> Pool<W> {
     /// A pool that starts with one configured instance.
     pub(super) fn new(template: Template<W>, first: Instance<W>) -> Self {
-        Self { permits: Semaphore::new(template.limits.pool_size), idle: Mutex::new(vec![first]), template }
+        Self {
+            permits: Semaphore::new(template.limits.pool_size),
+            idle: Mutex::new(vec![first]),
+            template,
+            retired: AtomicBool::new(false),
+            made: AtomicU64::new(0),
+        }
+    }
+
+    /// What its instances are made of.
+    pub(super) fn template(&self) -> &Template<W> {
+        &self.template
+    }
+
+    /// Keeps instances no longer: those at work end with their calls.
+    pub(super) fn retire(&self) {
+        self.retired.store(true, Ordering::Release);
+        self.idle().clear();
+    }
+
+    pub(super) fn status(&self) -> PoolStatus {
+        let size = self.template.limits.pool_size;
+        PoolStatus {
+            size,
+            at_work: size - self.permits.available_permits(),
+            idle: self.idle().len(),
+            made: self.made.load(Ordering::Relaxed),
+        }
+    }
+
+    pub(super) fn memory(&self) -> MemoryStatus {
+        MemoryStatus {
+            limit_bytes: self.template.limits.memory_bytes,
+            peak_bytes: self.template.usage.peak_memory_bytes(),
+        }
     }
 
     /// Lends an instance for one call at `at_ms`: an idle one, or one made
@@ -100,8 +225,8 @@ impl<W: World> Pool<W> {
         let mut instance = match idle {
             Some(instance) => instance,
             None => {
-                let mut instance = self.template.open().await?;
-                self.template.configure(&mut instance).await?;
+                let instance = self.template.ready().await?;
+                self.made.fetch_add(1, Ordering::Relaxed);
                 instance
             }
         };
@@ -128,6 +253,16 @@ impl<W: World> Pool<W> {
         }
     }
 
+    /// Sets the idle instances aside: the next call gets one made for it.
+    pub(super) fn put_aside(&self) -> Vec<Instance<W>> {
+        std::mem::take(&mut self.idle())
+    }
+
+    /// Makes these the idle instances.
+    pub(super) fn put_back(&self, instances: Vec<Instance<W>>) {
+        *self.idle() = instances;
+    }
+
     /// An answer that the contract rules out.
     pub(super) fn nonsense(message: String) -> PluginError {
         error::<W>(PluginErrorKind::Nonsense, message)
@@ -135,6 +270,15 @@ impl<W: World> Pool<W> {
 
     fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Instance<W>>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Without instances, and with these settings for the next ones.
+    #[cfg(test)]
+    pub(super) fn reconfigured(mut self, settings: SlotSettings) -> Self {
+        self.put_aside();
+        self.template.limits = settings.limits;
+        self.template.values = settings.values.into_iter().collect();
+        self
     }
 
     #[cfg(test)]
@@ -191,10 +335,14 @@ impl<W: World> Lease<'_, W> {
     /// Ends the call. After an answer the instance waits for the next one;
     /// after anything else it is dropped.
     pub(super) fn end<R>(mut self, outcome: Outcome<R>) -> Result<R, PluginError> {
-        let Template { limits, log, .. } = &self.pool.template;
-        let answer = self.instance.store.data_mut().end(outcome, log)?;
-        if self.instance.calls < limits.recycle_after {
-            self.pool.idle().push(self.instance);
+        let template = &self.pool.template;
+        let answer = template.end(&mut self.instance.store, outcome)?;
+        if self.instance.calls < template.limits.recycle_after {
+            let mut idle = self.pool.idle();
+            // Looked at under the lock: what retires the pool clears it after.
+            if !self.pool.retired.load(Ordering::Acquire) {
+                idle.push(self.instance);
+            }
         }
         Ok(answer)
     }

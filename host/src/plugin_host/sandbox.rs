@@ -14,6 +14,7 @@ use super::error::{PluginError, PluginErrorKind};
 use super::imports::Stages;
 use super::moment::{FixedClock, Moment, SeededRandom};
 use super::settings::Limits;
+use super::usage::Spent;
 
 /// Bytes that a plugin may hand to the host at once: in an answer, or in an
 /// argument of an import.
@@ -22,6 +23,10 @@ const MAX_HANDOVER_BYTES: usize = 4 << 20;
 /// Handles that one instance may hold at once: its event or readings, and
 /// WASI streams.
 const MAX_HANDLES: usize = 1024;
+
+/// Units of computing that a call has where they are counted: more than a
+/// deadline leaves time for.
+const ALL_FUEL: u64 = u64::MAX;
 
 /// The state of one instance's store.
 pub(super) struct Sandbox {
@@ -33,7 +38,8 @@ pub(super) struct Sandbox {
     memory: MemoryLimit,
     console: Console,
     moment: Arc<Moment>,
-    deadline: Instant,
+    begun: Instant,
+    metered: bool,
 }
 
 impl Sandbox {
@@ -53,15 +59,19 @@ impl Sandbox {
             memory: MemoryLimit::new(limits.memory_bytes),
             console,
             moment,
-            deadline: Instant::now(),
+            begun: Instant::now(),
+            metered: false,
         };
         let mut store = Store::new(engine, sandbox);
+        // Refused by the engine that counts no fuel: the one of a receiver.
+        store.data_mut().metered = store.set_fuel(ALL_FUEL).is_ok();
         store.limiter(|sandbox| &mut sandbox.memory);
         store.set_hostcall_fuel(MAX_HANDOVER_BYTES);
         // Yielding at each tick, not only ending at the deadline, keeps a
         // long calculation from holding up what else runs on its thread.
         store.epoch_deadline_callback(|context| {
-            let late = Instant::now() >= context.data().deadline;
+            let Self { begun, limits, .. } = context.data();
+            let late = begun.elapsed() >= limits.deadline;
             Ok(if late { UpdateDeadline::Interrupt } else { UpdateDeadline::Yield(1) })
         });
         store
@@ -72,12 +82,26 @@ impl Sandbox {
     /// not see what the one before it left.
     pub(super) fn begin(store: &mut Store<Self>, at_ms: i64) {
         store.set_epoch_deadline(1);
+        if store.data().metered {
+            store.set_fuel(ALL_FUEL).expect("it was set before");
+        }
         let sandbox = store.data_mut();
-        sandbox.deadline = Instant::now() + sandbox.limits.deadline;
+        sandbox.begun = Instant::now();
         sandbox.moment.set(at_ms);
         sandbox.memory.denied_bytes = None;
         sandbox.console.clear();
         sandbox.stages = Stages::default();
+    }
+
+    /// What the call that now ends has used.
+    pub(super) fn spent(store: &Store<Self>) -> Spent {
+        let sandbox = store.data();
+        Spent {
+            time: sandbox.begun.elapsed(),
+            memory_bytes: sandbox.memory_bytes(),
+            // The error says that nothing was counted.
+            fuel: store.get_fuel().ok().map(|left| ALL_FUEL - left),
+        }
     }
 
     /// Ends a call: logs what it printed, and tells a failure in words.
@@ -121,6 +145,11 @@ impl Sandbox {
             format!("{cause}; it printed: {printed}")
         };
         (PluginErrorKind::Trapped, message)
+    }
+
+    /// Linear memory that the instance has: bytes.
+    fn memory_bytes(&self) -> usize {
+        self.memory.used_bytes
     }
 
     /// The handles that the instance holds.

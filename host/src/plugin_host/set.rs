@@ -2,10 +2,13 @@
 //! host makes of them. A set never changes; another one takes its place.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use serde::Serialize;
+use tokio::sync::Notify;
 
 use super::Slot;
+use super::active::{Active, PluginStatus, Serving};
 use super::answers;
 use super::bindings::charging::Session;
 use super::bindings::costs::{Cost, Usage};
@@ -16,11 +19,13 @@ use super::bindings::tiers::VehicleStats;
 use super::bindings::trips::{Failure, SocTransition, Summary, Trip};
 use super::bindings::weather::{Impact, Sample};
 use super::error::{PluginError, SummarizeError};
+use super::health::Trouble;
 use super::imports::{EventFields, EventHandle, ReadingsHandle};
 use super::pool::{Pool, bounded};
+use super::prepared::Placed;
 use super::readings::TripReadings;
 use super::sandbox::within;
-use super::world::{SamplingPolicy, TripCalculator, UsageTier, World};
+use super::world::{SamplingPolicy, TripCalculator, UsageTier};
 
 /// Which plugin, in which version and with which settings, is active in a
 /// slot: what each event says of it.
@@ -47,34 +52,110 @@ pub struct Calculation {
     pub stages: Vec<(String, f64)>,
 }
 
-/// A plugin that serves its slot.
-pub(super) struct Active<W: World> {
-    pub(super) identity: PluginIdentity,
-    pub(super) pool: Pool<W>,
-}
-
 /// One plugin for each slot. An operation pins the set when it starts and
 /// asks only this one, so nothing that it reports mixes generations.
 pub struct PluginSet {
-    pub(super) sampling_policy: Active<SamplingPolicy>,
-    pub(super) usage_tier: Active<UsageTier>,
-    pub(super) trip_calculator: Active<TripCalculator>,
+    pub(super) sampling_policy: Arc<Active<SamplingPolicy>>,
+    pub(super) usage_tier: Arc<Active<UsageTier>>,
+    pub(super) trip_calculator: Arc<Active<TripCalculator>>,
+}
+
+/// Does the same with the plugin of any slot.
+macro_rules! of {
+    ($set:expr, $slot:expr, $active:ident => $does:expr) => {
+        match $slot {
+            Slot::SamplingPolicy => {
+                let $active = &$set.sampling_policy;
+                $does
+            }
+            Slot::UsageTier => {
+                let $active = &$set.usage_tier;
+                $does
+            }
+            Slot::TripCalculator => {
+                let $active = &$set.trip_calculator;
+                $does
+            }
+        }
+    };
 }
 
 impl PluginSet {
     /// The plugin in a slot.
     pub fn identity(&self, slot: Slot) -> &PluginIdentity {
-        match slot {
-            Slot::SamplingPolicy => &self.sampling_policy.identity,
-            Slot::UsageTier => &self.usage_tier.identity,
-            Slot::TripCalculator => &self.trip_calculator.identity,
+        of!(self, slot, active => &active.identity)
+    }
+
+    /// Whether a slot is served, but not as it should be.
+    pub fn is_degraded(&self, slot: Slot) -> bool {
+        of!(self, slot, active => active.is_degraded())
+    }
+
+    /// Why a slot is not served as it should be, if so.
+    pub fn degraded(&self, slot: Slot) -> Option<String> {
+        of!(self, slot, active => active.degraded())
+    }
+
+    /// How the plugin in a slot does.
+    pub fn status(&self, slot: Slot) -> PluginStatus {
+        of!(self, slot, active => active.status())
+    }
+
+    /// The plugin in a slot fails too often: how it failed last.
+    pub fn trouble(&self, slot: Slot) -> Option<Trouble> {
+        of!(self, slot, active => active.health.trouble())
+    }
+
+    /// Whether the plugin's row of failures is told for the first time.
+    pub fn tell_trouble_once(&self, slot: Slot) -> bool {
+        of!(self, slot, active => active.health.tell_once())
+    }
+
+    /// This set with other plugins in these slots.
+    pub(super) fn with(&self, placed: Vec<Placed>, alarm: &Arc<Notify>) -> Self {
+        let mut set = Self {
+            sampling_policy: Arc::clone(&self.sampling_policy),
+            usage_tier: Arc::clone(&self.usage_tier),
+            trip_calculator: Arc::clone(&self.trip_calculator),
+        };
+        for placed in placed {
+            match Serving::new(placed, alarm) {
+                Serving::SamplingPolicy(active) => set.sampling_policy = active,
+                Serving::UsageTier(active) => set.usage_tier = active,
+                Serving::TripCalculator(active) => set.trip_calculator = active,
+            }
+        }
+        set
+    }
+
+    /// The first set: nothing unless every slot has its plugin.
+    pub(super) fn first(placed: Vec<Placed>, alarm: &Arc<Notify>) -> Option<Self> {
+        let (mut policy, mut tier, mut calculator) = (None, None, None);
+        for placed in placed {
+            match Serving::new(placed, alarm) {
+                Serving::SamplingPolicy(active) => policy = Some(active),
+                Serving::UsageTier(active) => tier = Some(active),
+                Serving::TripCalculator(active) => calculator = Some(active),
+            }
+        }
+        Some(Self { sampling_policy: policy?, usage_tier: tier?, trip_calculator: calculator? })
+    }
+
+    /// Lets go of the instances of plugins that `next` does not have. Calls
+    /// under way end as they would have.
+    pub(super) fn retire_for(&self, next: &Self) {
+        for slot in Slot::ALL {
+            if self.identity(slot).generation != next.identity(slot).generation {
+                of!(self, slot, active => active.pool.retire());
+            }
         }
     }
 
     /// The usage tier of a vehicle's owner: a snake_case word. `at_ms` (epoch
     /// milliseconds), here and below, is the time that the plugin sees.
     pub async fn classify(&self, stats: VehicleStats, at_ms: i64) -> Result<String, PluginError> {
-        self.usage_tier.pool.classify(stats, at_ms).await
+        let tier = &self.usage_tier;
+        tier.judged(tier.pool.classify(stats, at_ms)).await
     }
 
     /// With what probability, and why, a finished event is kept.
@@ -84,35 +165,51 @@ impl PluginSet {
         event: Arc<dyn EventFields>,
         at_ms: i64,
     ) -> Result<Verdict, PluginError> {
-        self.sampling_policy.pool.decide(facts, event, at_ms).await
+        let policy = &self.sampling_policy;
+        policy.judged(policy.pool.decide(facts, event, at_ms)).await
     }
 
-    /// What a finished trip did.
+    /// What a finished trip did. A trip that fails again and again counts as
+    /// one failure of the calculator, which is why it is named.
     pub async fn summarize(
         &self,
+        trip_id: &str,
         trip: Trip,
         readings: Arc<TripReadings>,
         at_ms: i64,
     ) -> Result<Calculation, SummarizeError> {
-        let pool = &self.trip_calculator.pool;
-        pool.summarize(trip, readings, at_ms).await
+        let calculator = &self.trip_calculator;
+        let started = Instant::now();
+        let summary = calculator.pool.summarize(trip, readings, at_ms).await;
+        let broken = match &summary {
+            Err(SummarizeError::Plugin { error, .. }) => Some(error.kind),
+            _ => None,
+        };
+        calculator.meter.count(started.elapsed(), broken);
+        match &summary {
+            Ok(_) => calculator.health.succeeded(),
+            Err(error) => calculator.health.failed(Trouble::from(error), Some(trip_id)),
+        }
+        summary
     }
 
     /// Figures of a running trip, from its first known values to its latest.
     pub async fn figures_of(&self, first: Point, latest: Point, at_ms: i64) -> Result<Figures, PluginError> {
-        let pool = &self.trip_calculator.pool;
-        pool.figures_of(first, latest, at_ms).await
+        let calculator = &self.trip_calculator;
+        calculator.metered(calculator.pool.figures_of(first, latest, at_ms)).await
     }
 
     /// A WMO weather code (0 to 99) in words.
     pub async fn condition(&self, code: Option<i32>, at_ms: i64) -> Result<String, PluginError> {
-        self.trip_calculator.pool.condition(code, at_ms).await
+        let calculator = &self.trip_calculator;
+        calculator.metered(calculator.pool.condition(code, at_ms)).await
     }
 
     /// What the weather along a trip does to its consumption; nothing without
     /// samples.
     pub async fn assess(&self, samples: Vec<Sample>, at_ms: i64) -> Result<Option<Impact>, PluginError> {
-        self.trip_calculator.pool.assess(samples, at_ms).await
+        let calculator = &self.trip_calculator;
+        calculator.metered(calculator.pool.assess(samples, at_ms)).await
     }
 
     /// The charging sessions within these readings, in time order.
@@ -121,12 +218,14 @@ impl PluginSet {
         readings: Arc<TripReadings>,
         at_ms: i64,
     ) -> Result<Vec<Session>, PluginError> {
-        self.trip_calculator.pool.sessions(readings, at_ms).await
+        let calculator = &self.trip_calculator;
+        calculator.metered(calculator.pool.sessions(readings, at_ms)).await
     }
 
     /// What a trip's consumption costs.
     pub async fn cost_of(&self, usage: Usage, at_ms: i64) -> Result<Cost, PluginError> {
-        self.trip_calculator.pool.cost_of(usage, at_ms).await
+        let calculator = &self.trip_calculator;
+        calculator.metered(calculator.pool.cost_of(usage, at_ms)).await
     }
 
     /// At which charge the engine takes over, as these transitions show it.

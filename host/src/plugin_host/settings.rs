@@ -6,6 +6,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use serde::Deserialize;
+use serde_json::json;
 use toml::{Table, Value};
 
 use super::engine::{MAX_MEMORY_MB, MAX_POOL_SIZE};
@@ -13,53 +14,112 @@ use super::{Slot, sha256_hex};
 
 /// What the host grants a slot's plugin.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Limits {
+pub struct Limits {
     /// For one call; making and configuring an instance has as much again.
-    pub(super) deadline: Duration,
+    pub deadline: Duration,
     /// Linear memory of one instance.
-    pub(super) memory_bytes: usize,
+    pub memory_bytes: usize,
     /// Size of the component file.
-    pub(super) component_bytes: u64,
+    pub component_bytes: u64,
     /// Calls that one instance answers before another takes its place.
-    pub(super) recycle_after: u64,
+    pub recycle_after: u64,
     /// Instances at work at the same time.
-    pub(super) pool_size: usize,
+    pub pool_size: usize,
+    /// Failed calls in a row (of a trip calculator: failed trips in a row)
+    /// after which the slot goes back to its predecessor.
+    pub failures_before_rollback: u32,
 }
 
 /// One slot's part of `plugins.toml`, complete with defaults.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct SlotSettings {
+pub struct SlotSettings {
     pub(super) limits: Limits,
     /// For `configure`, by key.
     pub(super) values: BTreeMap<String, String>,
+    /// What the operator set, as JSON with sorted keys: the same settings are
+    /// the same text, however the file is laid out.
+    canonical: String,
 }
 
 impl SlotSettings {
-    /// SHA-256 of the values as JSON with sorted keys: the same settings have
-    /// the same digest, however the file is laid out.
-    pub(super) fn digest(&self) -> String {
-        let canonical = serde_json::json!(self.values).to_string();
-        sha256_hex(canonical.as_bytes())
+    /// SHA-256 of the settings, in hex. It depends on what is set, not on how
+    /// the file is laid out, nor on this program's defaults.
+    pub fn digest(&self) -> String {
+        sha256_hex(self.canonical.as_bytes())
+    }
+
+    /// What the operator set, as JSON: what [`SlotSettings::from_stored`] reads.
+    pub fn as_stored(&self) -> &str {
+        &self.canonical
+    }
+
+    /// Settings that were stored, complete with today's defaults.
+    ///
+    /// # Errors
+    /// What is stored is not for this version of the program.
+    pub fn from_stored(slot: Slot, text: &str) -> Result<Self, String> {
+        let told = |error: serde_json::Error| format!("the stored settings cannot be used: {error}");
+        match slot {
+            Slot::TripCalculator => {
+                serde_json::from_str::<CalculatorTable>(text).map_err(told)?.complete(slot)
+            }
+            Slot::UsageTier | Slot::SamplingPolicy => {
+                serde_json::from_str::<PolicyTable>(text).map_err(told)?.complete(slot)
+            }
+        }
+    }
+
+    /// The largest component that the slot takes: bytes.
+    pub fn largest_component(&self) -> u64 {
+        self.limits.component_bytes
+    }
+
+    /// Refuses a component that is larger than the slot takes.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn check_size(&self, bytes: u64) -> Result<(), String> {
+        let limit = self.limits.component_bytes;
+        if bytes <= limit {
+            return Ok(());
+        }
+        let (size, limit) = (bytes.div_ceil(1 << 20), limit >> 20);
+        Err(format!(
+            "is {size} MB, more than {limit} MB: raise component_mb in plugins.toml if it is meant to be"
+        ))
     }
 }
 
 /// All of `plugins.toml`.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct PluginSettings {
+pub struct PluginSettings {
     pub(super) sampling_policy: SlotSettings,
     pub(super) usage_tier: SlotSettings,
     pub(super) trip_calculator: SlotSettings,
 }
 
-/// Reads the text of `plugins.toml`; an empty text is all defaults. The error
-/// names the place.
-pub(super) fn parse(text: &str) -> Result<PluginSettings, String> {
-    let file: File = toml::from_str(text).map_err(|error| error.to_string())?;
-    Ok(PluginSettings {
-        sampling_policy: file.sampling_policy.complete(Slot::SamplingPolicy)?,
-        usage_tier: file.usage_tier.complete(Slot::UsageTier)?,
-        trip_calculator: file.trip_calculator.complete(Slot::TripCalculator)?,
-    })
+impl PluginSettings {
+    /// One slot's part.
+    pub fn of(&self, slot: Slot) -> &SlotSettings {
+        match slot {
+            Slot::SamplingPolicy => &self.sampling_policy,
+            Slot::UsageTier => &self.usage_tier,
+            Slot::TripCalculator => &self.trip_calculator,
+        }
+    }
+
+    /// Reads the text of `plugins.toml`; an empty text is all defaults.
+    ///
+    /// # Errors
+    /// What is wrong with it, and where.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let file: File = toml::from_str(text).map_err(|error| error.to_string())?;
+        Ok(Self {
+            sampling_policy: file.sampling_policy.complete(Slot::SamplingPolicy)?,
+            usage_tier: file.usage_tier.complete(Slot::UsageTier)?,
+            trip_calculator: file.trip_calculator.complete(Slot::TripCalculator)?,
+        })
+    }
 }
 
 #[derive(Deserialize, Default)]
@@ -78,6 +138,7 @@ struct PolicyTable {
     component_mb: Option<u64>,
     recycle_after: Option<u64>,
     pool_size: Option<u64>,
+    failures_before_rollback: Option<u64>,
     settings: Table,
 }
 
@@ -87,6 +148,7 @@ struct CalculatorTable {
     deadline_ms: Option<u64>,
     memory_mb: Option<u64>,
     component_mb: Option<u64>,
+    failures_before_rollback: Option<u64>,
     settings: Table,
 }
 
@@ -99,9 +161,18 @@ impl PolicyTable {
             component_bytes: at.component(self.component_mb)?,
             recycle_after: at.ranged("recycle_after", self.recycle_after, 10_000, 1..=u64::MAX)?,
             pool_size: at.pool_size(self.pool_size)?,
+            failures_before_rollback: at.failures(self.failures_before_rollback)?,
         };
         let values = at.values(self.settings)?;
-        Ok(SlotSettings { limits, values })
+        let set = [
+            ("deadline_ms", self.deadline_ms),
+            ("memory_mb", self.memory_mb),
+            ("component_mb", self.component_mb),
+            ("recycle_after", self.recycle_after),
+            ("pool_size", self.pool_size),
+            ("failures_before_rollback", self.failures_before_rollback),
+        ];
+        Ok(SlotSettings { limits, canonical: canonical(&set, &values), values })
     }
 }
 
@@ -116,10 +187,26 @@ impl CalculatorTable {
             // the cost of an instance, and nothing of it may stay behind.
             recycle_after: 1,
             pool_size: at.pool_size(None)?,
+            failures_before_rollback: at.failures(self.failures_before_rollback)?,
         };
         let values = at.values(self.settings)?;
-        Ok(SlotSettings { limits, values })
+        let set = [
+            ("deadline_ms", self.deadline_ms),
+            ("memory_mb", self.memory_mb),
+            ("component_mb", self.component_mb),
+            ("failures_before_rollback", self.failures_before_rollback),
+        ];
+        Ok(SlotSettings { limits, canonical: canonical(&set, &values), values })
     }
+}
+
+fn canonical(limits: &[(&str, Option<u64>)], values: &BTreeMap<String, String>) -> String {
+    let set = limits.iter().filter_map(|(key, value)| Some((*key, json!((*value)?))));
+    let mut settings: BTreeMap<_, _> = set.collect();
+    if !values.is_empty() {
+        settings.insert("settings", json!(values));
+    }
+    json!(settings).to_string()
 }
 
 /// One slot's table: turns its entries into limits, or into an error that
@@ -146,6 +233,11 @@ impl Place {
     fn pool_size(&self, size: Option<u64>) -> Result<usize, String> {
         let size = self.ranged("pool_size", size, 8, 1..=MAX_POOL_SIZE)?;
         Ok(usize::try_from(size).unwrap_or(1))
+    }
+
+    fn failures(&self, count: Option<u64>) -> Result<u32, String> {
+        let count = self.ranged("failures_before_rollback", count, 5, 1..=1000)?;
+        Ok(u32::try_from(count).unwrap_or(u32::MAX))
     }
 
     fn ranged(
@@ -202,7 +294,7 @@ mod tests {
 
     #[test]
     fn an_empty_file_is_all_defaults() {
-        let settings = parse("").expect("defaults");
+        let settings = PluginSettings::parse("").expect("defaults");
         let policy = settings.sampling_policy.limits;
         assert_eq!(policy.deadline, Duration::from_millis(50));
         assert_eq!(policy.memory_bytes, 16 << 20);
@@ -216,7 +308,7 @@ mod tests {
     fn settings_reach_the_plugin_as_text() {
         let text = "[sampling-policy.settings]\n\
             new_user_days = 30\nnew_user_rate = 0.25\nflags = ['a', 'b']\nstrict = true";
-        let values = parse(text).expect("valid").sampling_policy.values;
+        let values = PluginSettings::parse(text).expect("valid").sampling_policy.values;
         let expected =
             [("flags", "a,b"), ("new_user_days", "30"), ("new_user_rate", "0.25"), ("strict", "true")];
         let expected = expected.map(|(key, value)| (key.to_owned(), value.to_owned()));
@@ -225,7 +317,7 @@ mod tests {
 
     #[test]
     fn the_layout_of_the_file_does_not_change_the_digest() {
-        let digest = |text: &str| parse(text).expect("valid").usage_tier.digest();
+        let digest = |text: &str| PluginSettings::parse(text).expect("valid").usage_tier.digest();
         let one = digest("[usage-tier.settings]\na = 1\nb = 2");
         let other = digest("# the other way round\n[usage-tier]\nsettings = { b = 2, a = '1' }");
         assert_eq!(one, other);
@@ -233,8 +325,22 @@ mod tests {
     }
 
     #[test]
+    fn stored_settings_come_back_as_they_were() {
+        let text = "[usage-tier]\ndeadline_ms = 70\n[usage-tier.settings]\nflags = ['a', 'b']\n\
+            [trip-calculator]\nfailures_before_rollback = 3\n";
+        let settings = PluginSettings::parse(text).expect("valid");
+        for slot in Slot::ALL {
+            let stored = settings.of(slot).as_stored();
+            assert_eq!(SlotSettings::from_stored(slot, stored).as_ref(), Ok(settings.of(slot)));
+        }
+        let error =
+            SlotSettings::from_stored(Slot::TripCalculator, "{\"pool_size\": 1}").expect_err("unknown");
+        assert!(error.contains("pool_size"), "{error}");
+    }
+
+    #[test]
     fn errors_name_the_place() {
-        let error = |text: &str| parse(text).expect_err("invalid");
+        let error = |text: &str| PluginSettings::parse(text).expect_err("invalid");
         assert_snapshot!(error("[sampling]\n"), @r"
         TOML parse error at line 1, column 2
           |
@@ -247,7 +353,7 @@ mod tests {
           |
         2 | deadline = 5
           | ^^^^^^^^
-        unknown field `deadline`, expected one of `deadline_ms`, `memory_mb`, `component_mb`, `recycle_after`, `pool_size`, `settings`
+        unknown field `deadline`, expected one of `deadline_ms`, `memory_mb`, `component_mb`, `recycle_after`, `pool_size`, `failures_before_rollback`, `settings`
         ");
         assert_snapshot!(
             error("[usage-tier]\ndeadline_ms = 0\n"),

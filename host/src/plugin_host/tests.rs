@@ -4,7 +4,9 @@
 mod binary;
 mod calculator;
 mod calls;
+mod hostile;
 mod start;
+mod workbench;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -12,10 +14,13 @@ use std::sync::{Arc, OnceLock};
 
 use tempfile::TempDir;
 
+use super::code_cache::CodeCache;
+use super::engine::Fuel;
 use super::imports::{EventFields, FieldValue};
-use super::set::Active;
+use super::load::{self, Loaded};
 use super::world::SamplingPolicy;
-use super::{Facts, PluginHost, Slot, load, settings};
+use super::{Facts, PluginHost, PluginSettings, Slot};
+use crate::activation::tests::first_start;
 
 /// Any moment.
 const AT_MS: i64 = 1_700_000_000_000;
@@ -67,16 +72,19 @@ pub(crate) fn plugin_dir(settings: &str) -> TempDir {
 async fn host() -> PluginHost {
     let settings = format!("[sampling-policy]\n{PATIENT}\n[usage-tier]\n{PATIENT}\n");
     let dir = plugin_dir(&settings);
-    PluginHost::start(dir.path()).await.expect("a fit set")
+    first_start(dir.path()).await.expect("a fit set")
 }
 
 /// The wayward policy alone, with these entries in its table.
-async fn policy(entries: &str) -> Active<SamplingPolicy> {
-    let dir = plugin_dir("");
+async fn policy(entries: &str) -> Loaded<SamplingPolicy> {
     let text = format!("[sampling-policy]\n{entries}\n");
-    let settings = settings::parse(&text).expect("settings");
-    let engine = super::engine::start().expect("engine");
-    load::load(&engine, dir.path(), settings.sampling_policy).await.expect("a fit policy")
+    let settings = PluginSettings::parse(&text).expect("settings");
+    let bytes: Arc<[u8]> = std::fs::read(guest(Slot::SamplingPolicy)).expect("read").into();
+    let cache = tempfile::tempdir().expect("temporary directory");
+    let engine = super::engine::start(Fuel::NotCounted).expect("engine");
+    let code = CodeCache::open(&engine, cache.path()).expect("a folder");
+    let loaded = load::load(bytes, settings.sampling_policy, move |bytes| code.load("a policy", bytes)).await;
+    loaded.unwrap_or_else(|problems| panic!("{problems:?}"))
 }
 
 fn facts(operation: &str) -> Facts {

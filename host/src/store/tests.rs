@@ -11,6 +11,7 @@ mod hosts;
 pub(crate) mod model;
 mod outages;
 mod plans;
+mod plugins;
 mod reading_back;
 mod remembering;
 mod totals;

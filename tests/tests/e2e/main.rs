@@ -2,13 +2,16 @@
 //! what they share is in the library of this package.
 
 mod bad_input;
+mod crashes;
 mod demo;
 mod events;
 mod faults;
 mod lifecycle;
+mod plugins;
 mod real_drive;
 mod sampling;
 mod start_and_stop;
+mod swaps;
 mod volt;
 
 /// One test, on both engines.

@@ -31,6 +31,42 @@ pub(super) fn component(import: &str, function: Option<&str>, exports: &[&str]) 
     bytes
 }
 
+/// A component with that many core modules more, each an empty memory.
+pub(super) fn crowded(mut component: Vec<u8>, memories: u8) -> Vec<u8> {
+    const CORE_MODULE: u8 = 1;
+    const CORE_INSTANCE: u8 = 2;
+    let modules = sections(&component).filter(|id| *id == CORE_MODULE).count();
+    let modules = u8::try_from(modules).expect("few modules");
+    // One memory of no pages, in section 5 of a core module.
+    let module = b"\0asm\x01\0\0\0\x05\x03\x01\x00\x00";
+    component.push(CORE_MODULE);
+    length(&mut component, module.len());
+    component.extend(module);
+    // Instances of that module, each without arguments.
+    let instances: Vec<_> = (0..memories).map(|_| vec![0, modules, 0]).collect();
+    section(&mut component, CORE_INSTANCE, &instances);
+    component
+}
+
+/// The ids of a component's sections.
+fn sections(component: &[u8]) -> impl Iterator<Item = u8> {
+    let mut at = HEADER.len();
+    std::iter::from_fn(move || {
+        let id = *component.get(at)?;
+        let (mut length, mut shift) = (0, 0);
+        loop {
+            at += 1;
+            length |= usize::from(component[at] & 0x7f) << shift;
+            shift += 7;
+            if component[at] & 0x80 == 0 {
+                break;
+            }
+        }
+        at += 1 + length;
+        Some(id)
+    })
+}
+
 fn name(name: &str) -> Vec<u8> {
     let mut bytes = vec![0];
     length(&mut bytes, name.len());

@@ -24,7 +24,7 @@ fn readings(count: u32) -> Arc<TripReadings> {
 
 async fn summarize(start_soc: f64) -> Result<Calculation, SummarizeError> {
     let set = host().await.pin();
-    set.summarize(trip(start_soc), readings(3), AT_MS).await
+    set.summarize("a trip", trip(start_soc), readings(3), AT_MS).await
 }
 
 fn names(stages: &[(String, f64)]) -> Vec<&str> {
@@ -68,7 +68,7 @@ async fn a_broken_calculator_tells_how_far_it_came() {
 #[tokio::test]
 async fn a_days_readings_fit_in_the_default_memory() {
     let set = host().await.pin();
-    let summary = set.summarize(trip(60.0), readings(86_400), AT_MS).await;
+    let summary = set.summarize("a trip", trip(60.0), readings(86_400), AT_MS).await;
     assert_eq!(summary.expect("summary").summary.distance_miles, Some(86_399.0));
 }
 

@@ -17,7 +17,7 @@ async fn refusal(policy_settings: &str, files: &[(Slot, Option<&[u8]>)]) -> Stri
             None => std::fs::remove_file(file).expect("remove"),
         }
     }
-    let error = match PluginHost::start(dir.path()).await {
+    let error = match first_start(dir.path()).await {
         Ok(_) => panic!("the host starts"),
         Err(error) => error.to_string(),
     };
@@ -54,9 +54,9 @@ async fn cut_off_and_foreign_files_are_told_apart() {
     assert_snapshot!(refusal("", &files).await, @r"
     no plugin set to start with:
       trip-calculator (plugins/trip-calculator.wasm):
-        is not a valid component, or cut off: unexpected end-of-file (at offset 0xf)
+        is not a valid component, or cut off: unexpected end-of-file (at offset 0xf): build or copy it again
       usage-tier (plugins/usage-tier.wasm):
-        is empty
+        is empty: its build failed, or it is not written yet
       sampling-policy (plugins/sampling-policy.wasm):
         is not WebAssembly: it does not start with \0asm
     The plugins of this repository are built by: just build-plugins
@@ -78,18 +78,25 @@ async fn a_component_of_another_world_is_refused_by_its_interfaces() {
     no plugin set to start with:
       trip-calculator (plugins/trip-calculator.wasm):
         forbidden import: volttracker:plugins/readings@0.2.0
+        a plugin for trip-calculator may import volttracker:plugins/readings@0.1.0, volttracker:plugins/progress@0.1.0, WASI 0.2 (wasi:cli, wasi:clocks, wasi:filesystem, wasi:io, wasi:random, wasi:sockets)
+        incomplete export: volttracker:plugins/identity@0.1.0 has no function `describe`
+        incomplete export: volttracker:plugins/identity@0.1.0 has no function `configure`
         export of another version: volttracker:plugins/trips@0.2.0, not volttracker:plugins/trips@0.1.0
         missing export: volttracker:plugins/live@0.1.0
         missing export: volttracker:plugins/weather@0.1.0
         missing export: volttracker:plugins/charging@0.1.0
         missing export: volttracker:plugins/costs@0.1.0
         missing export: volttracker:plugins/soc-floor@0.1.0
+        build it for the world `trip-calculator` of volttracker:plugins@0.1.0: see wit/worlds.wit
       usage-tier (plugins/usage-tier.wasm):
         forbidden import: wasi:http/types@0.2.0
+        a plugin for usage-tier may import WASI 0.2 (wasi:cli, wasi:clocks, wasi:filesystem, wasi:io, wasi:random, wasi:sockets)
         missing export: volttracker:plugins/identity@0.1.0
         missing export: volttracker:plugins/tiers@0.1.0
+        build it for the world `usage-tier` of volttracker:plugins@0.1.0: see wit/worlds.wit
       sampling-policy (plugins/sampling-policy.wasm):
         missing export: volttracker:plugins/sampling@0.1.0
+        it is a plugin for the slot usage-tier
     The plugins of this repository are built by: just build-plugins
     ");
 }
@@ -110,9 +117,15 @@ async fn interfaces_of_another_shape_are_refused() {
     no plugin set to start with:
       usage-tier (plugins/usage-tier.wasm):
         import of another type: component imports instance `wasi:cli/environment@0.2.0`, but a matching implementation was not found in the linker: instance export `get-arguments` has the wrong type: type mismatch with results: expected 1-tuple, found 0-tuple
+        incomplete export: volttracker:plugins/identity@0.1.0 has no function `describe`
+        incomplete export: volttracker:plugins/identity@0.1.0 has no function `configure`
+        incomplete export: volttracker:plugins/tiers@0.1.0 has no function `classify`
+        build it for the world `usage-tier` of volttracker:plugins@0.1.0: see wit/worlds.wit
       sampling-policy (plugins/sampling-policy.wasm):
-        incomplete export: instance export `volttracker:plugins/identity@0.1.0` does not have export `describe`
-        incomplete export: instance export `volttracker:plugins/sampling@0.1.0` does not have export `decide`
+        incomplete export: volttracker:plugins/identity@0.1.0 has no function `describe`
+        incomplete export: volttracker:plugins/identity@0.1.0 has no function `configure`
+        incomplete export: volttracker:plugins/sampling@0.1.0 has no function `decide`
+        build it for the world `sampling-policy` of volttracker:plugins@0.1.0: see wit/worlds.wit
     The plugins of this repository are built by: just build-plugins
     ");
 }
@@ -124,7 +137,10 @@ async fn exports_of_another_type_are_refused() {
     assert_snapshot!(refusal("", &files).await, @r"
     no plugin set to start with:
       usage-tier (plugins/usage-tier.wasm):
-        cannot be started: export of another type: identity: expected `record` found `string`; export of another type: tiers: expected `record` found `u32`
+        export of another type: identity.describe: type mismatch with results: expected `record` found `string`
+        export of another type: identity.configure: type mismatch with parameters: expected `tuple` found `string`
+        export of another type: tiers.classify: type mismatch with parameters: expected `record` found `u32`
+        build it against volttracker:plugins@0.1.0 as it is in wit/
     The plugins of this repository are built by: just build-plugins
     ");
 }
@@ -135,7 +151,7 @@ async fn a_setting_that_the_plugin_does_not_know_is_refused() {
     assert_snapshot!(refusal(settings, &[]).await, @r"
     no plugin set to start with:
       sampling-policy (plugins/sampling-policy.wasm):
-        cannot be configured: no setting `new_user_days`; there are rate and habit
+        cannot be configured: no setting `new_user_days`; there are rate, habit, in_configure and in_call
     The plugins of this repository are built by: just build-plugins
     ");
 }
@@ -145,7 +161,7 @@ async fn a_plugin_that_breaks_while_it_is_configured_is_refused() {
     assert_snapshot!(refusal("settings = { habit = 'looping' }", &[]).await, @r"
     no plugin set to start with:
       sampling-policy (plugins/sampling-policy.wasm):
-        cannot be configured: it exceeded its deadline: still computing after 400 ms
+        cannot be configured: it exceeded its deadline: still computing after 400 ms (deadline_ms in plugins.toml)
     The plugins of this repository are built by: just build-plugins
     ");
     let trapped = refusal("settings = { habit = 'trapping' }", &[]).await;
@@ -154,12 +170,12 @@ async fn a_plugin_that_breaks_while_it_is_configured_is_refused() {
 
 #[tokio::test]
 async fn a_plugin_that_remembers_is_refused() {
-    assert_snapshot!(refusal("settings = { habit = 'impure' }", &[]).await, @r"
+    assert_snapshot!(refusal("settings = { habit = 'impure' }", &[]).await, @r#"
     no plugin set to start with:
       sampling-policy (plugins/sampling-policy.wasm):
-        answers `decide` differently when asked the same again: plugins must be pure
+        answers `decide` differently when asked the same again, first {"probability":0.5,"reason":"call_1"}, then {"probability":0.5,"reason":"call_2"}: plugins must be pure
     The plugins of this repository are built by: just build-plugins
-    ");
+    "#);
 }
 
 #[tokio::test]
@@ -179,7 +195,7 @@ async fn a_plugin_that_needs_more_memory_than_it_may_have_is_refused() {
     assert_snapshot!(refusal("memory_mb = 1", &[]).await, @r"
     no plugin set to start with:
       sampling-policy (plugins/sampling-policy.wasm):
-        cannot be started: it exceeded its memory limit: wanted 2 MB of linear memory, may have 1 MB
+        cannot be started: it exceeded its memory limit: wanted 2 MB of linear memory, may have 1 MB (memory_mb in plugins.toml)
     The plugins of this repository are built by: just build-plugins
     ");
 }
@@ -191,6 +207,6 @@ async fn settings_that_the_host_does_not_know_are_refused() {
       |
     5 | pool = 1
       | ^^^^
-    unknown field `pool`, expected one of `deadline_ms`, `memory_mb`, `component_mb`, `recycle_after`, `pool_size`, `settings`
+    unknown field `pool`, expected one of `deadline_ms`, `memory_mb`, `component_mb`, `recycle_after`, `pool_size`, `failures_before_rollback`, `settings`
     ");
 }

@@ -9,6 +9,7 @@ use clap::Parser;
 use serde_json::{Value, json};
 use tokio::sync::{OnceCell, Semaphore, watch};
 
+use crate::activation::Activations;
 use crate::app::App;
 use crate::config::Config;
 use crate::events::sink::Sink;
@@ -119,6 +120,9 @@ async fn app(home: &Home) -> App {
         known_vehicles: moka::sync::Cache::new(100),
         tokens: Tokens::new(&config.http),
         rate_limits: RateLimits::new(&config.http),
+        plugin_uploads: Semaphore::new(1),
+        activations: Activations::of(&config.plugins.plugin_dir),
+        plugin_dir: config.plugins.plugin_dir.clone(),
         uploads: Arc::new(Semaphore::new(100)),
         stopping: watch::Sender::new(false),
         trip_timeout: Duration::ZERO,

@@ -1,12 +1,14 @@
-//! A trip calculator for tests: its summary says what it was given, and its
-//! start charge says how to misbehave. No real rule.
+//! A trip calculator for tests: its summary says what it was given; its start
+//! charge, or a setting, says how to misbehave. No real rule.
 #![allow(unsafe_code, missing_docs, reason = "generated bindings")]
 
 wit_bindgen::generate!({ world: "trip-calculator", path: "../../../wit" });
 
+use std::cell::RefCell;
+
 use exports::volttracker::plugins::charging::{self, Session};
 use exports::volttracker::plugins::costs::{self, Cost, Usage};
-use exports::volttracker::plugins::identity::{self, PluginInfo};
+use exports::volttracker::plugins::identity::{self, PluginInfo, Setting};
 use exports::volttracker::plugins::live::{self, Figures, Point};
 use exports::volttracker::plugins::soc_floor::{self, Floor};
 use exports::volttracker::plugins::trips::{self, Failure, Readings, SocTransition, Summary, Trip};
@@ -19,6 +21,14 @@ const PANIC: f64 = -2.0;
 const NOT_A_NUMBER: f64 = -3.0;
 const BAD_STAGE: f64 = -4.0;
 
+/// Readings from which on a trip is a long one; the trial's is.
+const LONG: usize = 20;
+
+thread_local! {
+    /// What to do about short trips.
+    static IN_CALL: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
 struct Plugin;
 
 impl identity::Guest for Plugin {
@@ -27,11 +37,21 @@ impl identity::Guest for Plugin {
             name: "plain-calculator".into(),
             version: "0.1.0".into(),
             description: "Repeats what it is given.".into(),
-            settings: vec![],
+            settings: vec![Setting {
+                key: "in_call".into(),
+                default: String::new(),
+                doc: "What it does when asked of a short trip.".into(),
+            }],
         }
     }
 
-    fn configure(_settings: Vec<(String, String)>) -> Result<(), String> {
+    fn configure(settings: Vec<(String, String)>) -> Result<(), String> {
+        for (key, value) in settings {
+            match key.as_str() {
+                "in_call" => IN_CALL.set(value),
+                _ => return Err(format!("no setting `{key}`; there is in_call")),
+            }
+        }
         Ok(())
     }
 }
@@ -41,6 +61,10 @@ impl trips::Guest for Plugin {
         progress::stage("calculate_basics");
         let odometer = readings.column("odometer_miles").unwrap_or_default();
         progress::stage("process_gas_mode");
+        let told = IN_CALL.with_borrow(String::clone);
+        if readings.times().len() < LONG {
+            guest_habits::indulge(&told);
+        }
         let mut distance_miles = odometer.last().map(|last| last - odometer[0]);
         match trip.start_soc {
             Some(FAIL) => {

@@ -1,10 +1,18 @@
-//! A usage tier for tests: the simplest plugin there can be. No real rule.
+//! A usage tier for tests: as simple as a plugin can be, unless it is told to
+//! misbehave. No real rule.
 #![allow(unsafe_code, missing_docs, reason = "generated bindings")]
 
 wit_bindgen::generate!({ world: "usage-tier", path: "../../../wit" });
 
-use exports::volttracker::plugins::identity::{self, PluginInfo};
+use std::cell::RefCell;
+
+use exports::volttracker::plugins::identity::{self, PluginInfo, Setting};
 use exports::volttracker::plugins::tiers::{self, VehicleStats};
+
+thread_local! {
+    /// What to do about vehicles of few trips: the trial's has many.
+    static IN_CALL: RefCell<String> = const { RefCell::new(String::new()) };
+}
 
 struct Plugin;
 
@@ -14,18 +22,33 @@ impl identity::Guest for Plugin {
             name: "plain-tier".into(),
             version: "0.1.0".into(),
             description: "Tells vehicles with many trips from others.".into(),
-            settings: vec![],
+            settings: vec![Setting {
+                key: "in_call".into(),
+                default: String::new(),
+                doc: "What it does when asked of a vehicle of few trips.".into(),
+            }],
         }
     }
 
-    fn configure(_settings: Vec<(String, String)>) -> Result<(), String> {
+    fn configure(settings: Vec<(String, String)>) -> Result<(), String> {
+        for (key, value) in settings {
+            match key.as_str() {
+                "in_call" => IN_CALL.set(value),
+                _ => return Err(format!("no setting `{key}`; there is in_call")),
+            }
+        }
         Ok(())
     }
 }
 
 impl tiers::Guest for Plugin {
     fn classify(stats: VehicleStats) -> String {
-        if stats.total_trips > 100 { "many" } else { "few" }.into()
+        if stats.total_trips > 100 {
+            return "many".into();
+        }
+        let told = IN_CALL.with_borrow(String::clone);
+        guest_habits::indulge(&told);
+        if told == "nonsense" { "Not A Tier" } else { "few" }.into()
     }
 }
 

@@ -1,13 +1,15 @@
-//! A sampling policy for tests: does what the operation's name says, be it
-//! hostile. No real rule.
+//! A sampling policy for tests: does what the operation's name says, or what
+//! it is set to do, be it hostile. No real rule.
 #![allow(unsafe_code, missing_docs, reason = "generated bindings")]
 
 wit_bindgen::generate!({ world: "sampling-policy", path: "../../../wit" });
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
+
+use guest_habits::{endless, indulge};
 
 use exports::volttracker::plugins::identity::{self, PluginInfo, Setting};
 use exports::volttracker::plugins::sampling::{self, Facts, Verdict, WideEvent};
@@ -18,7 +20,14 @@ thread_local! {
     static CALLS: Cell<u32> = const { Cell::new(0) };
     static RATE: Cell<f64> = const { Cell::new(0.5) };
     static HABIT: Cell<Habit> = const { Cell::new(Habit::Sound) };
+    /// The operation to take every event for that a receiver made; the trial's
+    /// have no id.
+    static IN_CALL: RefCell<String> = const { RefCell::new(String::new()) };
 }
+
+/// What to do when asked who it is. A test that wants another habit writes its
+/// name here, into the component's file.
+static IN_DESCRIBE: [u8; 32] = *b"in describe: nothing            ";
 
 /// What is wrong with it from its configuration on.
 #[derive(Clone, Copy, PartialEq)]
@@ -34,18 +43,28 @@ struct Plugin;
 
 impl identity::Guest for Plugin {
     fn describe() -> PluginInfo {
+        let habit = std::str::from_utf8(std::hint::black_box(&IN_DESCRIBE)).unwrap_or_default();
+        let habit = habit.trim_start_matches("in describe: ").trim_end();
+        indulge(habit);
+        let name = match habit {
+            "long_name" => "x".repeat(65),
+            "two_lines" => "a name\nand a line of the log".to_owned(),
+            _ => "wayward-policy".to_owned(),
+        };
         let setting = |key: &str, default: &str, doc: &str| Setting {
             key: key.into(),
             default: default.into(),
             doc: doc.into(),
         };
         PluginInfo {
-            name: "wayward-policy".into(),
+            name,
             version: "0.1.0".into(),
             description: "Does what the operation's name says.".into(),
             settings: vec![
                 setting("rate", "0.5", "Probability of a good verdict: 0 to 1."),
                 setting("habit", "sound", "What is wrong with it from the start."),
+                setting("in_configure", "", "What it does when it is configured."),
+                setting("in_call", "", "What it does on a receiver, as if it were an event's operation."),
             ],
         }
     }
@@ -60,7 +79,13 @@ impl identity::Guest for Plugin {
                 ("habit", "looping") => HABIT.set(Habit::Looping),
                 ("habit", "half-trapping") => HABIT.set(Habit::HalfTrapping),
                 ("habit", "trapping") => panic!("told to trap"),
-                _ => return Err(format!("no setting `{key}`; there are rate and habit")),
+                ("in_configure", habit) => indulge(habit),
+                ("in_call", habit) => IN_CALL.set(habit.to_owned()),
+                _ => {
+                    return Err(format!(
+                        "no setting `{key}`; there are rate, habit, in_configure and in_call"
+                    ));
+                }
             }
         }
         if HABIT.get() == Habit::Looping {
@@ -73,21 +98,17 @@ impl identity::Guest for Plugin {
 impl sampling::Guest for Plugin {
     fn decide(facts: Facts, event: &WideEvent) -> Verdict {
         CALLS.set(CALLS.get() + 1);
-        let (probability, reason) = match facts.operation.as_str() {
-            "loop" => endless(),
-            "panic" => panic!("told to panic"),
-            "exit" => std::process::exit(3),
-            "sleep" => {
-                std::thread::sleep(Duration::from_secs(3600));
-                (1.0, "slept".to_owned())
-            }
-            "memory" => {
-                std::hint::black_box(vec![1_u8; 1 << 28]);
-                (1.0, "grabbed".to_owned())
-            }
+        let told = IN_CALL.with_borrow(String::clone);
+        let on_receiver = !told.is_empty() && event.get("request_id").is_some();
+        let operation = if on_receiver { told } else { facts.operation };
+        indulge(&operation);
+        let (probability, reason) = match operation.as_str() {
             "nan" => (f64::NAN, "nonsense".to_owned()),
+            "negative" => (-1.0, "nonsense".to_owned()),
+            "two" => (2.0, "nonsense".to_owned()),
+            "no_reason" => (0.5, String::new()),
             "long_reason" => (0.5, "x".repeat(65)),
-            "huge_answer" => (0.5, "x".repeat(8 << 20)),
+            "huge_answer" => (0.5, "x".repeat(10 << 20)),
             "clock" => (0.5, format!("at_{}", clock_ms())),
             "random" => (0.5, format!("hash_{}", RandomState::new().hash_one(1))),
             "calls" => (0.5, format!("call_{}", CALLS.get())),
@@ -103,12 +124,6 @@ impl sampling::Guest for Plugin {
             _ => (RATE.get(), "good".to_owned()),
         };
         Verdict { probability, reason }
-    }
-}
-
-fn endless() -> ! {
-    loop {
-        std::hint::black_box(());
     }
 }
 

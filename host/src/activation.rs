@@ -1,0 +1,139 @@
+//! The story of an activation: candidate → checks → library → publication →
+//! event. Who begins one is told in the modules: a start, a file, an operator,
+//! another host, or a plugin that fails. How a plugin is checked and run is
+//! `plugin_host`'s business, where it rests is the store's.
+
+mod attempt;
+mod containment;
+mod inbox;
+mod requests;
+mod shared;
+mod start;
+mod telling;
+#[cfg(test)]
+pub(crate) mod tests;
+mod watcher;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio::signal::unix::Signal;
+use tokio::sync::{Mutex, watch};
+
+use crate::app::App;
+use crate::events::{Code, Failure};
+use crate::plugin_host::{PluginIdentity, Refusal, Slot};
+use crate::store::StoreError;
+
+pub use requests::{activate, put, refuse_upload, roll_back_for_operator, upload_limit};
+pub use start::{Started, start};
+pub use telling::{Report, tell};
+
+/// What this host knows of its slots beside what is published and kept.
+pub struct Activations {
+    /// Held by whoever is about to publish.
+    publishing: Mutex<()>,
+    inbox: Mutex<inbox::Inbox>,
+}
+
+impl Activations {
+    fn new(inbox: inbox::Inbox) -> Self {
+        Self { publishing: Mutex::default(), inbox: Mutex::new(inbox) }
+    }
+
+    /// For a test that activates nothing.
+    #[cfg(test)]
+    pub(crate) fn of(dir: &Path) -> Self {
+        Self::new(inbox::Inbox::open(dir, dir))
+    }
+}
+
+/// Which way a plugin comes into its slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// It was found in PLUGIN_DIR when the process started.
+    Start,
+    /// It was put into PLUGIN_DIR.
+    Watch,
+    /// It was found in PLUGIN_DIR when SIGHUP asked to look.
+    Sighup,
+    /// It was uploaded, or activated by its digest.
+    Api,
+    /// An operator wanted the predecessor back.
+    Rollback,
+    /// The plugin before it failed too often.
+    AutoRollback,
+    /// Another host that shares the database activated it.
+    Shared,
+}
+
+impl Way {
+    /// The name in events.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Watch => "watch",
+            Self::Sighup => "sighup",
+            Self::Api => "api",
+            Self::Rollback => "rollback",
+            Self::AutoRollback => "auto_rollback",
+            Self::Shared => "shared",
+        }
+    }
+}
+
+/// What serves a slot now.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct Swapped {
+    /// The slot.
+    pub slot: Slot,
+    /// Whether that is another plugin, or one with other settings.
+    pub changed: bool,
+    /// What served it before.
+    pub from: PluginIdentity,
+    /// What serves it now.
+    pub to: PluginIdentity,
+}
+
+/// Why a slot is served by what served it before.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum NotSwapped {
+    /// The candidate is unfit.
+    #[error("{0}")]
+    Refused(Refusal),
+    /// The library cannot be read or written.
+    #[error("{0}")]
+    Store(#[from] StoreError),
+    /// What was asked for is not there.
+    #[error("{0}")]
+    Impossible(String),
+}
+
+impl From<&NotSwapped> for Failure {
+    fn from(error: &NotSwapped) -> Self {
+        match error {
+            NotSwapped::Refused(refusal) => {
+                let message = format!("the candidate for the slot {} was refused", refusal.slot);
+                Failure::new(Code::E412, message).caused_by("Refusal", refusal.problems.join("; "))
+            }
+            NotSwapped::Store(error) => Failure::from(error),
+            NotSwapped::Impossible(message) => Failure::new(Code::E412, message),
+        }
+    }
+}
+
+/// Looks after the slots until `stop` says so.
+pub async fn run(app: Arc<App>, hangup: Signal, mut stop: watch::Receiver<bool>) {
+    let work = async {
+        tokio::join!(watcher::run(&app, hangup), containment::run(&app), shared::run(&app));
+    };
+    tokio::select! {
+        _ = stop.changed() => {}
+        () = work => {}
+    }
+}
+
+/// The folder of everything that this host keeps of plugins for itself.
+fn own_folder(data_dir: &Path) -> std::path::PathBuf {
+    data_dir.join("plugin-cache")
+}

@@ -1,0 +1,195 @@
+//! One try to put plugins into their slots: checked side by side, kept in the
+//! library and published together, each with its event.
+
+use std::time::Instant;
+
+use jiff::Timestamp;
+use tokio::task::JoinHandle;
+
+use super::{NotSwapped, Swapped, Way, telling};
+use crate::app::App;
+use crate::events::{Failure, PluginSwapDetails, SwappedPlugin, WideEvent};
+use crate::plugin_host::{Candidate, Placed, PluginRuntime, PluginSet, Prepared, Refusal, Slot};
+use crate::store::{Activation, NewActivation, Rejection, Store, StoreError};
+
+/// What somebody wants to serve a slot.
+pub(super) struct Swap {
+    pub(super) slot: Slot,
+    pub(super) way: Way,
+    /// The candidate, or why there is none.
+    pub(super) candidate: Result<Candidate, Refusal>,
+    /// What a rollback leaves.
+    pub(super) back_from: Option<BackFrom>,
+}
+
+/// What a rollback leaves.
+pub(super) struct BackFrom {
+    pub(super) generation: u64,
+    pub(super) rejection: Rejection,
+    /// How it failed, where nobody asked for the rollback.
+    pub(super) trouble: Option<Failure>,
+}
+
+/// A swap under way.
+pub(super) struct Attempt {
+    pub(super) slot: Slot,
+    pub(super) way: Way,
+    pub(super) back_from: Option<BackFrom>,
+    pub(super) target: SwappedPlugin,
+    pub(super) event: WideEvent<PluginSwapDetails>,
+    preparing: JoinHandle<Result<Prepared, Refusal>>,
+}
+
+/// What became of each slot.
+pub(super) type Ended = Vec<(Slot, Result<Swapped, NotSwapped>)>;
+
+/// Takes candidates through every check, and publishes those that are fit
+/// together. A refusal leaves its slot as it was.
+pub(super) async fn swap(app: &App, swaps: Vec<Swap>) -> Ended {
+    let attempts: Vec<_> = swaps.into_iter().map(|swap| begin(app, swap)).collect();
+    let (mut ready, mut ended) = (Vec::new(), Ended::new());
+    for mut attempt in attempts {
+        match prepared(&mut attempt).await {
+            Ok(prepared) => ready.push((attempt, prepared)),
+            Err(refusal) => {
+                remember(&app.store, &attempt.target, &refusal).await;
+                ended.push((attempt.slot, telling::end(attempt, Err(NotSwapped::Refused(refusal)))));
+            }
+        }
+    }
+    if !ready.is_empty() {
+        ended.extend(publish(app, ready).await);
+    }
+    ended
+}
+
+fn begin(app: &App, swap: Swap) -> Attempt {
+    let Swap { slot, way, candidate, back_from } = swap;
+    let target = telling::target(&candidate);
+    let event = telling::open(app, slot, way, &candidate, &target);
+    let runtime = app.plugins.runtime().clone();
+    // A task of its own: a panic ends this attempt only.
+    let preparing = tokio::spawn(async move { prepare(&runtime, candidate).await });
+    Attempt { slot, way, back_from, target, event, preparing }
+}
+
+pub(super) async fn prepare(
+    runtime: &PluginRuntime,
+    candidate: Result<Candidate, Refusal>,
+) -> Result<Prepared, Refusal> {
+    runtime.prepare(candidate?).await
+}
+
+async fn prepared(attempt: &mut Attempt) -> Result<Prepared, Refusal> {
+    match (&mut attempt.preparing).await {
+        Ok(prepared) => prepared,
+        Err(panic) => Err(Refusal {
+            slot: attempt.slot,
+            origin: attempt.event.details.origin.clone(),
+            problems: vec![format!("cannot be checked: {panic}")],
+        }),
+    }
+}
+
+/// Remembers a refusal: the same component with the same settings is not tried
+/// again by itself. What was never read has no digest, and is looked at again.
+pub(super) async fn remember(store: &Store, target: &SwappedPlugin, refusal: &Refusal) {
+    let Some(digest) = &target.digest else { return };
+    let rejection = Rejection {
+        slot: refusal.slot,
+        digest: digest.clone(),
+        settings_digest: target.settings_digest.clone(),
+        verdict: "refused".to_owned(),
+        code: "E412".to_owned(),
+        reason: refusal.problems.join("; "),
+        rejected_ms: Timestamp::now().as_millisecond(),
+    };
+    if let Err(error) = store.reject_plugin(&rejection).await {
+        tracing::warn!(slot = %refusal.slot, %error, "a refusal cannot be remembered");
+    }
+}
+
+/// Keeps prepared plugins in the library and publishes them, all or none.
+async fn publish(app: &App, ready: Vec<(Attempt, Prepared)>) -> Ended {
+    let _turn = app.activations.publishing.lock().await;
+    let before = app.plugins.pin();
+    let started = Instant::now();
+    let kept = keep_ready(&app.store, &before, &ready).await;
+    let activations = match kept {
+        Ok(activations) => activations,
+        Err(error) => {
+            let ended = ready.into_iter();
+            return ended
+                .map(|(attempt, _)| (attempt.slot, telling::end(attempt, Err(error.clone()))))
+                .collect();
+        }
+    };
+    let (mut placed, mut swapped) = (Vec::new(), Vec::new());
+    for ((mut attempt, prepared), activation) in ready.into_iter().zip(activations) {
+        attempt.event.timings.add_since("library", started);
+        telling::describe(&mut attempt.event, &prepared);
+        let (slot, from, to) = (attempt.slot, before.identity(attempt.slot).clone(), activation.identity());
+        let changed = from.generation != to.generation;
+        if changed {
+            placed.push(place(prepared, &activation, attempt.way, None));
+        }
+        swapped.push((attempt, Swapped { slot, changed, from, to }));
+    }
+    app.plugins.publish(placed);
+    let ended = swapped.into_iter();
+    ended.map(|(attempt, swapped)| (attempt.slot, telling::end(attempt, Ok(swapped)))).collect()
+}
+
+async fn keep_ready(
+    store: &Store,
+    before: &PluginSet,
+    ready: &[(Attempt, Prepared)],
+) -> Result<Vec<Activation>, NotSwapped> {
+    let back_from = ready.iter().find_map(|(attempt, _)| Some((attempt.slot, attempt.back_from.as_ref()?)));
+    if let Some((slot, back_from)) = back_from
+        && before.identity(slot).generation != back_from.generation
+    {
+        let message = format!("another plugin came into the slot {slot} meanwhile");
+        return Err(NotSwapped::Impossible(message));
+    }
+    let plugins = ready.iter().map(|(attempt, prepared)| (attempt.way, prepared));
+    let rejection = back_from.map(|(_, back_from)| &back_from.rejection);
+    Ok(keep(store, plugins, rejection).await?)
+}
+
+/// Writes activations into the library.
+pub(super) async fn keep<'a>(
+    store: &Store,
+    plugins: impl Iterator<Item = (Way, &'a Prepared)>,
+    instead_of: Option<&Rejection>,
+) -> Result<Vec<Activation>, StoreError> {
+    let activated_ms = Timestamp::now().as_millisecond();
+    let digested: Vec<_> =
+        plugins.map(|(way, prepared)| (way, prepared, prepared.settings().digest())).collect();
+    let plugins: Vec<_> = digested
+        .iter()
+        .map(|(way, prepared, settings_digest)| NewActivation {
+            slot: prepared.slot(),
+            bytes: prepared.bytes(),
+            digest: prepared.digest(),
+            settings_digest,
+            settings: prepared.settings().as_stored(),
+            name: prepared.name(),
+            version: prepared.version(),
+            way: way.as_str(),
+            activated_ms,
+        })
+        .collect();
+    store.activate_plugins(&plugins, instead_of).await
+}
+
+/// A prepared plugin with its place in the slot's history.
+pub(super) fn place(plugin: Prepared, activation: &Activation, way: Way, degraded: Option<String>) -> Placed {
+    Placed {
+        plugin,
+        generation: activation.generation,
+        since_ms: activation.activated_ms,
+        way: way.as_str().to_owned(),
+        degraded,
+    }
+}

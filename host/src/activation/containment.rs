@@ -1,0 +1,40 @@
+//! Plugins that fail again and again: back to the last good one, and where
+//! there is none, a slot that says so.
+
+use super::requests::roll_back;
+use super::{NotSwapped, Way, telling};
+use crate::app::App;
+use crate::events::{Failure, Outcome};
+use crate::plugin_host::{Slot, Trouble};
+
+/// Rolls failing plugins back for ever. Each failure of a plugin that fails
+/// too often wakes this again, so what cannot be done now is tried again.
+pub(super) async fn run(app: &App) {
+    loop {
+        app.plugins.alarm().await;
+        let plugins = app.plugins.pin();
+        for slot in Slot::ALL {
+            if let Some(trouble) = plugins.trouble(slot) {
+                contain(app, slot, &trouble).await;
+            }
+        }
+    }
+}
+
+async fn contain(app: &App, slot: Slot, trouble: &Trouble) {
+    let plugins = app.plugins.pin();
+    let failing = plugins.identity(slot).clone();
+    let failure = Failure::from(trouble);
+    let result = roll_back(app, slot, &failing, Way::AutoRollback, Some(&failure)).await;
+    match result {
+        Ok(_) => {}
+        Err(NotSwapped::Impossible(reason)) => {
+            if plugins.tell_trouble_once(slot) {
+                let told = Failure { message: reason, ..failure };
+                telling::tell_no_way_back(app, slot, Way::AutoRollback, told, Outcome::Failure);
+            }
+        }
+        // The swap told it, and the next failure tries again.
+        Err(error) => tracing::warn!(%slot, %error, "a failing plugin cannot be rolled back now"),
+    }
+}

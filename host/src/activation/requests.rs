@@ -1,0 +1,185 @@
+//! What an operator asks of a running receiver: this component, that digest,
+//! the predecessor. A rollback that nobody asked for takes the same way back.
+
+use jiff::Timestamp;
+
+use super::attempt::{BackFrom, Swap, swap};
+use super::{NotSwapped, Swapped, Way, inbox, telling};
+use crate::app::App;
+use crate::events::{Failure, Outcome};
+use crate::plugin_host::{Candidate, PluginIdentity, PluginSettings, Refusal, Slot, SlotSettings};
+use crate::store::{Activation, Rejection};
+
+/// Predecessors that a rollback tries, one after the other.
+const PREDECESSORS: i64 = 5;
+/// Fewest digits that stand for a digest.
+const FEWEST_DIGITS: usize = 6;
+/// What an upload is called in refusals.
+const UPLOAD: &str = "the upload";
+
+/// The largest component that may be uploaded for a slot now: bytes.
+///
+/// # Errors
+/// `plugins.toml` cannot be used.
+pub async fn upload_limit(app: &App, slot: Slot) -> Result<u64, NotSwapped> {
+    Ok(settings(app, slot, UPLOAD).await?.largest_component())
+}
+
+/// Puts an uploaded component into its slot, with the settings that
+/// `plugins.toml` says now.
+///
+/// # Errors
+/// It is refused, or cannot be kept.
+pub async fn put(app: &App, slot: Slot, bytes: Vec<u8>) -> Result<Swapped, NotSwapped> {
+    let candidate = candidate(app, slot, UPLOAD.to_owned(), bytes).await;
+    by_operator(app, slot, candidate).await
+}
+
+/// Refuses an upload that nobody reads to its end.
+pub async fn refuse_upload(app: &App, slot: Slot, problem: String) -> NotSwapped {
+    let refusal = Refusal { slot, origin: UPLOAD.to_owned(), problems: vec![problem] };
+    match by_operator(app, slot, Err(refusal.clone())).await {
+        Err(error) => error,
+        Ok(_) => NotSwapped::Refused(refusal),
+    }
+}
+
+/// Puts a component of the library into its slot, with the settings that
+/// `plugins.toml` says now. The first digits of its digest are enough.
+///
+/// # Errors
+/// There is no such component, it is refused, or the library cannot be used.
+pub async fn activate(app: &App, slot: Slot, digest: &str) -> Result<Swapped, NotSwapped> {
+    let hex = digest.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    if !hex || !(FEWEST_DIGITS..=64).contains(&digest.len()) {
+        let message = format!("a digest is {FEWEST_DIGITS} to 64 digits of 0 to 9 and a to f");
+        return Err(NotSwapped::Impossible(message));
+    }
+    let digests = app.store.plugin_digests(slot, digest).await?;
+    let [digest] = digests.as_slice() else {
+        let how_many = if digests.is_empty() { "no component" } else { "more than one component" };
+        let message = format!("the library of the slot {slot} has {how_many} with a digest {digest}…");
+        return Err(NotSwapped::Impossible(message));
+    };
+    let bytes = app.store.plugin_component(slot, digest).await?.unwrap_or_default();
+    let candidate = candidate(app, slot, format!("{digest} in the library"), bytes).await;
+    by_operator(app, slot, candidate).await
+}
+
+/// Puts the predecessor of what serves a slot back into it.
+///
+/// # Errors
+/// There is none, none is fit, or the library cannot be used.
+pub async fn roll_back_for_operator(app: &App, slot: Slot) -> Result<Swapped, NotSwapped> {
+    let from = app.plugins.pin().identity(slot).clone();
+    let result = roll_back(app, slot, &from, Way::Rollback, None).await;
+    if let Err(error @ NotSwapped::Impossible(_)) = &result {
+        telling::tell_no_way_back(app, slot, Way::Rollback, Failure::from(error), Outcome::Rejected);
+    }
+    result
+}
+
+/// Puts the predecessor of `from` into its slot. `trouble` is why, where
+/// nobody asked for it.
+pub(super) async fn roll_back(
+    app: &App,
+    slot: Slot,
+    from: &PluginIdentity,
+    way: Way,
+    trouble: Option<&Failure>,
+) -> Result<Swapped, NotSwapped> {
+    for predecessor in app.store.predecessors(slot, from, PREDECESSORS).await? {
+        let candidate = predecessor_candidate(app, &predecessor).await?;
+        let back_from = BackFrom {
+            generation: from.generation,
+            rejection: rejection(slot, from, trouble),
+            trouble: trouble.cloned(),
+        };
+        let swapped = swap(app, vec![Swap { slot, way, candidate, back_from: Some(back_from) }]).await;
+        match one(slot, swapped) {
+            // It told its own refusal; the one before it may do.
+            Err(NotSwapped::Refused(_)) => {}
+            ended => return ended,
+        }
+    }
+    Err(NotSwapped::Impossible(format!("the slot {slot} has no good predecessor to go back to")))
+}
+
+async fn predecessor_candidate(
+    app: &App,
+    predecessor: &Activation,
+) -> Result<Result<Candidate, Refusal>, NotSwapped> {
+    let slot = predecessor.slot;
+    let origin = format!("generation {} in the library", predecessor.generation);
+    let bytes = app.store.plugin_component(slot, &predecessor.digest).await?.unwrap_or_default();
+    let settings = SlotSettings::from_stored(slot, &predecessor.settings);
+    Ok(settings
+        .map(|settings| Candidate::new(slot, origin.clone(), bytes, settings))
+        .map_err(|problem| Refusal { slot, origin, problems: vec![problem] }))
+}
+
+fn rejection(slot: Slot, from: &PluginIdentity, trouble: Option<&Failure>) -> Rejection {
+    Rejection {
+        slot,
+        digest: from.digest.clone(),
+        settings_digest: from.settings_digest.clone(),
+        verdict: "rolled_back".to_owned(),
+        code: trouble.map_or("", |trouble| trouble.code.as_str()).to_owned(),
+        reason: trouble.map_or_else(|| "an operator rolled it back".to_owned(), told_in_full),
+        rejected_ms: Timestamp::now().as_millisecond(),
+    }
+}
+
+fn told_in_full(trouble: &Failure) -> String {
+    match &trouble.exception_message {
+        Some(cause) => format!("{}: {cause}", trouble.message),
+        None => trouble.message.clone(),
+    }
+}
+
+/// What an operator asks for is tried also if it was refused before.
+async fn by_operator(
+    app: &App,
+    slot: Slot,
+    candidate: Result<Candidate, Refusal>,
+) -> Result<Swapped, NotSwapped> {
+    let active = app.plugins.pin().identity(slot).clone();
+    if let Ok(candidate) = &candidate
+        && candidate.digest == active.digest
+        && candidate.settings.digest() == active.settings_digest
+    {
+        return Ok(Swapped { slot, changed: false, from: active.clone(), to: active });
+    }
+    one(slot, swap(app, vec![Swap { slot, way: Way::Api, candidate, back_from: None }]).await)
+}
+
+fn one(slot: Slot, mut swapped: super::attempt::Ended) -> Result<Swapped, NotSwapped> {
+    let lost = || Err(NotSwapped::Impossible(format!("the slot {slot} was left alone")));
+    swapped.pop().map_or_else(lost, |(_, result)| result)
+}
+
+async fn candidate(app: &App, slot: Slot, origin: String, bytes: Vec<u8>) -> Result<Candidate, Refusal> {
+    let settings = slot_settings(app, slot, &origin).await?;
+    // Hashing a large component takes a while.
+    let hashed = {
+        let origin = origin.clone();
+        tokio::task::spawn_blocking(move || Candidate::new(slot, origin, bytes, settings))
+    };
+    hashed.await.map_err(|panic| Refusal { slot, origin, problems: vec![panic.to_string()] })
+}
+
+async fn settings(app: &App, slot: Slot, origin: &str) -> Result<SlotSettings, NotSwapped> {
+    slot_settings(app, slot, origin).await.map_err(NotSwapped::Refused)
+}
+
+/// What `plugins.toml` says now.
+async fn slot_settings(app: &App, slot: Slot, origin: &str) -> Result<SlotSettings, Refusal> {
+    let dir = app.plugin_dir.clone();
+    let read = tokio::task::spawn_blocking(move || inbox::read_settings(&dir)).await;
+    let settings: Result<PluginSettings, String> = read.unwrap_or_else(|panic| Err(panic.to_string()));
+    settings.map(|settings| settings.of(slot).clone()).map_err(|problem| Refusal {
+        slot,
+        origin: origin.to_owned(),
+        problems: vec![format!("plugins.toml cannot be used: {problem}")],
+    })
+}

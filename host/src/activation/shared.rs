@@ -1,0 +1,98 @@
+//! Activations of other hosts that share the database: what one activates or
+//! rolls back, all serve.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::attempt::{place, prepare};
+use super::telling::Report;
+use super::{NotSwapped, Way, telling};
+use crate::app::App;
+use crate::events::{Failure, PluginSwapDetails, SwappedPlugin};
+use crate::plugin_host::{Candidate, Refusal, Slot, SlotSettings};
+use crate::store::{Activation, Engine, StoreError};
+
+/// How often the library is looked at.
+const TICK: Duration = Duration::from_secs(1);
+
+/// Follows the library for ever. A SQLite file has one host: nothing to do.
+pub(super) async fn run(app: &App) {
+    if app.store.engine() == Engine::Sqlite {
+        return std::future::pending().await;
+    }
+    let mut unfit = BTreeSet::new();
+    let mut tick = tokio::time::interval(TICK);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        for slot in Slot::ALL {
+            if let Err(error) = follow(app, slot, &mut unfit).await {
+                tracing::warn!(%slot, %error, "the plugin library cannot be followed now");
+            }
+        }
+    }
+}
+
+/// `unfit` are the activations that this host cannot follow.
+async fn follow(app: &App, slot: Slot, unfit: &mut BTreeSet<(Slot, u64)>) -> Result<(), StoreError> {
+    let Some(newest) = app.store.activations(slot, 1).await?.pop() else { return Ok(()) };
+    let serving = app.plugins.pin().identity(slot).generation;
+    if newest.generation <= serving || unfit.contains(&(slot, newest.generation)) {
+        return Ok(());
+    }
+    let bytes = app.store.plugin_component(slot, &newest.digest).await?;
+    let mut report = report(app, &newest);
+    let followed = publish(app, &newest, bytes, &mut report).await;
+    match &followed {
+        Ok(false) => return Ok(()),
+        Ok(true) => report.details.swap = "activation",
+        Err(refusal) => {
+            unfit.insert((slot, newest.generation));
+            report.details.problems.clone_from(&refusal.problems);
+            report.ended = Err(Failure::from(&NotSwapped::Refused(refusal.clone())));
+        }
+    }
+    telling::tell(app, vec![report]);
+    Ok(())
+}
+
+/// Whether this host serves the activation only now.
+async fn publish(
+    app: &App,
+    newest: &Activation,
+    bytes: Option<Vec<u8>>,
+    report: &mut Report,
+) -> Result<bool, Refusal> {
+    let slot = newest.slot;
+    let refused = |problem: String| Refusal {
+        slot,
+        origin: format!("generation {} of another host", newest.generation),
+        problems: vec![problem],
+    };
+    let bytes = bytes.ok_or_else(|| refused("is not kept any more".to_owned()))?;
+    let settings = SlotSettings::from_stored(slot, &newest.settings).map_err(refused)?;
+    let candidate = Candidate::new(slot, report.details.origin.clone(), bytes, settings);
+    let prepared = prepare(app.plugins.runtime(), Ok(candidate)).await?;
+    report.details.compiled = Some(prepared.compiled());
+    report.timings = prepared.timings().to_vec();
+    let _turn = app.activations.publishing.lock().await;
+    if app.plugins.pin().identity(slot).generation >= newest.generation {
+        return Ok(false);
+    }
+    app.plugins.publish(vec![place(prepared, newest, Way::Shared, None)]);
+    tracing::info!(%slot, generation = newest.generation, "plugin of another host active");
+    Ok(true)
+}
+
+fn report(app: &App, newest: &Activation) -> Report {
+    let details = PluginSwapDetails {
+        slot: Some(newest.slot.as_str()),
+        swap: "refusal",
+        way: Way::Shared.as_str(),
+        origin: format!("generation {} of another host", newest.generation),
+        from: Some(SwappedPlugin::from(app.plugins.pin().identity(newest.slot))),
+        to: Some(SwappedPlugin::from(&newest.identity())),
+        ..PluginSwapDetails::default()
+    };
+    Report { began: std::time::Instant::now(), details, timings: Vec::new(), ended: Ok(()) }
+}

@@ -1,0 +1,172 @@
+//! How a swap is told: its event, and a line of the log. Nothing is decided
+//! here.
+
+use std::path::Path;
+use std::time::Instant;
+
+use super::attempt::Attempt;
+use super::{NotSwapped, Swapped, Way};
+use crate::app::App;
+use crate::events::{Code, Failure, Outcome, PluginSwapDetails, SwappedPlugin, WideEvent};
+use crate::plugin_host::{Candidate, PluginIdentity, Prepared, Refusal, Slot};
+
+/// What a swap aims at, as far as it is known.
+pub(super) fn target(candidate: &Result<Candidate, Refusal>) -> SwappedPlugin {
+    candidate.as_ref().map_or_else(
+        |_| SwappedPlugin::default(),
+        |candidate| SwappedPlugin {
+            digest: Some(candidate.digest.clone()),
+            settings_digest: candidate.settings.digest(),
+            ..SwappedPlugin::default()
+        },
+    )
+}
+
+/// Opens the event of a swap.
+pub(super) fn open(
+    app: &App,
+    slot: Slot,
+    way: Way,
+    candidate: &Result<Candidate, Refusal>,
+    target: &SwappedPlugin,
+) -> WideEvent<PluginSwapDetails> {
+    let plugins = app.plugins.pin();
+    let origin = match candidate {
+        Ok(candidate) => &candidate.origin,
+        Err(refusal) => &refusal.origin,
+    };
+    let details = PluginSwapDetails {
+        slot: Some(slot.as_str()),
+        // Until it has come to something else.
+        swap: "refusal",
+        way: way.as_str(),
+        origin: origin.clone(),
+        from: Some(plugins.identity(slot).into()),
+        to: target.digest.is_some().then(|| target.clone()),
+        ..PluginSwapDetails::default()
+    };
+    app.events.open(plugins, details)
+}
+
+/// Adds what the checks found out.
+pub(super) fn describe(event: &mut WideEvent<PluginSwapDetails>, prepared: &Prepared) {
+    event.details.compiled = Some(prepared.compiled());
+    for (step, ms) in prepared.timings() {
+        event.timings.add(*step, *ms);
+    }
+}
+
+/// Ends a swap's event; the result goes on to whoever asked.
+pub(super) fn end(attempt: Attempt, result: Result<Swapped, NotSwapped>) -> Result<Swapped, NotSwapped> {
+    match &result {
+        Ok(swapped) => end_well(attempt, swapped),
+        Err(error) => end_badly(attempt, error),
+    }
+    result
+}
+
+fn end_well(attempt: Attempt, swapped: &Swapped) {
+    let Attempt { slot, way, back_from, mut event, .. } = attempt;
+    let Swapped { from, to, .. } = swapped;
+    event.details.swap = if back_from.is_some() { "rollback" } else { "activation" };
+    event.details.from = Some(from.into());
+    event.details.to = Some(to.into());
+    let PluginIdentity { name, version, digest, generation, .. } = to;
+    match back_from.and_then(|back_from| back_from.trouble) {
+        Some(trouble) => {
+            tracing::error!(%slot, from = from.generation, name, version, digest, generation, %trouble,
+                "plugin rolled back");
+            event.note(trouble);
+        }
+        None => {
+            tracing::info!(%slot, way = way.as_str(), name, version, digest, generation, "plugin active");
+        }
+    }
+    event.finish(Outcome::Success);
+}
+
+fn end_badly(attempt: Attempt, error: &NotSwapped) {
+    let Attempt { slot, way, mut event, .. } = attempt;
+    let failure = Failure::from(error);
+    if let NotSwapped::Refused(refusal) = error {
+        event.details.problems.clone_from(&refusal.problems);
+        tracing::warn!("plugin refused ({}): {refusal}", way.as_str());
+        event.finish(Outcome::Rejected(failure));
+    } else {
+        tracing::error!(%slot, way = way.as_str(), %error, "plugin not activated");
+        event.finish(Outcome::Failure(failure));
+    }
+}
+
+/// Tells of a rollback that has nothing to go back to.
+pub(super) fn tell_no_way_back(
+    app: &App,
+    slot: Slot,
+    way: Way,
+    failure: Failure,
+    outcome: fn(Failure) -> Outcome,
+) {
+    let plugins = app.plugins.pin();
+    let details = PluginSwapDetails {
+        slot: Some(slot.as_str()),
+        swap: "refusal",
+        way: way.as_str(),
+        from: Some(plugins.identity(slot).into()),
+        problems: vec![failure.message.clone()],
+        ..PluginSwapDetails::default()
+    };
+    tracing::error!(%slot, way = way.as_str(), %failure, "no rollback");
+    app.events.open(plugins, details).finish(outcome(failure));
+}
+
+/// Tells of a `plugins.toml` that cannot be used.
+pub(super) fn tell_unusable_settings(app: &App, way: Way, file: &Path, problem: &str) {
+    let details = PluginSwapDetails {
+        swap: "refusal",
+        way: way.as_str(),
+        origin: file.display().to_string(),
+        problems: vec![problem.to_owned()],
+        ..PluginSwapDetails::default()
+    };
+    tracing::warn!("plugin settings refused ({}): {}: {problem}", way.as_str(), file.display());
+    app.events.open(app.plugins.pin(), details).finish(Outcome::Rejected(unusable_settings(problem)));
+}
+
+pub(super) fn unusable_settings(problem: &str) -> Failure {
+    Failure::new(Code::E412, "plugins.toml cannot be used").caused_by("Settings", problem)
+}
+
+/// A swap that is told after it has ended: no event could be opened before.
+pub struct Report {
+    pub(super) began: Instant,
+    pub(super) details: PluginSwapDetails,
+    pub(super) timings: Vec<(&'static str, f64)>,
+    pub(super) ended: Result<(), Failure>,
+}
+
+/// Tells of swaps that have ended, such as those of a start.
+pub fn tell(app: &App, reports: Vec<Report>) {
+    for Report { began, details, timings, ended } in reports {
+        let mut event = app.events.open(app.plugins.pin(), details);
+        event.began_before(began);
+        for (step, ms) in timings {
+            event.timings.add(step, ms);
+        }
+        event.finish(match ended {
+            Ok(()) => Outcome::Success,
+            Err(failure) => Outcome::Rejected(failure),
+        });
+    }
+}
+
+impl From<&PluginIdentity> for SwappedPlugin {
+    fn from(plugin: &PluginIdentity) -> Self {
+        Self {
+            name: Some(plugin.name.clone()),
+            version: Some(plugin.version.clone()),
+            digest: Some(plugin.digest.clone()),
+            settings_digest: plugin.settings_digest.clone(),
+            generation: Some(plugin.generation),
+        }
+    }
+}

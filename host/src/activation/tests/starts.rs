@@ -1,0 +1,139 @@
+//! What a start begins with.
+
+use super::*;
+
+#[tokio::test]
+async fn a_first_start_activates_each_file_and_a_second_one_compiles_nothing() {
+    let home = Home::with_guests();
+    let first = home.process().await;
+    let swaps = first.swaps();
+    assert_eq!(swaps.len(), 3);
+    for swap in &swaps {
+        assert_eq!((&swap["swap"], &swap["way"]), (&"activation".into(), &"start".into()));
+        assert_eq!((&swap["success"], &swap["compiled"]), (&true.into(), &true.into()));
+        assert_eq!(swap["to"]["generation"], 1);
+        assert!(swap["duration_ms"].as_f64() >= swap["performance_breakdown"]["compile_ms"].as_f64());
+    }
+    let before = first.app.plugins.pin();
+    first.stop().await;
+
+    let second = home.process().await;
+    for slot in Slot::ALL {
+        let status = second.app.plugins.pin().status(slot);
+        assert_eq!(&status.identity, before.identity(slot));
+        assert!(!status.compiled, "{slot} was compiled again");
+        assert_eq!(status.degraded, None);
+    }
+    assert_eq!(second.stop().await, [] as [Value; 0], "nothing was swapped");
+}
+
+#[tokio::test]
+async fn a_start_takes_what_came_while_nothing_ran() {
+    let home = Home::with_guests();
+    home.process().await.stop().await;
+    home.put(Slot::UsageTier, &variant(&home.component(Slot::UsageTier), 1));
+    let process = home.process().await;
+    assert_eq!(Slot::ALL.map(|slot| process.generation(slot)), [1, 2, 1]);
+    let swaps = process.stop().await;
+    assert_eq!(swaps.len(), 1);
+    assert_eq!((&swaps[0]["slot"], &swaps[0]["from"]["generation"]), (&"usage-tier".into(), &1.into()));
+}
+
+#[tokio::test]
+async fn an_unfit_file_means_the_last_good_plugin_degraded_and_is_tried_once() {
+    let home = Home::with_guests();
+    home.process().await.stop().await;
+    home.put(Slot::UsageTier, b"tiers = [1, 20]\n");
+    for refusals in [1, 0] {
+        let process = home.process().await;
+        assert_eq!(process.generation(Slot::UsageTier), 1);
+        let reason = process.degraded(Slot::UsageTier).expect("degraded");
+        assert!(reason.contains("is a text, not a component"), "{reason}");
+        assert_eq!(process.degraded(Slot::SamplingPolicy), None);
+        let swaps = process.stop().await;
+        assert_eq!(swaps.len(), refusals);
+        for swap in swaps {
+            assert_eq!((&swap["swap"], &swap["error"]["code"]), (&"refusal".into(), &"E412".into()));
+            assert_eq!(swap["service"]["plugins"]["usage-tier"]["degraded"], true);
+        }
+    }
+}
+
+#[tokio::test]
+async fn settings_that_cannot_be_used_mean_the_last_good_ones() {
+    let home = Home::with_guests();
+    home.set("[sampling-policy.settings]\nrate = 0.25\n");
+    home.process().await.stop().await;
+    home.set("[sampling-policy.settings\n");
+    let process = home.process().await;
+    assert_eq!(process.app.plugins.pin().status(Slot::SamplingPolicy).set["settings"]["rate"], "0.25");
+    assert!(Slot::ALL.into_iter().all(|slot| process.degraded(slot).is_some()));
+    let swaps = process.stop().await;
+    assert_eq!(swaps.len(), 1);
+    assert_eq!(swaps[0].get("slot"), None);
+    let problem = swaps[0]["problems"][0].as_str().expect("a problem");
+    assert!(problem.contains("line 5"), "{problem}");
+}
+
+#[tokio::test]
+async fn the_library_is_enough_to_start() {
+    let home = Home::with_guests();
+    home.process().await.stop().await;
+    for slot in Slot::ALL {
+        std::fs::remove_file(home.file(slot)).expect("remove");
+    }
+    let process = home.process().await;
+    assert_eq!(Slot::ALL.map(|slot| process.generation(slot)), [1, 1, 1]);
+    assert_eq!(process.stop().await.len(), 0);
+    // Without a folder nobody says that the settings are others.
+    std::fs::remove_dir_all(home.plugin_dir.path()).expect("remove");
+    let process = home.process().await;
+    assert_eq!(Slot::ALL.map(|slot| process.generation(slot)), [1, 1, 1]);
+    assert_eq!(process.app.plugins.pin().status(Slot::UsageTier).set["deadline_ms"], 2000);
+    assert_eq!(process.stop().await.len(), 0);
+}
+
+#[tokio::test]
+async fn a_file_that_was_refused_by_an_empty_library_is_tried_again() {
+    let home = Home::with_guests();
+    let tier = home.component(Slot::UsageTier);
+    home.put(Slot::UsageTier, b"");
+    for _ in 0..2 {
+        let refused = first_process(&home).await;
+        assert!(refused.contains("is empty"), "{refused}");
+    }
+    home.put(Slot::UsageTier, &tier);
+    home.process().await.stop().await;
+}
+
+async fn first_process(home: &Home) -> String {
+    match crate::app::start(&home.config(), Sink::Memory(Arc::default())).await {
+        Ok(_) => panic!("it starts"),
+        Err(error) => error.to_string(),
+    }
+}
+
+#[tokio::test]
+async fn where_the_library_has_an_unfit_plugin_its_predecessor_serves() {
+    let home = Home::with_guests();
+    home.process().await.stop().await;
+    home.put(Slot::UsageTier, &variant(&home.component(Slot::UsageTier), 1));
+    let second = home.process().await;
+    let database = second.app.store.engine().as_str();
+    assert_eq!((database, second.generation(Slot::UsageTier)), ("sqlite", 2));
+    second.stop().await;
+    // As after an update of the receiver that takes no such component.
+    let url = format!("sqlite://{}", home.data_dir.path().join("volttracker.db").display());
+    let mut library = <sqlx::AnyConnection as sqlx::Connection>::connect(&url).await.expect("a library");
+    sqlx::query("UPDATE plugin_components SET bytes = $1 WHERE slot = 'usage-tier' AND digest = $2")
+        .bind(b"outdated".as_slice())
+        .bind(crate::plugin_host::sha256_hex(&home.component(Slot::UsageTier)))
+        .execute(&mut library)
+        .await
+        .expect("an update");
+    let third = home.process().await;
+    assert_eq!(third.generation(Slot::UsageTier), 1);
+    let reason = third.degraded(Slot::UsageTier).expect("degraded");
+    assert!(reason.starts_with("generation 2 in the library: "), "{reason}");
+    third.stop().await;
+}

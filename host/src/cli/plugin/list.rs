@@ -1,0 +1,131 @@
+//! `volttracker plugin list`: the slots of a running receiver in words.
+
+use std::fmt::Write as _;
+
+use clap::Args;
+use reqwest::Method;
+use serde_json::Value;
+
+use super::remote::Receiver;
+
+/// What is shown.
+#[derive(Args)]
+#[command(after_help = "Examples:
+  volttracker plugin list
+  volttracker plugin list --json | jq '.plugins[\"usage-tier\"].calls'")]
+pub(super) struct ListArgs {
+    /// Show the receiver's answer as it is.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    receiver: Receiver,
+}
+
+pub(super) async fn run(args: ListArgs) -> anyhow::Result<()> {
+    let answer = args.receiver.ask(Method::GET, "/api/plugins").await?;
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&answer)?);
+    } else {
+        for (slot, plugin) in answer["plugins"].as_object().into_iter().flatten() {
+            print!("{}", describe(slot, plugin));
+        }
+    }
+    Ok(())
+}
+
+fn describe(slot: &str, plugin: &Value) -> String {
+    let mut text = String::new();
+    // Writing to a String cannot fail.
+    lines(&mut text, slot, plugin).ok();
+    text
+}
+
+fn lines(text: &mut String, slot: &str, plugin: &Value) -> std::fmt::Result {
+    let word = |value: &Value| value.as_str().unwrap_or("?").to_owned();
+    writeln!(text, "{slot}: {}", named(plugin))?;
+    writeln!(text, "  since {} by {}", word(&plugin["since"]), word(&plugin["way"]))?;
+    if let Some(reason) = plugin["degraded"].as_str() {
+        writeln!(text, "  DEGRADED: {reason}")?;
+    }
+    writeln!(text, "  settings {}", plugin["set"])?;
+    let calls = &plugin["calls"];
+    writeln!(
+        text,
+        "  {} calls, half within {} µs, 99 % within {} µs, all within {} µs",
+        calls["calls"], calls["p50_us"], calls["p99_us"], calls["max_us"]
+    )?;
+    writeln!(
+        text,
+        "  {} trapped, {} late, {} over memory, {} nonsense, {} without an instance; {} failures in a row",
+        calls["trapped"],
+        calls["deadline_exceeded"],
+        calls["memory_limit"],
+        calls["nonsense"],
+        calls["rejected"],
+        plugin["failures_in_a_row"]
+    )?;
+    let (pool, memory) = (&plugin["pool"], &plugin["memory"]);
+    writeln!(
+        text,
+        "  {} of {} instances at work, {} idle, {} made; {} of {} bytes of memory",
+        pool["at_work"],
+        pool["size"],
+        pool["idle"],
+        pool["made"],
+        memory["peak_bytes"],
+        memory["limit_bytes"]
+    )?;
+    for earlier in plugin["predecessors"].as_array().into_iter().flatten() {
+        writeln!(text, "  before: {} by {}", named(earlier), word(&earlier["way"]))?;
+    }
+    for rejection in plugin["rejections"].as_array().into_iter().flatten() {
+        let (verdict, reason) = (word(&rejection["verdict"]), word(&rejection["reason"]));
+        writeln!(text, "  {verdict}: {}: {reason}", short(&rejection["digest"]))?;
+    }
+    Ok(())
+}
+
+fn named(plugin: &Value) -> String {
+    let word = |name: &str| plugin[name].as_str().unwrap_or("?").to_owned();
+    let (name, version, generation) = (word("name"), word("version"), &plugin["generation"]);
+    format!("{name} {version}, digest {}, generation {generation}", short(&plugin["digest"]))
+}
+
+fn short(digest: &Value) -> String {
+    digest.as_str().unwrap_or("?").chars().take(12).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use insta::assert_snapshot;
+    use serde_json::json;
+
+    #[test]
+    fn a_slot_is_told_in_lines() {
+        let plugin = json!({
+            "name": "sampling-policy", "version": "0.1.0", "generation": 3,
+            "digest": "1f0c9a3b5d7e1f0c9a3b5d7e1f0c9a3b5d7e1f0c9a3b5d7e1f0c9a3b5d7e1f0c",
+            "since": "2026-01-05T14:30:00Z", "way": "watch", "degraded": null,
+            "set": {"deadline_ms": 70},
+            "calls": {"calls": 1200, "p50_us": 1.5, "p99_us": 9.2, "max_us": 812.0, "trapped": 1,
+                "deadline_exceeded": 0, "rejected": 0, "memory_limit": 0, "nonsense": 2},
+            "failures_in_a_row": 0,
+            "pool": {"size": 8, "at_work": 1, "idle": 2, "made": 4},
+            "memory": {"limit_bytes": 16_777_216, "peak_bytes": 1_114_112},
+            "predecessors": [{"generation": 2, "name": "sampling-policy", "version": "0.0.9", "way": "start",
+                "digest": "aa0c9a3b5d7e1f0c9a3b5d7e1f0c9a3b5d7e1f0c9a3b5d7e1f0c9a3b5d7e1f0c"}],
+            "rejections": [{"digest": "bb0c9a3b5d7e1f0c", "verdict": "refused", "reason": "is empty"}],
+        });
+        assert_snapshot!(describe("sampling-policy", &plugin), @r#"
+        sampling-policy: sampling-policy 0.1.0, digest 1f0c9a3b5d7e, generation 3
+          since 2026-01-05T14:30:00Z by watch
+          settings {"deadline_ms":70}
+          1200 calls, half within 1.5 µs, 99 % within 9.2 µs, all within 812.0 µs
+          1 trapped, 0 late, 0 over memory, 2 nonsense, 0 without an instance; 0 failures in a row
+          1 of 8 instances at work, 2 idle, 4 made; 1114112 of 16777216 bytes of memory
+          before: sampling-policy 0.0.9, digest aa0c9a3b5d7e, generation 2 by start
+          refused: bb0c9a3b5d7e: is empty
+        "#);
+    }
+}

@@ -1,0 +1,101 @@
+//! `volttracker plugin rollback` and `activate`: what a running receiver is
+//! asked to do. It does the work, and refuses what is to be refused.
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+use reqwest::{Client, Method, Url};
+use serde_json::Value;
+
+use crate::config::Secret;
+use crate::plugin_host::Slot;
+
+/// The receiver, and the right to administer it.
+#[derive(Args)]
+pub(super) struct Receiver {
+    /// Where the receiver listens.
+    #[arg(long, default_value = "http://127.0.0.1:8080")]
+    url: Url,
+    /// The receiver's admin token.
+    #[arg(long, env, hide_env_values = true)]
+    admin_token: Option<Secret>,
+}
+
+/// What is rolled back.
+#[derive(Args)]
+#[command(after_help = "Examples:
+  ADMIN_TOKEN=… volttracker plugin rollback sampling-policy")]
+pub(super) struct RollbackArgs {
+    /// trip-calculator, usage-tier or sampling-policy.
+    slot: Slot,
+    #[command(flatten)]
+    receiver: Receiver,
+}
+
+/// What is activated.
+#[derive(Args)]
+#[command(after_help = "Examples:
+  ADMIN_TOKEN=… volttracker plugin activate sampling-policy 1f0c9a")]
+pub(super) struct ActivateArgs {
+    /// trip-calculator, usage-tier or sampling-policy.
+    slot: Slot,
+    /// The component's digest, or its first digits: `plugin list` shows those there are.
+    digest: String,
+    #[command(flatten)]
+    receiver: Receiver,
+}
+
+pub(super) async fn roll_back(args: RollbackArgs) -> anyhow::Result<()> {
+    let path = format!("/api/plugins/{}/rollback", args.slot);
+    report(&args.receiver.ask(Method::POST, &path).await?);
+    Ok(())
+}
+
+pub(super) async fn activate(args: ActivateArgs) -> anyhow::Result<()> {
+    let path = format!("/api/plugins/{}/activate/{}", args.slot, args.digest);
+    report(&args.receiver.ask(Method::POST, &path).await?);
+    Ok(())
+}
+
+fn report(swapped: &Value) {
+    let plugin = |side: &str| {
+        let text = |name: &str| swapped[side][name].as_str().unwrap_or_default().to_owned();
+        let digest: String = text("digest").chars().take(12).collect();
+        format!("{} {} ({digest}, generation {})", text("name"), text("version"), swapped[side]["generation"])
+    };
+    let slot = swapped["slot"].as_str().unwrap_or_default();
+    if swapped["changed"] == false {
+        println!("{slot}: {}, as before", plugin("to"));
+    } else {
+        println!("{slot}: {} instead of {}", plugin("to"), plugin("from"));
+    }
+}
+
+impl Receiver {
+    /// Asks the receiver; the error is what it refuses it with.
+    pub(super) async fn ask(&self, method: Method, path: &str) -> anyhow::Result<Value> {
+        let url = self.url.join(path).with_context(|| format!("{} has no path", self.url))?;
+        let mut request = Client::builder().build()?.request(method, url.clone());
+        if let Some(token) = &self.admin_token {
+            request = request.bearer_auth(token.expose());
+        }
+        let response =
+            request.send().await.with_context(|| format!("no receiver answers at {}", self.url))?;
+        let status = response.status();
+        let body = response.bytes().await.with_context(|| format!("the answer of {url} broke off"))?;
+        let answer: Value = serde_json::from_slice(&body).unwrap_or_default();
+        if status.is_success() {
+            return Ok(answer);
+        }
+        bail!("{}", refusal(&answer).unwrap_or_else(|| format!("{url} answers {status}")))
+    }
+}
+
+/// Problem details in lines, if that is what came.
+fn refusal(answer: &Value) -> Option<String> {
+    let mut text = format!("{} ({})", answer["detail"].as_str()?, answer["code"].as_str()?);
+    for problem in answer["problems"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        text.push_str("\n  ");
+        text.push_str(problem);
+    }
+    Some(text)
+}

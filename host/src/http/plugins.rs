@@ -1,0 +1,160 @@
+//! What an administrator sees and does: the plugin of each slot. How a plugin
+//! comes into its slot is `activation`'s story.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse, Response};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde_json::{Map, Value, json};
+
+use super::api::{Answer, admit, store_problem};
+use super::problem::Problem;
+use crate::activation::{self, NotSwapped, Swapped};
+use crate::app::App;
+use crate::events::{Code, Failure};
+use crate::plugin_host::{PluginSet, Slot};
+
+/// How long a component may take to arrive.
+const UPLOAD_TIMEOUT: Duration = Duration::from_secs(60);
+/// Earlier plugins, and refusals, that a slot shows.
+const SHOWN: i64 = 10;
+
+/// `GET /api/plugins`: each slot's plugin, how it does, and what was before.
+pub(super) async fn list(State(app): State<Arc<App>>, headers: HeaderMap) -> Answer {
+    admit(&app, &headers)?;
+    let plugins = app.plugins.pin();
+    let mut slots = Map::new();
+    for slot in Slot::ALL {
+        let of_store = |error| store_problem(&error);
+        let mut shown = json!(plugins.status(slot));
+        let identity = plugins.identity(slot);
+        let predecessors = app.store.predecessors(slot, identity, SHOWN).await.map_err(of_store)?;
+        let rejections = app.store.plugin_rejections(slot, SHOWN).await.map_err(of_store)?;
+        shown["predecessors"] = json!(predecessors);
+        shown["rejections"] = json!(rejections);
+        slots.insert(slot.as_str().to_owned(), shown);
+    }
+    Ok(Json(json!({ "plugins": slots })).into_response())
+}
+
+/// `PUT /api/plugins/{slot}`: the body is the component that is to serve it.
+pub(super) async fn replace(
+    State(app): State<Arc<App>>,
+    Path(slot): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer {
+    let slot = admit_admin(&app, &headers, &slot)?;
+    // One at a time: components are large.
+    let _place = app.plugin_uploads.acquire().await.map_err(|_| shutting_down())?;
+    let bytes = match read(&app, slot, &headers, body).await? {
+        Ok(bytes) => bytes,
+        Err(refused) => return Ok(refusal(&refused)),
+    };
+    Ok(answer(activation::put(&app, slot, bytes).await))
+}
+
+/// `POST /api/plugins/{slot}/rollback`: back to what served it before.
+pub(super) async fn roll_back(
+    State(app): State<Arc<App>>,
+    Path(slot): Path<String>,
+    headers: HeaderMap,
+) -> Answer {
+    let slot = admit_admin(&app, &headers, &slot)?;
+    Ok(answer(activation::roll_back_for_operator(&app, slot).await))
+}
+
+/// `POST /api/plugins/{slot}/activate/{digest}`: a component of the library.
+pub(super) async fn activate(
+    State(app): State<Arc<App>>,
+    Path((slot, digest)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Answer {
+    let slot = admit_admin(&app, &headers, &slot)?;
+    Ok(answer(activation::activate(&app, slot, &digest).await))
+}
+
+/// What `/readyz` says of the plugins: a slot that is served worse than it
+/// should be does not keep uploads out.
+pub(super) fn readiness(plugins: &PluginSet) -> String {
+    let degraded = Slot::ALL.into_iter().filter_map(|slot| Some((slot, plugins.degraded(slot)?)));
+    let lines: Vec<_> = degraded.map(|(slot, reason)| format!("{slot}: {reason}")).collect();
+    if lines.is_empty() { "ready".to_owned() } else { format!("degraded\n{}\n", lines.join("\n")) }
+}
+
+fn admit_admin(app: &App, headers: &HeaderMap, slot: &str) -> Result<Slot, Problem> {
+    if !app.tokens.admit_admin(headers) {
+        let message = if app.tokens.has_admin() {
+            "the admin token is missing or wrong: send it as Authorization: Bearer …"
+        } else {
+            "admin requests are refused: ADMIN_TOKEN is not set"
+        };
+        return Err(Problem(Failure::new(Code::E001, message)));
+    }
+    slot.parse().map_err(|message: String| Problem(Failure::new(Code::E004, message)))
+}
+
+fn shutting_down() -> Problem {
+    Problem(Failure::new(Code::E503, "the service is shutting down"))
+}
+
+/// Reads a component, unless it is too large to be one.
+async fn read(
+    app: &App,
+    slot: Slot,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<Result<Vec<u8>, NotSwapped>, Problem> {
+    let limit = match activation::upload_limit(app, slot).await {
+        Ok(limit) => limit,
+        Err(refused) => return Ok(Err(refused)),
+    };
+    let told = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    if let Some(length) = told.filter(|length: &u64| *length > limit) {
+        let problem = format!("is {} MB, more than {} MB", length.div_ceil(1 << 20), limit >> 20);
+        return Ok(Err(activation::refuse_upload(app, slot, problem).await));
+    }
+    let largest = usize::try_from(limit).unwrap_or(usize::MAX);
+    let mut stopping = app.stopping.subscribe();
+    let read = tokio::select! {
+        read = tokio::time::timeout(UPLOAD_TIMEOUT, Limited::new(body, largest).collect()) => read,
+        _ = stopping.wait_for(|stopping| *stopping) => return Err(shutting_down()),
+    };
+    match read {
+        Ok(Ok(body)) => Ok(Ok(body.to_bytes().into())),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+            let problem = format!("is more than {} MB", limit >> 20);
+            Ok(Err(activation::refuse_upload(app, slot, problem).await))
+        }
+        Ok(Err(error)) => {
+            Err(Problem(Failure::new(Code::E300, "the body cannot be read").caused_by("BodyError", error)))
+        }
+        Err(_) => Err(Problem(Failure::new(
+            Code::E502,
+            format!("the body took longer than {UPLOAD_TIMEOUT:?} to arrive"),
+        ))),
+    }
+}
+
+fn answer(result: Result<Swapped, NotSwapped>) -> Response {
+    match result {
+        Ok(swapped) => Json(swapped).into_response(),
+        Err(error) => refusal(&error),
+    }
+}
+
+/// A refusal as problem details: what was refused, and each problem by itself.
+fn refusal(error: &NotSwapped) -> Response {
+    let mut members = Map::new();
+    if let NotSwapped::Refused(refusal) = error {
+        members.insert("slot".to_owned(), json!(refusal.slot));
+        members.insert("origin".to_owned(), json!(refusal.origin));
+        members.insert("problems".to_owned(), Value::from(refusal.problems.clone()));
+    }
+    Problem(Failure::from(error)).with(members)
+}

@@ -1,0 +1,200 @@
+//! Compiled code on disk, by digest: a component is compiled once on a
+//! machine. Only this module writes here, and nothing else is ever loaded as
+//! machine code.
+
+use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use sha2::{Digest, Sha256};
+use wasmtime::Engine;
+use wasmtime::component::Component;
+
+use crate::durable;
+
+/// Components whose code is kept: those that were used last.
+const KEPT: usize = 64;
+/// Length of the checksum in front of the code.
+const CHECKSUM: usize = 32;
+
+/// A folder of compiled code for one engine.
+pub(super) struct CodeCache {
+    engine: Engine,
+    dir: PathBuf,
+    /// Stands for the engine's version and settings, and for what this
+    /// machine's processor can do.
+    compatibility: u64,
+}
+
+/// Where a component's code came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Origin {
+    Cache,
+    Compiler,
+}
+
+impl CodeCache {
+    /// Opens the folder, making it where it is missing.
+    pub(super) fn open(engine: &Engine, dir: &Path) -> io::Result<Self> {
+        use std::os::unix::fs::DirBuilderExt as _;
+        // Who can write here can run machine code: the owner, and nobody else.
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+        let mut hasher = DefaultHasher::new();
+        engine.precompile_compatibility_hash().hash(&mut hasher);
+        let cache = Self { engine: engine.clone(), dir: dir.to_owned(), compatibility: hasher.finish() };
+        for entry in cache.entries("new")? {
+            // What a process that died left half-written.
+            fs::remove_file(entry.path)?;
+        }
+        Ok(cache)
+    }
+
+    /// The code of the component with this digest, compiled if it is not
+    /// there. Takes up to many seconds: call it off the async threads.
+    ///
+    /// # Errors
+    /// The component cannot be compiled.
+    pub(super) fn load(&self, digest: &str, bytes: &[u8]) -> wasmtime::Result<(Component, Origin)> {
+        let path = self.dir.join(format!("{digest}-{:016x}.cwasm", self.compatibility));
+        if let Some(component) = self.read(&path) {
+            return Ok((component, Origin::Cache));
+        }
+        let component = Component::from_binary(&self.engine, bytes)?;
+        if let Err(error) = self.keep(&path, &component) {
+            tracing::warn!(path = %path.display(), %error, "compiled code cannot be kept");
+        }
+        Ok((component, Origin::Compiler))
+    }
+
+    fn read(&self, path: &Path) -> Option<Component> {
+        let file = fs::read(path).ok()?;
+        let (checksum, code) = file.split_at_checked(CHECKSUM)?;
+        if Sha256::digest(code)[..] != *checksum {
+            tracing::warn!(path = %path.display(), "damaged code is compiled again");
+            return None;
+        }
+        #[expect(unsafe_code, reason = "loading machine code trusts what wrote it")]
+        // SAFETY: the folder is this program's own, `keep` alone writes to it
+        // what this engine serialized, and the checksum says that it is whole.
+        // The engine itself refuses code of another version or configuration.
+        let component = unsafe { Component::deserialize(&self.engine, code) };
+        match component {
+            Ok(component) => {
+                // Used just now: the others go first.
+                let now = fs::File::open(path).and_then(|file| file.set_modified(SystemTime::now()));
+                if let Err(error) = now {
+                    tracing::warn!(path = %path.display(), %error, "compiled code cannot be marked as used");
+                }
+                Some(component)
+            }
+            Err(error) => {
+                tracing::warn!(path = %path.display(), %error, "foreign code is compiled again");
+                None
+            }
+        }
+    }
+
+    fn keep(&self, path: &Path, component: &Component) -> io::Result<()> {
+        let code = component.serialize().map_err(io::Error::other)?;
+        durable::write(path, &[&Sha256::digest(&code)[..], &code])?;
+        let mut entries = self.entries("cwasm")?;
+        entries.sort_by_key(|entry| std::cmp::Reverse(entry.used));
+        entries.iter().skip(KEPT).try_for_each(|entry| fs::remove_file(&entry.path))
+    }
+
+    fn entries(&self, extension: &str) -> io::Result<Vec<Entry>> {
+        let mut entries = Vec::new();
+        for entry in fs::read_dir(&self.dir)? {
+            let entry = entry?;
+            let path = entry.path();
+            if path.extension().is_some_and(|other| other == extension) {
+                entries.push(Entry { path, used: entry.metadata()?.modified()? });
+            }
+        }
+        Ok(entries)
+    }
+}
+
+struct Entry {
+    path: PathBuf,
+    used: SystemTime,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plugin_host::engine;
+
+    /// The smallest component: nothing in it.
+    const EMPTY: &[u8] = b"\0asm\x0d\0\x01\0";
+
+    fn cache() -> (tempfile::TempDir, CodeCache) {
+        let dir = tempfile::tempdir().expect("temporary directory");
+        let engine = engine::start(engine::Fuel::NotCounted).expect("engine");
+        let cache = CodeCache::open(&engine, &dir.path().join("cache")).expect("a folder");
+        (dir, cache)
+    }
+
+    fn origin(cache: &CodeCache, digest: &str) -> Origin {
+        cache.load(digest, EMPTY).expect("a component").1
+    }
+
+    fn files(cache: &CodeCache) -> Vec<PathBuf> {
+        cache.entries("cwasm").expect("list").into_iter().map(|entry| entry.path).collect()
+    }
+
+    #[test]
+    fn a_component_is_compiled_once_also_after_a_restart() {
+        let (_dir, cache) = cache();
+        assert_eq!(origin(&cache, "a"), Origin::Compiler);
+        assert_eq!(origin(&cache, "a"), Origin::Cache);
+        let engine = engine::start(engine::Fuel::NotCounted).expect("engine");
+        let next = CodeCache::open(&engine, &cache.dir).expect("a folder");
+        assert_eq!(origin(&next, "a"), Origin::Cache);
+    }
+
+    #[test]
+    fn damaged_or_foreign_code_is_not_loaded_but_compiled_again() {
+        let (_dir, cache) = cache();
+        origin(&cache, "a");
+        let file = files(&cache).pop().expect("one file");
+        let whole = fs::read(&file).expect("read");
+        let mut flipped = whole.clone();
+        *flipped.last_mut().expect("not empty") ^= 1;
+        let foreign = [&Sha256::digest(b"no code")[..], b"no code"].concat();
+        for bad in [&whole[..whole.len() / 2], &whole[..7], b"", &flipped, &foreign] {
+            fs::write(&file, bad).expect("write");
+            assert_eq!(origin(&cache, "a"), Origin::Compiler);
+            assert_eq!(origin(&cache, "a"), Origin::Cache);
+        }
+    }
+
+    #[test]
+    fn what_was_used_longest_ago_goes_first() {
+        let (_dir, cache) = cache();
+        let long_ago = SystemTime::now() - std::time::Duration::from_secs(3600);
+        for number in 0..KEPT {
+            origin(&cache, &number.to_string());
+        }
+        for file in files(&cache) {
+            fs::File::open(file).and_then(|file| file.set_modified(long_ago)).expect("set");
+        }
+        assert_eq!(origin(&cache, "7"), Origin::Cache);
+        for number in 0..KEPT - 1 {
+            origin(&cache, &format!("new {number}"));
+        }
+        assert_eq!(files(&cache).len(), KEPT);
+        assert_eq!(origin(&cache, "7"), Origin::Cache);
+    }
+
+    #[test]
+    fn what_a_dead_process_left_half_written_is_removed() {
+        let (_dir, cache) = cache();
+        fs::write(cache.dir.join("a-0.new"), "half").expect("write");
+        let engine = engine::start(engine::Fuel::NotCounted).expect("engine");
+        CodeCache::open(&engine, &cache.dir).expect("a folder");
+        assert_eq!(cache.entries("new").expect("list").len(), 0);
+    }
+}

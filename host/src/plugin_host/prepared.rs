@@ -1,0 +1,116 @@
+//! A plugin on its way into its slot: first a candidate, then, with every
+//! check passed, prepared. What serves a slot lives in `set`.
+
+use std::sync::Arc;
+
+use super::bindings::identity::PluginInfo;
+use super::pool::Pool;
+use super::settings::SlotSettings;
+use super::world::{SamplingPolicy, TripCalculator, UsageTier};
+use super::{Slot, sha256_hex};
+
+/// A component that somebody wants to serve a slot.
+#[derive(Debug, Clone)]
+pub struct Candidate {
+    /// The slot.
+    pub slot: Slot,
+    /// Where it comes from: a file, or words.
+    pub origin: String,
+    /// The component.
+    pub bytes: Arc<[u8]>,
+    /// Its SHA-256, in hex.
+    pub digest: String,
+    /// What it is to be configured with.
+    pub settings: SlotSettings,
+}
+
+impl Candidate {
+    /// A candidate with its digest, which takes a while for a large one.
+    pub fn new(
+        slot: Slot,
+        origin: impl Into<String>,
+        bytes: impl Into<Arc<[u8]>>,
+        settings: SlotSettings,
+    ) -> Self {
+        let bytes = bytes.into();
+        Self { slot, origin: origin.into(), digest: sha256_hex(&bytes), bytes, settings }
+    }
+}
+
+/// A plugin that passed every check.
+pub struct Prepared {
+    pub(super) about: PluginInfo,
+    pub(super) bytes: Arc<[u8]>,
+    pub(super) digest: String,
+    pub(super) settings: SlotSettings,
+    pub(super) compiled: bool,
+    pub(super) timings: Vec<(&'static str, f64)>,
+    pub(super) ready: Ready,
+}
+
+/// Its instances, by slot.
+pub(super) enum Ready {
+    SamplingPolicy(Pool<SamplingPolicy>),
+    UsageTier(Pool<UsageTier>),
+    TripCalculator(Pool<TripCalculator>),
+}
+
+impl Prepared {
+    /// The slot that it can serve.
+    pub fn slot(&self) -> Slot {
+        match self.ready {
+            Ready::SamplingPolicy(_) => Slot::SamplingPolicy,
+            Ready::UsageTier(_) => Slot::UsageTier,
+            Ready::TripCalculator(_) => Slot::TripCalculator,
+        }
+    }
+
+    /// What it calls itself: 1 to 64 characters.
+    pub fn name(&self) -> &str {
+        &self.about.name
+    }
+
+    /// What it calls its version.
+    pub fn version(&self) -> &str {
+        &self.about.version
+    }
+
+    /// The component.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// SHA-256 of the component, in hex.
+    pub fn digest(&self) -> &str {
+        &self.digest
+    }
+
+    /// What it is configured with.
+    pub fn settings(&self) -> &SlotSettings {
+        &self.settings
+    }
+
+    /// Whether its code had to be compiled.
+    pub fn compiled(&self) -> bool {
+        self.compiled
+    }
+
+    /// How long each step took: milliseconds.
+    pub fn timings(&self) -> &[(&'static str, f64)] {
+        &self.timings
+    }
+}
+
+/// A prepared plugin with its place in the slot's history.
+pub struct Placed {
+    /// The plugin.
+    pub plugin: Prepared,
+    /// The number of this activation of the slot, from 1 on.
+    pub generation: u64,
+    /// When it was activated: epoch milliseconds.
+    pub since_ms: i64,
+    /// Which way it came.
+    pub way: String,
+    /// Why the slot is not served by what it should be served by, if so.
+    pub degraded: Option<String>,
+}

@@ -1,0 +1,428 @@
+//! The plugin library in the store: components, activations, rejections. What
+//! a component does, and whether it is fit, is not known here.
+
+use sqlx::any::AnyRow;
+use sqlx::{Any, AssertSqlSafe, Row, Transaction};
+
+use super::StoreError;
+use super::open::Store;
+use crate::plugin_host::{PluginIdentity, Slot};
+
+/// Components that each slot keeps: those it served last.
+const KEPT_COMPONENTS: i64 = 20;
+/// Rejections that each slot remembers: the latest.
+const KEPT_REJECTIONS: i64 = 200;
+/// A statement that ends a list needs a length on SQLite to have an offset.
+const REST: i64 = 1_000_000;
+
+/// A plugin that served, or serves, a slot.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Activation {
+    /// The slot.
+    #[serde(skip)]
+    pub slot: Slot,
+    /// The number of this activation of the slot, from 1 on.
+    pub generation: u64,
+    /// SHA-256 of the component, in hex.
+    pub digest: String,
+    /// SHA-256 of the settings, in hex.
+    pub settings_digest: String,
+    /// The settings: JSON object.
+    #[serde(skip)]
+    pub settings: String,
+    /// What the plugin calls itself.
+    pub name: String,
+    /// What the plugin calls its version.
+    pub version: String,
+    /// Which way it came.
+    pub way: String,
+    /// When: epoch milliseconds.
+    pub activated_ms: i64,
+}
+
+impl Activation {
+    /// The plugin, as events name it.
+    pub fn identity(&self) -> PluginIdentity {
+        PluginIdentity {
+            name: self.name.clone(),
+            version: self.version.clone(),
+            digest: self.digest.clone(),
+            generation: self.generation,
+            settings_digest: self.settings_digest.clone(),
+        }
+    }
+}
+
+/// A plugin that passed every check, to be activated.
+#[derive(Debug, Clone, Copy)]
+pub struct NewActivation<'a> {
+    /// The slot.
+    pub slot: Slot,
+    /// The component.
+    pub bytes: &'a [u8],
+    /// Its SHA-256, in hex.
+    pub digest: &'a str,
+    /// SHA-256 of the settings, in hex.
+    pub settings_digest: &'a str,
+    /// The settings: JSON object.
+    pub settings: &'a str,
+    /// What the plugin calls itself.
+    pub name: &'a str,
+    /// What the plugin calls its version.
+    pub version: &'a str,
+    /// Which way it came.
+    pub way: &'a str,
+    /// When: epoch milliseconds.
+    pub activated_ms: i64,
+}
+
+/// A component, with its settings, that a slot does not try again by itself.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Rejection {
+    /// The slot.
+    #[serde(skip)]
+    pub slot: Slot,
+    /// SHA-256 of the component, in hex.
+    pub digest: String,
+    /// SHA-256 of the settings, in hex.
+    pub settings_digest: String,
+    /// Why it is not tried again: `refused` or `rolled_back`.
+    pub verdict: String,
+    /// The error code.
+    pub code: String,
+    /// What was wrong.
+    pub reason: String,
+    /// When: epoch milliseconds.
+    pub rejected_ms: i64,
+}
+
+const ACTIVATION: &str =
+    "slot, generation, digest, settings_digest, settings, name, version, way, activated_ms";
+const REJECTION: &str = "slot, digest, settings_digest, verdict, code, reason, rejected_ms";
+
+impl Store {
+    /// What serves a slot, and what served it before: newest first.
+    pub async fn activations(&self, slot: Slot, limit: i64) -> Result<Vec<Activation>, StoreError> {
+        let text = format!(
+            "SELECT {ACTIVATION} FROM plugin_activations WHERE slot = $1 ORDER BY generation DESC LIMIT $2"
+        );
+        let query = sqlx::query(AssertSqlSafe(text)).bind(slot.as_str()).bind(limit);
+        query.fetch_all(&self.pool).await?.iter().map(activation).collect()
+    }
+
+    /// What a slot can go back to from this plugin: what served it before, was
+    /// another plugin or had other settings, was not rejected, and still has
+    /// its component. Newest first; several activations of one plugin are one
+    /// predecessor.
+    pub async fn predecessors(
+        &self,
+        slot: Slot,
+        of: &PluginIdentity,
+        limit: i64,
+    ) -> Result<Vec<Activation>, StoreError> {
+        let text = format!(
+            "SELECT {ACTIVATION} FROM plugin_activations AS one
+             WHERE slot = $1 AND generation < $2 AND (digest <> $3 OR settings_digest <> $4)
+               AND NOT EXISTS (SELECT 1 FROM plugin_activations AS later
+                               WHERE later.slot = one.slot AND later.digest = one.digest
+                                 AND later.settings_digest = one.settings_digest
+                                 AND later.generation > one.generation AND later.generation < $5)
+               AND NOT EXISTS (SELECT 1 FROM plugin_rejections AS bad
+                               WHERE bad.slot = one.slot AND bad.digest = one.digest
+                                 AND bad.settings_digest = one.settings_digest)
+               AND EXISTS (SELECT 1 FROM plugin_components AS kept
+                           WHERE kept.slot = one.slot AND kept.digest = one.digest)
+             ORDER BY generation DESC LIMIT $6"
+        );
+        let generation = to_i64(of.generation)?;
+        let query = sqlx::query(AssertSqlSafe(text))
+            .bind(slot.as_str())
+            .bind(generation)
+            .bind(&of.digest)
+            .bind(&of.settings_digest)
+            .bind(generation)
+            .bind(limit);
+        query.fetch_all(&self.pool).await?.iter().map(activation).collect()
+    }
+
+    /// Whether a slot was ever served by this component with these settings.
+    pub async fn was_active(
+        &self,
+        slot: Slot,
+        digest: &str,
+        settings_digest: &str,
+    ) -> Result<bool, StoreError> {
+        let row = sqlx::query(
+            "SELECT 1 FROM plugin_activations WHERE slot = $1 AND digest = $2 AND settings_digest = $3 LIMIT 1",
+        )
+        .bind(slot.as_str())
+        .bind(digest)
+        .bind(settings_digest)
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(row.is_some())
+    }
+
+    /// A component of a slot, where it is kept.
+    pub async fn plugin_component(&self, slot: Slot, digest: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        let bytes = sqlx::query_scalar("SELECT bytes FROM plugin_components WHERE slot = $1 AND digest = $2")
+            .bind(slot.as_str())
+            .bind(digest)
+            .fetch_optional(&self.pool)
+            .await?;
+        Ok(bytes)
+    }
+
+    /// The digests of a slot's components that begin so, up to two.
+    pub async fn plugin_digests(&self, slot: Slot, beginning: &str) -> Result<Vec<String>, StoreError> {
+        // A digest has no characters above `g`.
+        let digests = sqlx::query_scalar(
+            "SELECT digest FROM plugin_components WHERE slot = $1 AND digest >= $2 AND digest < $3
+             ORDER BY digest LIMIT 2",
+        )
+        .bind(slot.as_str())
+        .bind(beginning)
+        .bind(format!("{beginning}g"))
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(digests)
+    }
+
+    /// Activates plugins, all or none; returns their activations in the same
+    /// order. One that serves its slot already, here or on another host, keeps
+    /// its activation. What is activated is no longer rejected; `instead_of`
+    /// is from now on.
+    pub async fn activate_plugins(
+        &self,
+        plugins: &[NewActivation<'_>],
+        instead_of: Option<&Rejection>,
+    ) -> Result<Vec<Activation>, StoreError> {
+        for _ in 0..3 {
+            match self.try_activate(plugins, instead_of).await {
+                // Another host was first; look again at what is there now.
+                Err(StoreError::Constraint(_)) => {}
+                ended => return ended,
+            }
+        }
+        self.try_activate(plugins, instead_of).await
+    }
+
+    async fn try_activate(
+        &self,
+        plugins: &[NewActivation<'_>],
+        instead_of: Option<&Rejection>,
+    ) -> Result<Vec<Activation>, StoreError> {
+        let mut transaction = self.writes.begin().await?;
+        if let Some(rejection) = instead_of {
+            write_rejection(&mut transaction, rejection).await?;
+        }
+        let mut activations = Vec::with_capacity(plugins.len());
+        for plugin in plugins {
+            activations.push(activate(&mut transaction, plugin).await?);
+        }
+        transaction.commit().await?;
+        Ok(activations)
+    }
+
+    /// Remembers that a slot does not try this again by itself.
+    pub async fn reject_plugin(&self, rejection: &Rejection) -> Result<(), StoreError> {
+        let mut transaction = self.writes.begin().await?;
+        write_rejection(&mut transaction, rejection).await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// Why a slot does not try this again, if so.
+    pub async fn plugin_rejection(
+        &self,
+        slot: Slot,
+        digest: &str,
+        settings_digest: &str,
+    ) -> Result<Option<Rejection>, StoreError> {
+        let text = format!(
+            "SELECT {REJECTION} FROM plugin_rejections
+             WHERE slot = $1 AND digest = $2 AND settings_digest = $3"
+        );
+        let query = sqlx::query(AssertSqlSafe(text)).bind(slot.as_str()).bind(digest).bind(settings_digest);
+        query.fetch_optional(&self.pool).await?.as_ref().map(rejection).transpose()
+    }
+
+    /// What a slot does not try again, the latest first.
+    pub async fn plugin_rejections(&self, slot: Slot, limit: i64) -> Result<Vec<Rejection>, StoreError> {
+        let text = format!(
+            "SELECT {REJECTION} FROM plugin_rejections WHERE slot = $1
+             ORDER BY rejected_ms DESC, digest LIMIT $2"
+        );
+        let query = sqlx::query(AssertSqlSafe(text)).bind(slot.as_str()).bind(limit);
+        query.fetch_all(&self.pool).await?.iter().map(rejection).collect()
+    }
+}
+
+async fn activate(
+    transaction: &mut Transaction<'static, Any>,
+    plugin: &NewActivation<'_>,
+) -> Result<Activation, StoreError> {
+    keep_component(transaction, plugin).await?;
+    forgive(transaction, plugin).await?;
+    let text = format!(
+        "SELECT {ACTIVATION} FROM plugin_activations WHERE slot = $1 ORDER BY generation DESC LIMIT 1"
+    );
+    let newest = sqlx::query(AssertSqlSafe(text))
+        .bind(plugin.slot.as_str())
+        .fetch_optional(&mut **transaction)
+        .await?;
+    let newest = newest.as_ref().map(activation).transpose()?;
+    let generation = match newest {
+        Some(newest)
+            if newest.digest == plugin.digest && newest.settings_digest == plugin.settings_digest =>
+        {
+            return Ok(newest);
+        }
+        Some(newest) => newest.generation + 1,
+        None => 1,
+    };
+    let text = format!(
+        "INSERT INTO plugin_activations ({ACTIVATION}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+         RETURNING {ACTIVATION}"
+    );
+    let row = sqlx::query(AssertSqlSafe(text))
+        .bind(plugin.slot.as_str())
+        .bind(to_i64(generation)?)
+        .bind(plugin.digest)
+        .bind(plugin.settings_digest)
+        .bind(plugin.settings)
+        .bind(plugin.name)
+        .bind(plugin.version)
+        .bind(plugin.way)
+        .bind(plugin.activated_ms)
+        .fetch_one(&mut **transaction)
+        .await?;
+    activation(&row)
+}
+
+/// Keeps a component; one that is kept already is not sent again.
+async fn keep_component(
+    transaction: &mut Transaction<'static, Any>,
+    plugin: &NewActivation<'_>,
+) -> Result<(), StoreError> {
+    let slot = plugin.slot.as_str();
+    let known = sqlx::query("UPDATE plugin_components SET used_ms = $1 WHERE slot = $2 AND digest = $3")
+        .bind(plugin.activated_ms)
+        .bind(slot)
+        .bind(plugin.digest)
+        .execute(&mut **transaction)
+        .await?;
+    if known.rows_affected() > 0 {
+        return Ok(());
+    }
+    sqlx::query(
+        "INSERT INTO plugin_components (slot, digest, used_ms, bytes) VALUES ($1, $2, $3, $4)
+         ON CONFLICT (slot, digest) DO NOTHING",
+    )
+    .bind(slot)
+    .bind(plugin.digest)
+    .bind(plugin.activated_ms)
+    .bind(plugin.bytes)
+    .execute(&mut **transaction)
+    .await?;
+    sqlx::query(
+        "DELETE FROM plugin_components WHERE slot = $1 AND digest IN
+             (SELECT digest FROM plugin_components WHERE slot = $2 AND digest <> $3
+              ORDER BY used_ms DESC, digest LIMIT $4 OFFSET $5)",
+    )
+    .bind(slot)
+    .bind(slot)
+    .bind(plugin.digest)
+    .bind(REST)
+    .bind(KEPT_COMPONENTS - 1)
+    .execute(&mut **transaction)
+    .await?;
+    Ok(())
+}
+
+/// What is activated because somebody asked for it is rejected no longer.
+async fn forgive(
+    transaction: &mut Transaction<'static, Any>,
+    plugin: &NewActivation<'_>,
+) -> Result<(), StoreError> {
+    sqlx::query("DELETE FROM plugin_rejections WHERE slot = $1 AND digest = $2 AND settings_digest = $3")
+        .bind(plugin.slot.as_str())
+        .bind(plugin.digest)
+        .bind(plugin.settings_digest)
+        .execute(&mut **transaction)
+        .await?;
+    Ok(())
+}
+
+async fn write_rejection(
+    transaction: &mut Transaction<'static, Any>,
+    rejection: &Rejection,
+) -> Result<(), StoreError> {
+    let text = format!(
+        "INSERT INTO plugin_rejections ({REJECTION}) VALUES ($1, $2, $3, $4, $5, $6, $7)
+         ON CONFLICT (slot, digest, settings_digest) DO UPDATE SET
+             verdict = excluded.verdict, code = excluded.code, reason = excluded.reason,
+             rejected_ms = excluded.rejected_ms"
+    );
+    let slot = rejection.slot.as_str();
+    sqlx::query(AssertSqlSafe(text))
+        .bind(slot)
+        .bind(&rejection.digest)
+        .bind(&rejection.settings_digest)
+        .bind(&rejection.verdict)
+        .bind(&rejection.code)
+        .bind(rejection.reason.replace('\0', " "))
+        .bind(rejection.rejected_ms)
+        .execute(&mut **transaction)
+        .await?;
+    sqlx::query(
+        "DELETE FROM plugin_rejections WHERE slot = $1 AND rejected_ms <
+             (SELECT MIN(rejected_ms) FROM
+                 (SELECT rejected_ms FROM plugin_rejections WHERE slot = $2
+                  ORDER BY rejected_ms DESC LIMIT $3) AS latest)",
+    )
+    .bind(slot)
+    .bind(slot)
+    .bind(KEPT_REJECTIONS)
+    .execute(&mut **transaction)
+    .await?;
+    Ok(())
+}
+
+fn activation(row: &AnyRow) -> Result<Activation, StoreError> {
+    let generation: i64 = row.try_get("generation")?;
+    Ok(Activation {
+        slot: slot(row)?,
+        generation: u64::try_from(generation)
+            .map_err(|_| StoreError::Unexpected(format!("an activation has the number {generation}")))?,
+        digest: row.try_get("digest")?,
+        settings_digest: row.try_get("settings_digest")?,
+        settings: row.try_get("settings")?,
+        name: row.try_get("name")?,
+        version: row.try_get("version")?,
+        way: row.try_get("way")?,
+        activated_ms: row.try_get("activated_ms")?,
+    })
+}
+
+fn rejection(row: &AnyRow) -> Result<Rejection, StoreError> {
+    Ok(Rejection {
+        slot: slot(row)?,
+        digest: row.try_get("digest")?,
+        settings_digest: row.try_get("settings_digest")?,
+        verdict: row.try_get("verdict")?,
+        code: row.try_get("code")?,
+        reason: row.try_get("reason")?,
+        rejected_ms: row.try_get("rejected_ms")?,
+    })
+}
+
+fn slot(row: &AnyRow) -> Result<Slot, StoreError> {
+    let name: &str = row.try_get("slot")?;
+    name.parse().map_err(|_| StoreError::Unexpected(format!("there is no slot {name}")))
+}
+
+fn to_i64(generation: u64) -> Result<i64, StoreError> {
+    i64::try_from(generation)
+        .map_err(|_| StoreError::Unexpected(format!("generation {generation} is too large")))
+}
