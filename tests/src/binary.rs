@@ -44,6 +44,32 @@ fn build() -> anyhow::Result<PathBuf> {
         .context("cargo build named no executable")
 }
 
+/// A guest of the tests, such as `wayward-policy`: its component. The guests
+/// are built once in a test run, into a folder of their own.
+///
+/// # Errors
+/// They cannot be built.
+pub fn guest(name: &str) -> anyhow::Result<Vec<u8>> {
+    static GUESTS: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    let built = GUESTS.get_or_init(|| build_guests().map_err(|error| format!("{error:#}")));
+    let dir = built.as_deref().map_err(|error| anyhow::anyhow!("the guests cannot be built: {error}"))?;
+    let file = dir.join(format!("guest_{}.wasm", name.replace('-', "_")));
+    std::fs::read(&file).with_context(|| format!("there is no guest {}", file.display()))
+}
+
+fn build_guests() -> anyhow::Result<PathBuf> {
+    let target = project_root().join("target/guests");
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["build", "--locked", "--quiet", "--profile", "component"]);
+    cargo.args(["--target", "wasm32-wasip2", "--target-dir"]).arg(&target);
+    for guest in ["wayward-policy", "plain-tier", "plain-calculator", "mistyped-tier"] {
+        cargo.args(["-p", &format!("guest-{guest}")]);
+    }
+    let status = cargo.current_dir(project_root()).status().context("cargo cannot be started")?;
+    ensure!(status.success(), "cargo build ended with {status}");
+    Ok(target.join("wasm32-wasip2/component"))
+}
+
 /// The folder of built components.
 ///
 /// # Errors

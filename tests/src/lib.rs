@@ -7,7 +7,7 @@ mod database;
 mod phone;
 mod server;
 
-pub use binary::{binary, plugin_dir, project_root};
+pub use binary::{binary, guest, plugin_dir, project_root};
 pub use database::{Database, Engine, Look};
 pub use phone::{Answer, get, raw, upload, upload_all};
 pub use server::{Refused, Server, Settings};
