@@ -7,6 +7,7 @@ mod events;
 mod faults;
 mod hostile_plugins;
 mod lifecycle;
+mod new_plugin;
 mod plugin_files;
 mod real_drive;
 mod sampling;
