@@ -36,11 +36,10 @@ build-plugins dir="plugins/dist" profile="dev": setup
         "$volttracker" plugin check --slot "$slot" "${settings[@]}" "$(component "$slot")"
     done
     mkdir -p "{{ dir }}"
-    for slot in {{ slots }}; do
-        # Written aside, then renamed: nobody sees half a component.
-        cp "$(component "$slot")" "{{ dir }}/.$slot.wasm.new"
-        mv "{{ dir }}/.$slot.wasm.new" "{{ dir }}/$slot.wasm"
-    done
+    # Written aside, then renamed: nobody sees half a component, and a running
+    # receiver takes all of them together.
+    for slot in {{ slots }}; do cp "$(component "$slot")" "{{ dir }}/.$slot.wasm.new"; done
+    for slot in {{ slots }}; do mv "{{ dir }}/.$slot.wasm.new" "{{ dir }}/$slot.wasm"; done
 
 # Start a plugin of your own for a slot, in plugins/NAME or another folder.
 new-plugin name slot folder=("plugins/" + name):
@@ -65,6 +64,10 @@ test: build-plugins
     tests/with-postgres.sh bash -euc '\
         cargo test --locked --workspace --exclude e2e --lib --bins --tests; \
         cargo test --locked -p e2e --tests'
+
+# What takes long: a minute of full load with swaps in it, and 10,000 swaps.
+soak: build-plugins
+    cargo test --locked -p e2e --test e2e -- --ignored --nocapture --test-threads 1 soak
 
 # Formatting, clippy and documentation links, all warnings refused.
 lint: setup

@@ -44,17 +44,18 @@ fn build() -> anyhow::Result<PathBuf> {
         .context("cargo build named no executable")
 }
 
-/// A guest of the tests, such as `wayward-policy`: its component. The guests
-/// are built once in a test run, into a folder of their own.
+/// One of the components in `tests/guests`, by its package. All are built on
+/// first use, and have a target directory of their own: the one of the running
+/// `cargo test` is locked.
 ///
 /// # Errors
-/// They cannot be built.
-pub fn guest(name: &str) -> anyhow::Result<Vec<u8>> {
+/// They do not build.
+pub fn guest(package: &str) -> anyhow::Result<Vec<u8>> {
     static GUESTS: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     let built = GUESTS.get_or_init(|| build_guests().map_err(|error| format!("{error:#}")));
-    let dir = built.as_deref().map_err(|error| anyhow::anyhow!("the guests cannot be built: {error}"))?;
-    let file = dir.join(format!("guest_{}.wasm", name.replace('-', "_")));
-    std::fs::read(&file).with_context(|| format!("there is no guest {}", file.display()))
+    let dir = built.as_deref().map_err(|error| anyhow::anyhow!("the guests do not build: {error}"))?;
+    let file = dir.join(package.replace('-', "_")).with_extension("wasm");
+    std::fs::read(&file).with_context(|| format!("{} is not there", file.display()))
 }
 
 fn build_guests() -> anyhow::Result<PathBuf> {

@@ -4,10 +4,14 @@
 
 mod binary;
 mod database;
+mod inbox;
+mod load;
 mod phone;
 mod server;
 
 pub use binary::{binary, guest, plugin_dir, project_root};
 pub use database::{Database, Engine, Look};
+pub use inbox::{Inbox, built, variant};
+pub use load::{Load, Sent, percentile};
 pub use phone::{Answer, get, raw, upload, upload_all};
 pub use server::{Refused, Server, Settings};

@@ -178,6 +178,46 @@ impl Server {
         Ok(of(&self.wait_for(&what, |events| of(events).len() >= count).await?))
     }
 
+    /// Waits until there are that many events of an operation.
+    ///
+    /// # Errors
+    /// There are fewer in time.
+    pub async fn wait_for_count(&self, operation: &str, count: usize) -> anyhow::Result<()> {
+        let mut events = self.events.clone();
+        let enough = |events: &Vec<Value>| {
+            events.iter().filter(|event| event["operation"] == operation).take(count).count() >= count
+        };
+        let waited = tokio::time::timeout(PATIENCE, events.wait_for(enough)).await;
+        if !matches!(waited, Ok(Ok(_))) {
+            bail!("waited in vain for {count} events {operation}; {}", self.stderr());
+        }
+        Ok(())
+    }
+
+    /// Sends it a signal, by its name.
+    ///
+    /// # Errors
+    /// It does not run.
+    pub async fn signal(&self, name: &str) -> anyhow::Result<()> {
+        let id = self.child.id().context("it runs")?;
+        // This child is not waited for yet, so the id is still its own.
+        let kill = Command::new("kill").args([&format!("-{name}"), &id.to_string()]).status().await?;
+        anyhow::ensure!(kill.success(), "kill ended with {kill}");
+        Ok(())
+    }
+
+    /// Memory that it has in use: bytes.
+    ///
+    /// # Errors
+    /// It does not run.
+    pub fn resident_bytes(&self) -> anyhow::Result<u64> {
+        let id = self.child.id().context("it runs")?;
+        let status = std::fs::read_to_string(format!("/proc/{id}/status"))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("VmRSS")?;
+        let kilobytes: u64 = line.trim().trim_end_matches("kB").trim().parse()?;
+        Ok(kilobytes * 1024)
+    }
+
     /// What it said on standard error so far.
     pub fn stderr(&self) -> String {
         self.stderr.borrow().clone()
@@ -201,10 +241,7 @@ impl Server {
     /// # Errors
     /// It does not end, or ends badly.
     pub async fn stop(&mut self) -> anyhow::Result<Vec<Value>> {
-        let id = self.child.id().context("it runs")?;
-        // This child is not waited for yet, so the id is still its own.
-        let kill = Command::new("kill").args(["-TERM", &id.to_string()]).status().await?;
-        anyhow::ensure!(kill.success(), "kill ended with {kill}");
+        self.signal("TERM").await?;
         let status = self.end().await?;
         anyhow::ensure!(status.success(), "the server ended with {status}: {}", self.stderr());
         Ok(self.events.borrow().clone())

@@ -3,7 +3,6 @@
 //! of an offer is not its business.
 
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
 use std::fs;
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
@@ -47,6 +46,8 @@ pub(super) struct Found {
     /// What the operator set, or what is wrong with it.
     pub(super) settings: Result<PluginSettings, String>,
     files: BTreeMap<Slot, Content>,
+    /// Whether there is no folder at all, which says nothing about settings.
+    absent: bool,
     stamps: Stamps,
 }
 
@@ -120,6 +121,7 @@ impl Inbox {
             let settings = settings.of(slot);
             let offer = match current.get(&slot) {
                 None => Some(self.offer_file(slot, &found.files[&slot], settings)),
+                Some(_) if found.absent => None,
                 Some(current) => self.offer(slot, &found.files[&slot], settings, current, store).await?,
             };
             offers.extend(offer.map(|offer| (slot, offer)));
@@ -199,7 +201,7 @@ impl Inbox {
         store: &Store,
     ) -> Result<BTreeMap<Slot, String>, StoreError> {
         let mut unfit = BTreeMap::new();
-        for (slot, current) in current {
+        for (slot, current) in current.iter().filter(|_| !found.absent) {
             let settings_digest = settings.of(*slot).digest();
             let digest = match &found.files[slot] {
                 Content::Unusable(problem) => {
@@ -225,7 +227,10 @@ impl Inbox {
     pub(super) fn note(&mut self, found: Found, dealt: &BTreeMap<Slot, (Dealt, bool)>) {
         let all = dealt.values().all(|(dealt, _)| *dealt != Dealt::Open);
         self.dealt_with = all.then_some(found.stamps);
-        let Ok(settings) = &found.settings else { return };
+        let Ok(settings) = found.settings.as_ref() else { return };
+        if found.absent {
+            return;
+        }
         let mut seen = self.seen.clone().unwrap_or_default();
         for (slot, content) in &found.files {
             let before = seen.get(slot).filter(|before| before.content == content.name());
@@ -263,8 +268,7 @@ type Stamps = Vec<Option<(u64, Option<std::time::SystemTime>, u64)>>;
 
 fn stamps(dir: &Path) -> Stamps {
     use std::os::unix::fs::MetadataExt as _;
-    let files = Slot::ALL.map(file_name).into_iter().chain([SETTINGS.to_owned()]);
-    files
+    file_names()
         .map(|file| {
             let metadata = fs::metadata(dir.join(file)).ok()?;
             Some((metadata.len(), metadata.modified().ok(), metadata.ino()))
@@ -277,14 +281,14 @@ fn look(dir: &Path, dealt_with: Option<&Stamps>) -> Option<Found> {
     if dealt_with == Some(&before) {
         return None;
     }
-    let settings = read_settings(dir);
+    let (settings, absent) = (read_settings(dir), !dir.is_dir());
     let files = match &settings {
         Ok(settings) => Slot::ALL.map(|slot| (slot, read(&dir.join(file_name(slot)), settings.of(slot)))),
         // Nobody knows how large they may be; and they must wait anyway.
         Err(_) => Slot::ALL.map(|slot| (slot, Content::Missing)),
     };
     // A file that changed while it was read is looked at when it is whole.
-    (stamps(dir) == before).then(|| Found { settings, files: files.into(), stamps: before })
+    (stamps(dir) == before).then(|| Found { settings, files: files.into(), absent, stamps: before })
 }
 
 /// Reads `plugins.toml` of this folder; without one all is default.
@@ -314,9 +318,9 @@ fn read(path: &Path, settings: &SlotSettings) -> Content {
     })
 }
 
-/// Whether what happens to a file of this name can change what is found.
-pub(super) fn counts(file: &OsStr) -> bool {
-    file == SETTINGS || Slot::ALL.into_iter().any(|slot| file == OsStr::new(&file_name(slot)))
+/// The names of the files that count.
+pub(super) fn file_names() -> impl Iterator<Item = String> {
+    Slot::ALL.map(file_name).into_iter().chain([SETTINGS.to_owned()])
 }
 
 fn file_name(slot: Slot) -> String {

@@ -35,6 +35,8 @@ const TICK: Duration = Duration::from_secs(5);
 pub(super) async fn run(app: &App, mut hangup: Signal) {
     let activity = Arc::new(Activity::default());
     let mut watcher = new_watcher(&activity);
+    watch(watcher.as_mut(), &app.plugin_dir);
+    activity.suspect(&app.plugin_dir);
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -93,7 +95,7 @@ impl Activity {
                 _ => false,
             };
             let files = paths.iter().filter_map(|path| path.file_name());
-            for file in files.filter(|file| inbox::counts(file)) {
+            for file in files.filter(|file| inbox::file_names().any(|name| **file == *name)) {
                 match written {
                     true => state.written.insert(file.to_owned(), now),
                     false => state.written.remove(file),
@@ -102,6 +104,21 @@ impl Activity {
         }
         let first = state.signs.map_or(now, |(first, _)| first);
         state.signs = Some((first, now));
+        self.sign.notify_one();
+    }
+
+    /// Takes files that were written just now, before anybody watched, for
+    /// files that are still written.
+    fn suspect(&self, dir: &Path) {
+        let now = Instant::now();
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        for file in inbox::file_names() {
+            let age = || std::fs::metadata(dir.join(&file)).ok()?.modified().ok()?.elapsed().ok();
+            if let Some(written) = age().and_then(|age| now.checked_sub(age)) {
+                state.written.insert(file.into(), written);
+            }
+        }
+        state.signs = Some((now, now));
         self.sign.notify_one();
     }
 
@@ -240,6 +257,16 @@ mod tests {
         std::thread::sleep(Duration::from_millis(1));
         activity.see(event(WRITTEN, "server.log"));
         assert_eq!(activity.restless(start + NEVER_QUIET + QUIET), None);
+    }
+
+    #[test]
+    fn a_file_that_was_written_just_before_is_waited_for() {
+        let dir = tempfile::tempdir().expect("temporary directory");
+        std::fs::write(dir.path().join("usage-tier.wasm"), "half a").expect("write");
+        let activity = Activity::default();
+        activity.suspect(dir.path());
+        assert!(activity.restless(Instant::now() + QUIET).is_some());
+        assert_eq!(activity.restless(Instant::now() + ABANDONED), None);
     }
 
     #[test]

@@ -56,7 +56,7 @@ async fn every_line_is_an_event_with_an_id_of_its_own() -> anyhow::Result<()> {
 
     let ids: HashSet<_> = events.iter().filter_map(|event| event["request_id"].as_str()).collect();
     assert_eq!(ids.len(), events.len());
-    assert_eq!(events.len(), 1 + 50 + 1 + 1, "start, uploads, the refused one, stop");
+    assert_eq!(events.len(), 1 + 3 + 50 + 1 + 1, "start, activations, uploads, the refused one, stop");
     for event in &events {
         assert!(event.is_object(), "{event}");
         assert_eq!(event["schema_version"], 1);

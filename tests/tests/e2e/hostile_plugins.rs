@@ -6,10 +6,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::Context as _;
-use e2e::{Server, Settings, get, guest, plugin_dir};
+use e2e::{Inbox, Server, Settings, get, guest};
 use insta::assert_snapshot;
 use serde_json::Value;
-use tempfile::TempDir;
 
 use crate::volt::{Phone, now_ms};
 
@@ -34,18 +33,11 @@ const HABITS: [(&str, &str); 16] = [
 ];
 
 /// The project's plugins, but these in their slots, with these settings.
-fn plugins(hostile: &[(&str, &[u8])], settings: &str) -> anyhow::Result<TempDir> {
-    let dir = tempfile::tempdir()?;
-    let own = plugin_dir()?;
-    for slot in ["trip-calculator", "usage-tier", "sampling-policy"] {
-        let name = format!("{slot}.wasm");
-        std::fs::copy(own.join(&name), dir.path().join(&name))?;
-    }
-    for (slot, component) in hostile {
-        std::fs::write(dir.path().join(format!("{slot}.wasm")), component)?;
-    }
-    std::fs::write(dir.path().join("plugins.toml"), settings)?;
-    Ok(dir)
+fn plugins(hostile: &[(&str, &[u8])], settings: &str) -> anyhow::Result<Inbox> {
+    let inbox = Inbox::fresh()?;
+    hostile.iter().try_for_each(|(slot, component)| inbox.put(slot, component))?;
+    std::fs::write(inbox.path().join("plugins.toml"), settings)?;
+    Ok(inbox)
 }
 
 #[tokio::test]
@@ -53,7 +45,7 @@ async fn whatever_a_policy_does_uploads_are_kept_and_so_are_their_events() -> an
     // Honest calls in between must not be late, however busy the machine is.
     let settings = "[sampling-policy]\ndeadline_ms = 300\nfailures_before_rollback = 1000\n\
         settings = { in_call = 'as_told', rate = 1 }\n";
-    let plugins = plugins(&[("sampling-policy", &guest("wayward-policy")?)], settings)?;
+    let plugins = plugins(&[("sampling-policy", &guest("guest-wayward-policy")?)], settings)?;
     let mut server = Server::start(Settings::default().set("PLUGIN_DIR", plugins.path())).await?;
     let start_ms = now_ms();
     let phone = Phone::new(1, start_ms);
@@ -96,9 +88,9 @@ fn of_habit<'e>(events: &'e [Value], habit: &str) -> Option<&'e Value> {
 async fn hostile_plugins_in_every_slot_at_once_stop_no_upload() -> anyhow::Result<()> {
     const READINGS: i64 = 24;
     let guests = [
-        ("sampling-policy", guest("wayward-policy")?),
-        ("usage-tier", guest("plain-tier")?),
-        ("trip-calculator", guest("plain-calculator")?),
+        ("sampling-policy", guest("guest-wayward-policy")?),
+        ("usage-tier", guest("guest-plain-tier")?),
+        ("trip-calculator", guest("guest-plain-calculator")?),
     ];
     let hostile: Vec<_> = guests.iter().map(|(slot, guest)| (*slot, guest.as_slice())).collect();
     // Long enough to make an instance, however busy the machine is.
@@ -170,7 +162,7 @@ fn rewritten(component: &[u8], from: &str, to: &str) -> Vec<u8> {
 
 #[tokio::test]
 async fn files_that_are_no_component_stop_a_first_start() -> anyhow::Result<()> {
-    let calculator = guest("plain-calculator")?;
+    let calculator = guest("guest-plain-calculator")?;
     let files: [(&str, &[u8]); 3] = [
         ("trip-calculator", &calculator[..calculator.len() / 2]),
         ("usage-tier", b"tiers = [1, 20, 100]\n"),
@@ -191,10 +183,10 @@ async fn files_that_are_no_component_stop_a_first_start() -> anyhow::Result<()> 
 
 #[tokio::test]
 async fn components_that_were_not_made_for_their_slots_stop_a_first_start() -> anyhow::Result<()> {
-    let policy = guest("wayward-policy")?;
+    let policy = guest("guest-wayward-policy")?;
     let files: [(&str, &[u8]); 3] = [
         ("trip-calculator", &policy),
-        ("usage-tier", &rewritten(&guest("plain-tier")?, "wasi:cli/environment", "acme:cli/environment")),
+        ("usage-tier", &rewritten(&guest("guest-plain-tier")?, "wasi:cli/environment", "acme:cli/environment")),
         ("sampling-policy", &rewritten(&policy, "@0.1.0", "@0.2.0")),
     ];
     assert_snapshot!(refusal(&files, "").await?, @r"
@@ -224,13 +216,13 @@ async fn components_that_were_not_made_for_their_slots_stop_a_first_start() -> a
 
 #[tokio::test]
 async fn plugins_that_break_before_they_serve_stop_a_first_start() -> anyhow::Result<()> {
-    let policy = guest("wayward-policy")?;
+    let policy = guest("guest-wayward-policy")?;
     let describing = rewritten(&policy, "in describe: nothing", "in describe: trap   ");
     let hostile: [(&str, &[u8]); 2] =
-        [("sampling-policy", &describing), ("usage-tier", &guest("mistyped-tier")?)];
+        [("sampling-policy", &describing), ("usage-tier", &guest("guest-mistyped-tier")?)];
     let plugins = plugins(&hostile, "")?;
     // 200 MB that take no room on the disk.
-    let large = std::fs::File::create(plugins.path().join("trip-calculator.wasm"))?;
+    let large = std::fs::File::create(plugins.file("trip-calculator"))?;
     large.set_len(200 << 20)?;
     assert_snapshot!(said(plugins.path()).await?, @r"
     error: no plugin set to start with:
@@ -250,7 +242,7 @@ async fn plugins_that_break_before_they_serve_stop_a_first_start() -> anyhow::Re
 
 #[tokio::test]
 async fn a_plugin_that_cannot_be_configured_stops_a_first_start() -> anyhow::Result<()> {
-    let policy = guest("wayward-policy")?;
+    let policy = guest("guest-wayward-policy")?;
     let mut told = BTreeMap::new();
     for habit in ["loop", "trap", "memory"] {
         let settings =

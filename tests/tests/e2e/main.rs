@@ -2,6 +2,7 @@
 //! what they share is in the library of this package.
 
 mod bad_input;
+mod crashes;
 mod demo;
 mod events;
 mod faults;
@@ -9,9 +10,11 @@ mod hostile_plugins;
 mod lifecycle;
 mod new_plugin;
 mod plugin_files;
+mod plugins;
 mod real_drive;
 mod sampling;
 mod start_and_stop;
+mod swaps;
 mod volt;
 
 /// One test, on both engines.

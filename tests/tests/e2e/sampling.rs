@@ -45,8 +45,9 @@ async fn of_the_ordinary_uploads_one_in_twenty_is_kept_and_stands_for_twenty() -
         assert_eq!(event["sampling"]["rate"], 20.0);
     }
     let stop = events.last().expect("a stop has its event");
-    // The start, the upload that opened the trip, and the kept ordinary ones.
-    assert_eq!(stop["events_kept"], 2 + ordinary.len());
+    // The start, an activation in each slot, the upload that opened the trip,
+    // and the kept ordinary ones.
+    assert_eq!(stop["events_kept"], 1 + 3 + 1 + ordinary.len());
     assert_eq!(stop["events_sampled_out"], ORDINARY - ordinary.len());
     Ok(())
 }

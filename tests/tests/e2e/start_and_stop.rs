@@ -12,9 +12,9 @@ async fn a_start_says_how_the_process_before_it_ended() -> anyhow::Result<()> {
     let mut first = Server::start(Settings::default()).await?;
     let events = first.stop().await?;
     let operations: Vec<_> = events.iter().map(|event| event["operation"].clone()).collect();
-    assert_eq!(operations, ["service_start", "service_stop"]);
+    assert_eq!(operations, ["service_start", "plugin_swap", "plugin_swap", "plugin_swap", "service_stop"]);
     assert_eq!(events[0]["previous_shutdown"], "none");
-    assert_eq!(events[1]["stop_reason"], "SIGTERM");
+    assert_eq!(events[4]["stop_reason"], "SIGTERM");
 
     let mut second = Server::start(Settings::default().data_of(&first)).await?;
     let phone = Phone::new(1, now_ms());
@@ -45,7 +45,8 @@ async fn the_ledger_of_a_stop_adds_up() -> anyhow::Result<()> {
     let (stop, before) = events.split_last().expect("a stop has its event");
     assert_eq!(stop["operation"], "service_stop");
     let total = |name: &str| stop[name].as_u64().unwrap_or_else(|| panic!("{name}: {stop}"));
-    assert_eq!(total("events_received"), 1 + UPLOADS as u64);
+    // The start, an activation in each slot, the uploads.
+    assert_eq!(total("events_received"), 1 + 3 + UPLOADS as u64);
     assert_eq!(total("events_kept"), before.len() as u64);
     assert_eq!(total("events_lost_by_sink"), 0);
     assert!(total("events_sampled_out") > 0);

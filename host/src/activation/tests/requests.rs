@@ -34,7 +34,7 @@ async fn a_refused_upload_leaves_the_slot_as_it_was_and_says_why() {
     let tier = home.component(Slot::UsageTier);
     match put(&process.app, POLICY, tier).await {
         Err(NotSwapped::Refused(refusal)) => {
-            assert_eq!(refusal.problems, ["missing export: volttracker:plugins/sampling@0.1.0"]);
+            assert_eq!(refusal.problems[0], "missing export: volttracker:plugins/sampling@0.1.0");
         }
         other => panic!("{other:?}"),
     }

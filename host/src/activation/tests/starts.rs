@@ -85,6 +85,12 @@ async fn the_library_is_enough_to_start() {
     let process = home.process().await;
     assert_eq!(Slot::ALL.map(|slot| process.generation(slot)), [1, 1, 1]);
     assert_eq!(process.stop().await.len(), 0);
+    // Without a folder nobody says that the settings are others.
+    std::fs::remove_dir_all(home.plugin_dir.path()).expect("remove");
+    let process = home.process().await;
+    assert_eq!(Slot::ALL.map(|slot| process.generation(slot)), [1, 1, 1]);
+    assert_eq!(process.app.plugins.pin().status(Slot::UsageTier).set["deadline_ms"], 2000);
+    assert_eq!(process.stop().await.len(), 0);
 }
 
 #[tokio::test]
