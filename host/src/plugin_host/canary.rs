@@ -11,6 +11,7 @@ use super::bindings::sampling::Facts;
 use super::bindings::tiers::VehicleStats;
 use super::bindings::trips::Trip;
 use super::bindings::weather::Sample;
+use super::error::{MayBeLate, Problem};
 use super::imports::{EventFields, FieldValue};
 use super::pool::Pool;
 use super::readings::TripReadings;
@@ -22,11 +23,11 @@ const AT_MS: i64 = 1_767_225_600_000;
 /// A world that has questions to try its plugins on.
 pub(super) trait Canary: World {
     /// Asks them; the error says which one went wrong, and how.
-    fn try_out(pool: &Pool<Self>) -> impl Future<Output = Result<(), String>> + Send;
+    fn try_out(pool: &Pool<Self>) -> impl Future<Output = Result<(), Problem>> + Send;
 }
 
 impl Canary for SamplingPolicy {
-    async fn try_out(pool: &Pool<Self>) -> Result<(), String> {
+    async fn try_out(pool: &Pool<Self>) -> Result<(), Problem> {
         let first = pool.decide(facts(), Arc::new(Upload), AT_MS).await;
         let again = pool.decide(facts(), Arc::new(Upload), AT_MS).await;
         same("decide", first, again)
@@ -34,7 +35,7 @@ impl Canary for SamplingPolicy {
 }
 
 impl Canary for UsageTier {
-    async fn try_out(pool: &Pool<Self>) -> Result<(), String> {
+    async fn try_out(pool: &Pool<Self>) -> Result<(), Problem> {
         let first = pool.classify(stats(), AT_MS).await;
         let again = pool.classify(stats(), AT_MS).await;
         same("classify", first, again)
@@ -42,7 +43,7 @@ impl Canary for UsageTier {
 }
 
 impl Canary for TripCalculator {
-    async fn try_out(pool: &Pool<Self>) -> Result<(), String> {
+    async fn try_out(pool: &Pool<Self>) -> Result<(), Problem> {
         let readings = Arc::new(readings());
         let summary = async || {
             let calculated = pool.summarize(trip(), Arc::clone(&readings), AT_MS).await;
@@ -58,26 +59,27 @@ impl Canary for TripCalculator {
     }
 }
 
-fn same<T: PartialEq, E: std::fmt::Display>(
+fn same<T: PartialEq, E: MayBeLate>(
     function: &str,
     first: Result<T, E>,
     again: Result<T, E>,
-) -> Result<(), String> {
+) -> Result<(), Problem> {
     match (first, again) {
         (Ok(first), Ok(again)) if first == again => Ok(()),
         (Ok(_), Ok(_)) => {
-            Err(format!("answers `{function}` differently when asked the same again: plugins must be pure"))
+            Err(format!("answers `{function}` differently when asked the same again: plugins must be pure")
+                .into())
         }
         (Err(error), _) | (_, Err(error)) => failed(function, &error),
     }
 }
 
-fn answered<T, E: std::fmt::Display>(function: &str, answer: Result<T, E>) -> Result<(), String> {
+fn answered<T, E: MayBeLate>(function: &str, answer: Result<T, E>) -> Result<(), Problem> {
     answer.map_or_else(|error| failed(function, &error), |_| Ok(()))
 }
 
-fn failed(function: &str, error: &impl std::fmt::Display) -> Result<(), String> {
-    Err(format!("fails a trial call of `{function}`: {error}"))
+fn failed(function: &str, error: &impl MayBeLate) -> Result<(), Problem> {
+    Err(Problem { text: format!("fails a trial call of `{function}`: {error}"), late: error.is_late() })
 }
 
 /// An event with a few fields.

@@ -94,6 +94,39 @@ pub enum SummarizeError {
     },
 }
 
+/// Why a plugin is not fit at its first calls.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Problem {
+    /// What is wrong, in one sentence.
+    pub(super) text: String,
+    /// Whether it is but late: asked again, it may be in time.
+    pub(super) late: bool,
+}
+
+impl From<String> for Problem {
+    fn from(text: String) -> Self {
+        Self { text, late: false }
+    }
+}
+
+/// A failed call, of which it matters whether it was but late.
+pub(super) trait MayBeLate: fmt::Display {
+    /// Whether it was.
+    fn is_late(&self) -> bool;
+}
+
+impl MayBeLate for PluginError {
+    fn is_late(&self) -> bool {
+        self.kind == PluginErrorKind::DeadlineExceeded
+    }
+}
+
+impl MayBeLate for SummarizeError {
+    fn is_late(&self) -> bool {
+        matches!(self, Self::Plugin { error, .. } if error.is_late())
+    }
+}
+
 /// One file that cannot serve its slot, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {

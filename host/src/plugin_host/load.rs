@@ -9,7 +9,7 @@ use wasmtime::component::{Component, Linker};
 
 use super::bindings::identity::PluginInfo;
 use super::canary::Canary;
-use super::error::{PluginError, PluginErrorKind, Refusal};
+use super::error::{MayBeLate as _, PluginError, PluginErrorKind, Problem, Refusal};
 use super::pool::{Instance, Pool, Template};
 use super::sandbox::Sandbox;
 use super::set::{Active, PluginIdentity};
@@ -50,9 +50,9 @@ async fn load_file<W: Canary>(
     let component = compile(engine, bytes).await.map_err(one)?;
     check_interfaces::<W>(&component)?;
     let template = link::<W>(&component, settings)?;
-    let (instance, info) = start(&template).await.map_err(one)?;
+    let (instance, info) = given_chances(|| start(&template)).await.map_err(one)?;
     let pool = Pool::new(template, instance);
-    W::try_out(&pool).await.map_err(one)?;
+    given_chances(|| W::try_out(&pool)).await.map_err(one)?;
     let identity =
         PluginIdentity { name: info.name, version: info.version, digest, generation: 1, settings_digest };
     Ok(Active { identity, pool })
@@ -178,23 +178,78 @@ fn link<W: World>(component: &Component, settings: SlotSettings) -> Result<Templ
     Ok(Template::new(component, indices, settings))
 }
 
+/// How often a plugin is asked that is but late. A machine that starts this is
+/// often busy with starting, and a refused start is worse than a slow one.
+const CHANCES: usize = 3;
+
+async fn given_chances<T, F: Future<Output = Result<T, Problem>>>(step: impl Fn() -> F) -> Result<T, String> {
+    for _ in 1..CHANCES {
+        match step().await {
+            Err(Problem { text, late: true }) => tracing::warn!("a plugin {text}; it is asked again"),
+            outcome => return outcome.map_err(|problem| problem.text),
+        }
+    }
+    step().await.map_err(|problem| problem.text)
+}
+
 /// Makes the first instance, asks it who it is and configures it.
-async fn start<W: World>(template: &Template<W>) -> Result<(Instance<W>, PluginInfo), String> {
+async fn start<W: World>(template: &Template<W>) -> Result<(Instance<W>, PluginInfo), Problem> {
     let told = |step: &'static str| {
-        move |error: PluginError| match error.kind {
-            PluginErrorKind::Rejected => format!("{step}: {}", error.message),
-            kind => format!("{step}: it {kind}: {}", error.message),
+        move |error: PluginError| {
+            let late = error.is_late();
+            let text = match error.kind {
+                PluginErrorKind::Rejected => format!("{step}: {}", error.message),
+                kind => format!("{step}: it {kind}: {}", error.message),
+            };
+            Problem { text, late }
         }
     };
     let mut instance = template.open().await.map_err(told("cannot be started"))?;
     let info = template.describe(&mut instance).await.map_err(told("does not describe itself"))?;
     let length = info.name.chars().count();
     if !(1..=64).contains(&length) {
-        return Err(format!("calls itself by a name of {length} characters, not 1 to 64"));
+        return Err(format!("calls itself by a name of {length} characters, not 1 to 64").into());
     }
     if !(1..=64).contains(&info.version.chars().count()) {
-        return Err("has a version of no or more than 64 characters".to_owned());
+        return Err("has a version of no or more than 64 characters".to_owned().into());
     }
     template.configure(&mut instance).await.map_err(told("cannot be configured"))?;
     Ok((instance, info))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    /// What a plugin is found to be that is late so often, and how often it
+    /// was asked.
+    async fn asked(late_times: usize) -> (Result<(), String>, usize) {
+        let calls = Cell::new(0);
+        let outcome = given_chances(async || {
+            calls.set(calls.get() + 1);
+            let late = Problem { text: "is late".to_owned(), late: true };
+            if calls.get() <= late_times { Err(late) } else { Ok(()) }
+        });
+        (outcome.await, calls.get())
+    }
+
+    #[tokio::test]
+    async fn a_plugin_that_is_but_late_is_asked_again_and_refused_in_the_end() {
+        assert_eq!(asked(0).await, (Ok(()), 1));
+        assert_eq!(asked(CHANCES - 1).await, (Ok(()), CHANCES));
+        assert_eq!(asked(CHANCES).await, (Err("is late".to_owned()), CHANCES));
+    }
+
+    #[tokio::test]
+    async fn a_plugin_that_is_unfit_is_not_asked_again() {
+        let calls = Cell::new(0);
+        let refused: Result<(), String> = given_chances(async || {
+            calls.set(calls.get() + 1);
+            Err("has no name".to_owned().into())
+        })
+        .await;
+        assert_eq!((refused, calls.get()), (Err("has no name".to_owned()), 1));
+    }
 }
