@@ -4,6 +4,7 @@ mod api;
 mod detached;
 mod problem;
 mod server;
+mod stream;
 mod tokens;
 mod upload;
 
@@ -15,7 +16,7 @@ use tokio::net::TcpListener;
 
 use crate::app::App;
 
-pub use server::{OnRefused, Server};
+pub use server::{OnRefused, Server, listen};
 pub use tokens::Tokens;
 
 /// Every route. The same in production and in tests.

@@ -12,7 +12,7 @@ use super::SinkFull;
 /// Lines that wait for the writer.
 const QUEUE: usize = 16_384;
 /// How long a close waits for a reader that stalls.
-const CLOSE: Duration = Duration::from_secs(2);
+const CLOSE: Duration = Duration::from_secs(1);
 
 enum Message {
     Line(Vec<u8>),
