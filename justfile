@@ -63,7 +63,14 @@ test: build-plugins
     cargo build --locked -p volttracker
     tests/with-postgres.sh bash -euc '\
         cargo test --locked --workspace --exclude e2e --lib --bins --tests; \
-        cargo test --locked -p e2e --tests'
+        cargo test --locked -p e2e --test e2e; \
+        cargo test --locked -p e2e --test load -- --test-threads=8'
+
+# Kill the receiver under load, so many rounds on each engine; the seed repeats a run.
+soak rounds="100" seed=`date +%s`: build-plugins
+    cargo build --locked -p volttracker
+    KILL_ROUNDS={{ rounds }} KILL_SEED={{ seed }} \
+        tests/with-postgres.sh cargo test --locked -p e2e --test load kill_rounds -- --nocapture
 
 # Feed odd bytes to each parser for that long; the seed is printed, and FUZZ_SEED repeats it.
 fuzz seconds="60":

@@ -6,7 +6,7 @@
 set -uo pipefail
 
 [ $# -gt 0 ] || { echo "usage: $0 COMMAND..." >&2; exit 2; }
-unset TEST_POSTGRES_URL
+unset TEST_POSTGRES_URL TEST_POSTGRES_BIN
 
 bin=$(find /usr/lib/postgresql -maxdepth 2 -name bin 2>/dev/null | sort -V | tail -n 1)
 [ -n "$bin" ] || bin=$(dirname "$(command -v initdb 2>/dev/null)" 2>/dev/null)
@@ -43,8 +43,9 @@ if ! { server initdb -D "$dir/data" -U postgres -A trust -E UTF8 --no-sync \
     exit 1
 fi
 
-# In the background and waited for, so that a signal is handled at once.
-TEST_POSTGRES_URL="postgres://postgres@localhost/postgres?host=$dir" "$@" <&0 &
+# In the background and waited for, so that a signal is handled at once. With
+# TEST_POSTGRES_BIN a test makes a cluster of its own, to stop and start.
+TEST_POSTGRES_BIN="$bin" TEST_POSTGRES_URL="postgres://postgres@localhost/postgres?host=$dir" "$@" <&0 &
 command=$!
 trap 'kill -INT "$command" 2>/dev/null; wait "$command"; exit 130' INT
 trap 'kill -TERM "$command" 2>/dev/null; wait "$command"; exit 143' TERM

@@ -47,7 +47,7 @@ pub fn serve(control: Control, listen: SocketAddr, data_dir: &Path) -> anyhow::R
         terminate.recv().await;
         server.stop(Duration::from_secs(2)).await;
         if let Some(writer) = writer {
-            writer.close().await;
+            writer.close(Duration::from_secs(8)).await;
         }
         Ok(())
     })

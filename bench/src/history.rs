@@ -26,7 +26,7 @@ pub fn seed(dir: &Path) -> anyhow::Result<()> {
     tokio::runtime::Runtime::new()?.block_on(async {
         let config = StoreConfig { data_dir: dir.to_owned(), database_url: None, id_key: None };
         let trips = TripConfig { trip_timeout_seconds: 120, late_reading_days: 30 };
-        Store::open(&config, &trips, layout()).await?.close().await;
+        Store::open(&config, &trips, layout()).await?.close(std::time::Duration::from_secs(8)).await;
 
         let url = format!("sqlite://{}", dir.join("volttracker.db").display());
         let mut connection = AnyConnection::connect(&url).await?;

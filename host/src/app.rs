@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinHandle;
 
 use crate::activation::{self, Activations, Report, Started};
 use crate::config::{Config, HttpConfig};
@@ -21,12 +21,24 @@ use crate::run_marker::RunMarker;
 use crate::store::{Layout, Store};
 use crate::torque::Catalogue;
 
-/// How long open connections may take to finish their requests at a stop.
-const LAST_REQUESTS: Duration = Duration::from_secs(4);
-/// How long the last answers and events may take after that.
-const LAST_UPLOADS: Duration = Duration::from_secs(2);
+/// How long a stop may take: a service manager kills after ten seconds at the
+/// earliest.
+const STOP: Duration = Duration::from_secs(8);
+/// How much of it requests and finalizations under way may take,
+const LAST_REQUESTS: Duration = Duration::from_secs(3);
+/// how much what they gave to the store, and
+const LAST_COMMITS: Duration = Duration::from_secs(2);
+/// how much their answers, and what is done for clients that are gone. What
+/// is left is for the events.
+const LAST_ANSWERS: Duration = Duration::from_secs(1);
 /// Uploads under way at one time; further ones are told to come back.
 pub const UPLOADS: u32 = 2048;
+/// Bodies that arrive at one time: slow ones leave the other half of the
+/// uploads to those that need none, as the app's.
+const BODIES: usize = UPLOADS as usize / 2;
+/// Pages of trips that are made, or taken by their readers, at one time: the
+/// largest takes a few megabytes while it is made.
+const PAGES: usize = 16;
 /// Vehicles whose last known figures are remembered.
 const KNOWN_VEHICLES: u64 = 10_000;
 
@@ -50,6 +62,10 @@ pub struct App {
     pub rate_limits: RateLimits,
     /// A place for each upload under way.
     pub uploads: Arc<Semaphore>,
+    /// A place for each of their bodies that arrives.
+    pub bodies: Semaphore,
+    /// A place for each page under way to a reader.
+    pub pages: Arc<Semaphore>,
     /// A place for the plugin that is being uploaded.
     pub plugin_uploads: Semaphore,
     /// Whether the process is stopping.
@@ -71,8 +87,13 @@ pub async fn serve(config: Config, stop: impl Future<Output = &'static str>) -> 
     let mut marker = RunMarker::take(&config.store.data_dir)?;
     let sink = Sink::Stdout(Arc::new(Stdout::start().context("the event writer cannot be started")?));
     let (app, swaps) = start(&config, sink.clone()).await?;
-    let listener = TcpListener::bind(config.http.bind_addr)
-        .await
+    if let Some(dead) = marker.previous_instance() {
+        app.store
+            .release_claims(dead)
+            .await
+            .context("the claims of the process before cannot be released")?;
+    }
+    let listener = http::listen(config.http.bind_addr)
         .with_context(|| format!("BIND_ADDR {} cannot be listened on", config.http.bind_addr))?;
     let address = listener.local_addr().context("the listening address is not known")?;
 
@@ -86,28 +107,16 @@ pub async fn serve(config: Config, stop: impl Future<Output = &'static str>) -> 
     activation::tell(&app, swaps);
     tracing::info!("listening on http://{address}");
 
-    marker.begin()?;
+    marker.begin(app.events.instance_id())?;
     let finalizer = tokio::spawn(crate::finalize::run(app.clone(), app.stopping.subscribe()));
     let activations = tokio::spawn(activation::run(app.clone(), hangup, app.stopping.subscribe()));
     let server = http::serve(app.clone(), listener);
     let reason = stop.await;
     tracing::info!(reason, "stopping");
 
-    app.stopping.send_replace(true);
-    server.stop(LAST_REQUESTS).await;
-    if let Err(error) = finalizer.await {
-        tracing::error!(%error, "the finalizer ended badly");
-    }
-    if let Err(error) = activations.await {
-        tracing::error!(%error, "the watch over the plugins ended badly");
-    }
-    app.store.close().await;
-    // What the store answered last still has an event to finish.
-    let all_uploads = app.uploads.acquire_many(UPLOADS);
-    if tokio::time::timeout(LAST_UPLOADS, all_uploads).await.is_err() {
-        tracing::warn!("some uploads did not finish in time");
-    }
-    stop_events(&app, reason, started, &sink).await;
+    let by = Instant::now() + STOP;
+    stop_receiving(&app, server, finalizer, activations).await;
+    stop_events(&app, reason, started, &sink, by).await;
     marker.clear()
 }
 
@@ -130,6 +139,8 @@ pub async fn start(config: &Config, sink: Sink) -> anyhow::Result<(Arc<App>, Vec
         tokens: Tokens::new(&config.http),
         rate_limits: RateLimits::new(&config.http),
         uploads: Arc::new(Semaphore::new(UPLOADS as usize)),
+        bodies: Semaphore::new(BODIES),
+        pages: Arc::new(Semaphore::new(PAGES)),
         plugin_uploads: Semaphore::new(1),
         stopping: watch::Sender::new(false),
         activations,
@@ -139,8 +150,42 @@ pub async fn start(config: &Config, sink: Sink) -> anyhow::Result<(Arc<App>, Vec
     Ok((app, reports))
 }
 
-async fn stop_events(app: &App, reason: &str, started: Instant, sink: &Sink) {
-    if app.events.drain().await == Drained::TimedOut {
+/// Ends everything that still has an event to finish.
+async fn stop_receiving(
+    app: &App,
+    server: http::Server,
+    mut finalizer: JoinHandle<()>,
+    mut activations: JoinHandle<()>,
+) {
+    app.stopping.send_replace(true);
+    let finalized = tokio::time::timeout(LAST_REQUESTS, &mut finalizer);
+    let (finalized, connections) = tokio::join!(finalized, server.stop(LAST_REQUESTS));
+    match finalized {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::error!(%error, "the finalizer ended badly"),
+        Err(_) => {
+            tracing::warn!("a finalization did not finish in time; its trip is claimed again");
+            finalizer.abort();
+        }
+    }
+    // A candidate that is compiled just now is not waited for.
+    activations.abort();
+    if let Err(error) = (&mut activations).await
+        && !error.is_cancelled()
+    {
+        tracing::error!(%error, "the watch over the plugins ended badly");
+    }
+    app.store.close(LAST_COMMITS).await;
+    connections.end(LAST_ANSWERS).await;
+    // What nobody waits for any more still has an event to finish.
+    let all_uploads = app.uploads.acquire_many(UPLOADS);
+    if tokio::time::timeout(LAST_ANSWERS, all_uploads).await.is_err() {
+        tracing::warn!("some uploads did not finish in time");
+    }
+}
+
+async fn stop_events(app: &App, reason: &str, started: Instant, sink: &Sink, by: Instant) {
+    if app.events.drain(by).await == Drained::TimedOut {
         tracing::warn!("the event tasks did not finish in time; the last events may be missing");
     }
     let totals = app.events.totals();
@@ -152,8 +197,8 @@ async fn stop_events(app: &App, reason: &str, started: Instant, sink: &Sink) {
         events_sampled_out: totals.sampled_out,
         events_lost_by_sink: totals.lost_by_sink,
     };
+    // It goes straight to the sink, behind all others.
     app.events.open(app.plugins.pin(), details).finish(Outcome::Success);
-    app.events.drain().await;
     sink.close().await;
 }
 

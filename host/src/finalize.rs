@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 use crate::app::App;
 use crate::events::{Code, Failure, FinalizationDetails, Outcome, VehicleContext, WideEvent};
@@ -65,9 +66,11 @@ pub(crate) async fn finalize_stale(app: &Arc<App>, stop: &watch::Receiver<bool>)
                 // What is left is claimed again after the next start.
                 return Ok(());
             }
-            // A task of its own: a panic ends this trip's attempt only.
-            let finalization = tokio::spawn(finalize(app.clone(), claim, plugins.clone()));
-            if let Err(error) = finalization.await {
+            // A task of its own: a panic ends this trip's attempt only. When a
+            // stop does not wait for it any more, it ends with the set.
+            let mut finalization = JoinSet::new();
+            finalization.spawn(finalize(app.clone(), claim, plugins.clone()));
+            if let Some(Err(error)) = finalization.join_next().await {
                 tracing::error!(%error, "a finalization ended badly; its claim runs out");
             }
         }

@@ -5,6 +5,7 @@ mod detached;
 mod plugins;
 mod problem;
 mod server;
+mod stream;
 mod tokens;
 mod upload;
 
@@ -16,7 +17,7 @@ use tokio::net::TcpListener;
 
 use crate::app::App;
 
-pub use server::{OnRefused, Server};
+pub use server::{OnRefused, Server, listen};
 pub use tokens::Tokens;
 
 /// Every route. The same in production and in tests.

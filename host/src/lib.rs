@@ -14,6 +14,7 @@ pub mod finalize;
 pub mod http;
 pub mod identity;
 pub mod ingest;
+pub mod open_files;
 pub mod plugin_host;
 pub mod rate_limit;
 pub mod run_marker;

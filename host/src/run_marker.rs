@@ -1,17 +1,20 @@
-//! A file in DATA_DIR that says whether a process runs on it, and how the one
-//! before ended.
+//! A file in DATA_DIR that says whether a process runs on it, and which one
+//! was before and how it ended.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use uuid::Uuid;
 
 /// Held while the process runs.
 pub struct RunMarker {
     file: File,
     path: PathBuf,
     previous: &'static str,
+    /// Whom the file names: the process before, until this one begins.
+    instance: String,
 }
 
 impl RunMarker {
@@ -44,16 +47,18 @@ impl RunMarker {
         }
         let mut text = String::new();
         file.read_to_string(&mut text).with_context(|| format!("{} cannot be read", path.display()))?;
-        let previous = match text.trim() {
+        let (how, instance) = text.trim().split_once(' ').unwrap_or((text.trim(), ""));
+        let previous = match how {
             "" => "none",
             "stopped" => "clean",
             _ => "unclean",
         };
-        Ok(Self { file, path, previous })
+        Ok(Self { file, path, previous, instance: instance.to_owned() })
     }
 
-    /// Says that this process serves from now on.
-    pub fn begin(&mut self) -> anyhow::Result<()> {
+    /// Says that this process, of that id, serves from now on.
+    pub fn begin(&mut self, instance: Uuid) -> anyhow::Result<()> {
+        self.instance = instance.to_string();
         self.write("running")
     }
 
@@ -63,15 +68,23 @@ impl RunMarker {
         self.previous
     }
 
+    /// The id of the process before this one, which is dead; before this one
+    /// begins.
+    pub fn previous_instance(&self) -> Option<&str> {
+        Some(self.instance.as_str()).filter(|instance| !instance.is_empty())
+    }
+
     /// Says that this process ended as it should.
     pub fn clear(mut self) -> anyhow::Result<()> {
         self.write("stopped")
     }
 
-    fn write(&mut self, text: &str) -> anyhow::Result<()> {
-        let Self { file, path, .. } = self;
-        file.set_len(0)
-            .and_then(|()| file.rewind())
+    /// One write over what is there, and always of one length: a process that
+    /// is killed meanwhile leaves no half of it.
+    fn write(&mut self, how: &str) -> anyhow::Result<()> {
+        let Self { file, path, instance, .. } = self;
+        let text = format!("{how} {instance:36}\n");
+        file.rewind()
             .and_then(|()| file.write_all(text.as_bytes()))
             .and_then(|()| file.sync_all())
             .with_context(|| format!("{} cannot be written", path.display()))
@@ -86,13 +99,17 @@ mod tests {
     fn the_next_start_knows_how_the_last_one_ended() {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let mut first = RunMarker::take(dir.path()).expect("free");
-        assert_eq!(first.previous_shutdown(), "none");
-        first.begin().expect("written");
+        assert_eq!((first.previous_shutdown(), first.previous_instance()), ("none", None));
+        let instance = Uuid::now_v7();
+        first.begin(instance).expect("written");
         drop(first);
         let second = RunMarker::take(dir.path()).expect("free again");
         assert_eq!(second.previous_shutdown(), "unclean");
+        assert_eq!(second.previous_instance(), Some(instance.to_string().as_str()));
         second.clear().expect("written");
-        assert_eq!(RunMarker::take(dir.path()).expect("free").previous_shutdown(), "clean");
+        let third = RunMarker::take(dir.path()).expect("free");
+        assert_eq!(third.previous_shutdown(), "clean");
+        assert_eq!(third.previous_instance(), Some(instance.to_string().as_str()), "it never began");
     }
 
     #[test]

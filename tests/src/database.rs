@@ -121,6 +121,28 @@ impl Look {
         rows.iter().map(reading).collect()
     }
 
+    /// The one number that a query gives.
+    ///
+    /// # Errors
+    /// The database refuses it, or gives something else.
+    pub async fn number(&mut self, sql: &'static str) -> anyhow::Result<i64> {
+        sqlx::query_scalar(sql).fetch_one(&mut self.connection).await.context(sql)
+    }
+
+    /// Lets nobody else write trips until this is dropped, or `ROLLBACK`.
+    ///
+    /// # Errors
+    /// Somebody else does so.
+    pub async fn hold_writes(&mut self, engine: Engine) -> anyhow::Result<()> {
+        match engine {
+            Engine::Sqlite => self.execute("BEGIN IMMEDIATE").await,
+            Engine::Postgres => {
+                self.execute("BEGIN").await?;
+                self.execute("LOCK TABLE trips IN EXCLUSIVE MODE").await
+            }
+        }
+    }
+
     /// Does something without rows, such as taking a lock.
     ///
     /// # Errors

@@ -2,16 +2,42 @@
 //! child process, raw HTTP as the phone speaks it, and a look into its
 //! database. No test and no expectation lives here.
 
+mod backlog;
 mod binary;
+mod cluster;
 mod database;
 mod inbox;
 mod load;
 mod phone;
+mod process;
+mod random;
 mod server;
+pub mod volt;
 
+pub use backlog::{Answered, Backlog, Point};
 pub use binary::{binary, guest, plugin_dir, project_root};
+pub use cluster::{Cluster, Stop};
 pub use database::{Database, Engine, Look};
 pub use inbox::{Inbox, built, variant};
 pub use load::{Load, Sent, percentile};
 pub use phone::{Answer, get, raw, raw_from, upload, upload_all};
-pub use server::{Refused, Server, Settings};
+pub use process::{Process, raise_open_files};
+pub use random::Random;
+pub use server::{Refused, Server, Settings, Stopped};
+
+/// One test, on both engines.
+#[macro_export]
+macro_rules! on_both_engines {
+    ($($rule:ident)*) => {$(
+        mod $rule {
+            #[tokio::test]
+            async fn on_sqlite() -> anyhow::Result<()> {
+                super::$rule($crate::Engine::Sqlite).await
+            }
+            #[tokio::test]
+            async fn on_postgres() -> anyhow::Result<()> {
+                super::$rule($crate::Engine::Postgres).await
+            }
+        }
+    )*};
+}

@@ -26,6 +26,18 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// From all that came.
+    ///
+    /// # Errors
+    /// It does not look like HTTP.
+    pub fn parse(answer: &[u8]) -> anyhow::Result<Self> {
+        let text = String::from_utf8_lossy(answer);
+        let (head, body) = text.split_once("\r\n\r\n").with_context(|| format!("not an answer: {text:?}"))?;
+        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
+        let status = status.with_context(|| format!("no status in {head:?}"))?;
+        Ok(Self { status, head: head.to_owned(), body: body.to_owned() })
+    }
+
     /// The value of a header.
     pub fn header(&self, name: &str) -> Option<&str> {
         let headers = self.head.lines().filter_map(|line| line.split_once(':'));
@@ -65,17 +77,9 @@ async fn exchange(
         stream.write_all(request).await.context("sending")?;
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).await.context("reading the answer")?;
-        parse(&answer)
+        Answer::parse(&answer)
     };
     tokio::time::timeout(PATIENCE, talk).await.context("no answer in time")?
-}
-
-fn parse(answer: &[u8]) -> anyhow::Result<Answer> {
-    let text = String::from_utf8_lossy(answer);
-    let (head, body) = text.split_once("\r\n\r\n").with_context(|| format!("not an answer: {text:?}"))?;
-    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
-    let status = status.with_context(|| format!("no status in {head:?}"))?;
-    Ok(Answer { status, head: head.to_owned(), body: body.to_owned() })
 }
 
 /// `GET` of a raw target, with further header lines.

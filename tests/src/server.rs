@@ -2,10 +2,10 @@
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use serde_json::Value;
@@ -18,6 +18,7 @@ use tokio::task::JoinHandle;
 use crate::binary::{binary, patient_plugins};
 use crate::database::{Database, Look};
 use crate::phone::{self, Answer};
+use crate::process::Process;
 
 /// How long anything that the server does by itself may take.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -28,11 +29,12 @@ pub struct Settings {
     variables: Vec<(String, OsString)>,
     data_dir: Option<Arc<TempDir>>,
     database: Database,
+    open_files: Option<u32>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { variables: Vec::new(), data_dir: None, database: Database { url: None } }
+        Self { variables: Vec::new(), data_dir: None, database: Database { url: None }, open_files: None }
     }
 }
 
@@ -51,6 +53,32 @@ impl Settings {
         self
     }
 
+    /// Gives it a fresh folder, the same for all that are started with these
+    /// settings.
+    ///
+    /// # Errors
+    /// None can be made.
+    pub fn in_a_fresh_folder(mut self) -> anyhow::Result<Self> {
+        self.data_dir = Some(fresh_dir()?);
+        Ok(self)
+    }
+
+    /// Gives it a fresh folder in this one.
+    ///
+    /// # Errors
+    /// None can be made.
+    pub fn folder_in(mut self, parent: &Path) -> anyhow::Result<Self> {
+        self.data_dir = Some(Arc::new(tempfile::tempdir_in(parent)?));
+        Ok(self)
+    }
+
+    /// Starts it with this soft limit of open files.
+    #[must_use]
+    pub fn open_files(mut self, limit: u32) -> Self {
+        self.open_files = Some(limit);
+        self
+    }
+
     /// Gives it this database.
     #[must_use]
     pub fn database(mut self, database: &Database) -> Self {
@@ -66,6 +94,17 @@ pub struct Refused {
     pub status: ExitStatus,
     /// What it said.
     pub stderr: String,
+}
+
+/// A graceful stop.
+#[derive(Debug)]
+pub struct Stopped {
+    /// How it ended.
+    pub status: ExitStatus,
+    /// How long it took.
+    pub took: Duration,
+    /// All its events.
+    pub events: Vec<Value>,
 }
 
 /// A running receiver. Dropping it kills it.
@@ -118,6 +157,33 @@ impl Server {
         let output = output.await.context("it was not refused: it runs")??;
         let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
         Ok(Refused { status: output.status, stderr })
+    }
+
+    /// Starts one and ends it as a power cut would that long after, whether it
+    /// listens by then or not.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub async fn cut_off(settings: &Settings, after: Duration) -> anyhow::Result<()> {
+        let data_dir = settings.data_dir.clone().map_or_else(fresh_dir, Ok)?;
+        let plugin_dir = patient_plugins()?;
+        let mut child = spawn(settings, data_dir.path(), plugin_dir.path())?;
+        let output = [drain(child.stdout.take()), drain(child.stderr.take())];
+        // The moment is the caller's choice; nothing is waited for.
+        tokio::time::sleep(after).await;
+        child.kill().await?;
+        for drained in output {
+            drained.await?;
+        }
+        Ok(())
+    }
+
+    /// Its process.
+    ///
+    /// # Errors
+    /// It has ended.
+    pub fn process(&self) -> anyhow::Result<Process> {
+        Ok(Process { id: self.child.id().context("the server has ended")? })
     }
 
     /// Where it listens.
@@ -216,11 +282,12 @@ impl Server {
     /// # Errors
     /// It does not run.
     pub fn resident_bytes(&self) -> anyhow::Result<u64> {
-        let id = self.child.id().context("it runs")?;
-        let status = std::fs::read_to_string(format!("/proc/{id}/status"))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("VmRSS")?;
-        let kilobytes: u64 = line.trim().trim_end_matches("kB").trim().parse()?;
-        Ok(kilobytes * 1024)
+        self.process()?.resident_bytes()
+    }
+
+    /// Its events so far.
+    pub fn events(&self) -> Vec<Value> {
+        self.events.borrow().clone()
     }
 
     /// What it said on standard error so far.
@@ -246,10 +313,23 @@ impl Server {
     /// # Errors
     /// It does not end, or ends badly.
     pub async fn stop(&mut self) -> anyhow::Result<Vec<Value>> {
-        self.signal("TERM").await?;
-        let status = self.end().await?;
+        let Stopped { status, events, .. } = self.terminate().await?;
         anyhow::ensure!(status.success(), "the server ended with {status}: {}", self.stderr());
-        Ok(self.events.borrow().clone())
+        Ok(events)
+    }
+
+    /// Asks it to stop, and waits until it has.
+    ///
+    /// # Errors
+    /// It does not end.
+    pub async fn terminate(&mut self) -> anyhow::Result<Stopped> {
+        let asked = Instant::now();
+        self.process()?.terminate()?;
+        let ended = tokio::time::timeout(PATIENCE, self.child.wait()).await;
+        let status = ended.with_context(|| format!("the server does not end: {}", self.stderr()))??;
+        let took = asked.elapsed();
+        self.read_to_the_end().await?;
+        Ok(Stopped { status, took, events: self.events.borrow().clone() })
     }
 
     /// Ends it as a power cut would.
@@ -257,18 +337,15 @@ impl Server {
     /// # Errors
     /// It does not end.
     pub async fn kill(&mut self) -> anyhow::Result<()> {
-        self.child.start_kill()?;
-        self.end().await?;
-        Ok(())
+        self.child.kill().await?;
+        self.read_to_the_end().await
     }
 
-    async fn end(&mut self) -> anyhow::Result<ExitStatus> {
-        let ended = tokio::time::timeout(PATIENCE, self.child.wait()).await;
-        let status = ended.with_context(|| format!("the server does not end: {}", self.stderr()))??;
+    async fn read_to_the_end(&mut self) -> anyhow::Result<()> {
         for reader in &mut self.readers {
             reader.await?;
         }
-        Ok(status)
+        Ok(())
     }
 }
 
@@ -277,8 +354,14 @@ fn fresh_dir() -> anyhow::Result<Arc<TempDir>> {
 }
 
 fn spawn(settings: &Settings, data_dir: &Path, plugin_dir: &Path) -> anyhow::Result<Child> {
-    let path: PathBuf = binary()?.to_owned();
-    let mut command = Command::new(path);
+    let mut command = match settings.open_files {
+        None => Command::new(binary()?),
+        Some(limit) => {
+            let mut shell = Command::new("sh");
+            shell.args(["-c", &format!("ulimit -S -n {limit} && exec \"$0\" \"$@\"")]).arg(binary()?);
+            shell
+        }
+    };
     // Nothing of the developer's environment may change what is tested.
     command.env_clear().arg("serve");
     for variable in ["PATH", "HOME", "TMPDIR"] {
@@ -297,6 +380,15 @@ fn spawn(settings: &Settings, data_dir: &Path, plugin_dir: &Path) -> anyhow::Res
         .stderr(Stdio::piped())
         .kill_on_drop(true);
     command.spawn().context("the binary cannot be started")
+}
+
+fn drain(output: Option<impl AsyncRead + Unpin + Send + 'static>) -> JoinHandle<()> {
+    let (text, _) = watch::channel(String::new());
+    tokio::spawn(async move {
+        if let Some(output) = output {
+            read_text(output, text).await;
+        }
+    })
 }
 
 async fn read_events(output: impl AsyncRead + Unpin, events: watch::Sender<Vec<Value>>) {

@@ -9,6 +9,7 @@ mod watching;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use clap::Parser;
 use serde_json::Value;
@@ -23,6 +24,9 @@ use crate::plugin_host::{PluginHost, Slot, StartError};
 use crate::store::{Layout, Store};
 
 /// Deadlines that a busy machine keeps.
+/// Longer than anything here takes.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 const PATIENT: &str = "[sampling-policy]\ndeadline_ms = 2000\n[usage-tier]\ndeadline_ms = 2000\n";
 
 #[derive(Parser)]
@@ -110,7 +114,7 @@ impl Process {
 
     async fn stop(self) -> Vec<Value> {
         let swaps = self.swaps();
-        self.app.store.close().await;
+        self.app.store.close(PATIENCE).await;
         swaps
     }
 }
@@ -133,6 +137,6 @@ pub(crate) async fn first_start(plugin_dir: &Path) -> Result<PluginHost, StartEr
     let config = config(data_dir.path(), plugin_dir, None);
     let store = Store::open(&config.store, &config.trips, Layout::new(["speed_mph"])).await.expect("a store");
     let started: Result<Started, StartError> = start(plugin_dir, data_dir.path(), &store).await;
-    store.close().await;
+    store.close(PATIENCE).await;
     started.map(|started| started.plugins)
 }

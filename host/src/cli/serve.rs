@@ -25,6 +25,10 @@ pub struct ServeArgs {
 pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be handled")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be handled")?;
+    // A file that may not grow is a write that fails, and not the end: handled
+    // once, the signal ends nothing any more.
+    let files_limited = SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw());
+    drop(signal(files_limited).context("SIGXFSZ cannot be handled")?);
     let stop = async move {
         let reason = tokio::select! {
             _ = terminate.recv() => "SIGTERM",

@@ -89,9 +89,10 @@ impl Events {
         self.service.instance_id
     }
 
-    /// Waits until all events finished before now are with their sinks.
-    pub async fn drain(&self) -> Drained {
-        self.pipeline.drain().await
+    /// Waits until all events finished before now are with their sinks, but
+    /// not longer than up to that time.
+    pub async fn drain(&self, by: Instant) -> Drained {
+        self.pipeline.drain(by).await
     }
 }
 

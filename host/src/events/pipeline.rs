@@ -25,8 +25,6 @@ const HANDFUL: usize = 256;
 /// Events are not urgent: after a handful a task lets some gather, so that it
 /// is woken for each handful and not for each event.
 const PAUSE: Duration = Duration::from_millis(5);
-/// How long a drain waits for the tasks before it gives up.
-const DRAIN: Duration = Duration::from_secs(5);
 
 /// Whether a drain got through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,7 +104,7 @@ impl Pipeline {
         self.shared.ledger.totals()
     }
 
-    pub(super) async fn drain(&self) -> Drained {
+    pub(super) async fn drain(&self, by: Instant) -> Drained {
         let flush = async {
             for queue in self.queues.iter() {
                 let (done, flushed) = oneshot::channel();
@@ -116,7 +114,7 @@ impl Pipeline {
                 }
             }
         };
-        match tokio::time::timeout(DRAIN, flush).await {
+        match tokio::time::timeout_at(by.into(), flush).await {
             Ok(()) => Drained::Fully,
             Err(_) => Drained::TimedOut,
         }

@@ -2,6 +2,7 @@
 //! or the queue does. The guests in `tests/guests` are the plugins here.
 
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use clap::Parser;
 use serde_json::Value as Json;
@@ -42,7 +43,7 @@ impl Rig {
     }
 
     async fn written(&self) -> Vec<Json> {
-        self.events.drain().await;
+        self.events.drain(Instant::now() + Duration::from_secs(5)).await;
         let totals = self.events.totals();
         assert_eq!(totals.received, totals.kept + totals.sampled_out + totals.lost_by_sink);
         self.written.lock().expect("no writer panicked").clone()

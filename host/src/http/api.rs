@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use axum::Json;
+use axum::body::{Body, Bytes};
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
+use tokio::sync::OwnedSemaphorePermit;
 use uuid::Uuid;
 
 use super::problem::Problem;
@@ -29,10 +31,35 @@ pub(super) async fn trips(
 ) -> Answer {
     admit(&app, &headers)?;
     let page = page(query.as_deref().unwrap_or_default())?;
+    let Ok(place) = app.pages.clone().try_acquire_owned() else {
+        return Err(Problem(Failure::new(Code::E501, "too many pages are under way to their readers")));
+    };
     let trips = app.store.trips(&page).await.map_err(|error| store_problem(&error))?;
     let full = i64::try_from(trips.len()).is_ok_and(|length| length == page.limit);
     let next_cursor = trips.last().filter(|_| full).map(cursor);
-    Ok(Json(json!({ "trips": trips, "next_cursor": next_cursor })).into_response())
+    let json = serde_json::to_string(&TripsPage { trips, next_cursor })
+        .map_err(|error| store_problem(&StoreError::Unexpected(error.to_string())))?;
+    let body = Body::from(Bytes::from_owner(HeldPage { json, _place: place }));
+    Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
+}
+
+#[derive(serde::Serialize)]
+struct TripsPage {
+    trips: Vec<TripRow>,
+    next_cursor: Option<String>,
+}
+
+/// A page that keeps its place until its reader has taken it, or is gone: so
+/// many readers who never read cost no more than that many pages.
+struct HeldPage {
+    json: String,
+    _place: OwnedSemaphorePermit,
+}
+
+impl AsRef<[u8]> for HeldPage {
+    fn as_ref(&self) -> &[u8] {
+        self.json.as_bytes()
+    }
 }
 
 /// `GET /api/trips/{id}`.

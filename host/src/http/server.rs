@@ -14,17 +14,23 @@ use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{Semaphore, watch};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use tower::ServiceExt as _;
 
 use super::detached::{Detached, Gone};
+use super::stream::Stream;
+use crate::open_files;
 
 /// How long a request's head may take, an idle connection's next one included.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// Connections at one time; further ones wait in the kernel's backlog.
 const CONNECTIONS: usize = 16_384;
+/// Connections that wait there: what most systems allow.
+const BACKLOG: u32 = 4096;
+/// Files that this process has open beside its connections: the database's.
+const OTHER_FILES: usize = 256;
 /// The largest head of a request: a unit request has about 15 KB.
 const LARGEST_HEAD: usize = 128 * 1024;
 
@@ -33,10 +39,22 @@ pub trait OnRefused: Fn(SocketAddr, &hyper::Error) + Clone + Send + 'static {}
 
 impl<F: Fn(SocketAddr, &hyper::Error) + Clone + Send + 'static> OnRefused for F {}
 
+/// Listens on this address.
+///
+/// # Errors
+/// It is taken, or none of this machine's.
+pub fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // The connections of the process before do not keep this one out.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
 /// The running server.
 pub struct Server {
     stopping: watch::Sender<bool>,
-    accepting: JoinHandle<GracefulShutdown>,
+    accepting: JoinHandle<(GracefulShutdown, JoinSet<()>)>,
 }
 
 impl Server {
@@ -48,15 +66,30 @@ impl Server {
     }
 
     /// Stops accepting, lets the requests under way finish, and waits at most
-    /// `patience` for them.
-    pub async fn stop(self, patience: Duration) {
+    /// `patience` for them; returns the connections that are left.
+    pub async fn stop(self, patience: Duration) -> LastConnections {
         self.stopping.send_replace(true);
-        let Ok(connections) = self.accepting.await else {
-            return tracing::error!("the accept loop ended badly");
+        let Ok((graceful, tasks)) = self.accepting.await else {
+            tracing::error!("the accept loop ended badly");
+            return LastConnections(JoinSet::new());
         };
-        if tokio::time::timeout(patience, connections.shutdown()).await.is_err() {
+        if tokio::time::timeout(patience, graceful.shutdown()).await.is_err() {
             tracing::warn!("some connections did not finish in time");
         }
+        LastConnections(tasks)
+    }
+}
+
+/// Connections that did not finish in time.
+pub struct LastConnections(JoinSet<()>);
+
+impl LastConnections {
+    /// Lets their answers leave for at most `patience`, then ends them: no
+    /// request begins after this, and nobody is answered.
+    pub async fn end(mut self, patience: Duration) {
+        let answered = async { while self.0.join_next().await.is_some() {} };
+        tokio::time::timeout(patience, answered).await.ok();
+        self.0.shutdown().await;
     }
 }
 
@@ -65,22 +98,25 @@ async fn accept_all(
     listener: TcpListener,
     mut stopped: watch::Receiver<bool>,
     on_refused: impl OnRefused,
-) -> GracefulShutdown {
+) -> (GracefulShutdown, JoinSet<()>) {
     let connections = GracefulShutdown::new();
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let mut tasks = JoinSet::new();
+    let places = Arc::new(Semaphore::new(connections_allowed()));
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(LARGEST_HEAD);
     loop {
         let accepted = tokio::select! {
-            _ = stopped.changed() => return connections,
+            _ = stopped.changed() => return (connections, tasks),
             accepted = accept(&listener, &places) => accepted,
+            Some(_) = tasks.join_next() => continue,
         };
         match accepted {
             Ok((stream, client, place)) => {
-                let connection = http.serve_connection(TokioIo::new(stream), service(router.clone(), client));
+                let stream = TokioIo::new(Stream::new(stream));
+                let connection = http.serve_connection(stream, service(router.clone(), client));
                 let connection = connections.watch(connection);
                 let on_refused = on_refused.clone();
-                tokio::spawn(async move {
+                tasks.spawn(async move {
                     if let Err(error) = connection.await {
                         on_refused(client, &error);
                     }
@@ -118,6 +154,17 @@ fn service(
             })
         }
     })
+}
+
+/// As many as there are files for: a database that cannot open its own is
+/// worse than a client that waits.
+fn connections_allowed() -> usize {
+    let files = usize::try_from(open_files::raise_limit()).unwrap_or(usize::MAX);
+    let allowed = files.saturating_sub(OTHER_FILES).clamp(1, CONNECTIONS);
+    if allowed < CONNECTIONS {
+        tracing::warn!(connections = allowed, "few files may be open at one time: see `ulimit -Hn`");
+    }
+    allowed
 }
 
 async fn accept(

@@ -80,7 +80,7 @@ async fn story(
         Ok(Received::Quarantined(failure)) => (plain(StatusCode::OK, "OK!"), Outcome::Rejected(failure)),
         Ok(Received::NotKept(failure)) => (come_back(), Outcome::Failure(failure)),
         Ok(Received::TooOften(too_often)) => slow_down(too_often),
-        Err(failure) if failure.code == Code::E503 => (come_back(), Outcome::Failure(failure)),
+        Err(failure) if is_temporary(failure.code) => (come_back(), Outcome::Failure(failure)),
         Err(failure) => (plain(status_of(failure.code), &failure.message), Outcome::Rejected(failure)),
     };
     event.details.http_status = Some(response.status().as_u16());
@@ -125,8 +125,11 @@ async fn read(app: &App, headers: &HeaderMap, body: Body) -> Result<Bytes, Failu
     if headers.get(header::CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
         return Err(Failure::new(Code::E300, "the body is encoded: send it as it is"));
     }
+    let Ok(_place) = app.bodies.try_acquire() else {
+        return Err(Failure::new(Code::E501, "too many bodies are under way"));
+    };
     let mut stopping = app.stopping.subscribe();
-    let reading = Limited::new(body, LARGEST_BODY).collect();
+    let reading = gather(Limited::new(body, LARGEST_BODY));
     let read = tokio::select! {
         read = tokio::time::timeout(BODY_TIMEOUT, reading) => read,
         _ = stopping.wait_for(|stopping| *stopping) => {
@@ -134,7 +137,7 @@ async fn read(app: &App, headers: &HeaderMap, body: Body) -> Result<Bytes, Failu
         }
     };
     match read {
-        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Ok(body)) => Ok(body),
         Ok(Err(error)) if error.is::<LengthLimitError>() => {
             Err(Failure::new(Code::E006, format!("the body is larger than {LARGEST_BODY} bytes")))
         }
@@ -145,6 +148,23 @@ async fn read(app: &App, headers: &HeaderMap, body: Body) -> Result<Bytes, Failu
             Err(Failure::new(Code::E502, format!("the body took longer than {BODY_TIMEOUT:?} to arrive")))
         }
     }
+}
+
+/// Copies a body as it arrives. Its frames must not be kept: each keeps the 8
+/// KiB that it was read into, and a slow client may send a byte a frame.
+async fn gather(mut body: Limited<Body>) -> Result<Bytes, axum::BoxError> {
+    let mut gathered = Vec::new();
+    while let Some(frame) = body.frame().await {
+        if let Ok(data) = frame?.into_data() {
+            gathered.extend_from_slice(&data);
+        }
+    }
+    Ok(gathered.into())
+}
+
+/// Whether the same request may do better later.
+fn is_temporary(code: Code) -> bool {
+    status_of(code) == StatusCode::SERVICE_UNAVAILABLE
 }
 
 fn come_back() -> Response {

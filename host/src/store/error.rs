@@ -32,6 +32,13 @@ impl StoreError {
     pub(super) fn may_be_one_items_fault(&self) -> bool {
         matches!(self, Self::Constraint(_) | Self::Unexpected(_))
     }
+
+    /// Whether SQLite may have begun a transaction of which sqlx does not know,
+    /// or has its file open for reading only: any error but its 5, a lock.
+    pub(super) fn spoils_connection(error: &sqlx::Error) -> bool {
+        let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+        code.and_then(|code| code.parse::<u32>().ok()).is_some_and(|number| number & 0xff != 5)
+    }
 }
 
 impl From<sqlx::Error> for StoreError {

@@ -203,6 +203,21 @@ impl Store {
         Ok(claims)
     }
 
+    /// Ends the claims of an owner that is known to be dead, so that its trips
+    /// need not wait for their leases to run out.
+    pub async fn release_claims(&self, owner: &str) -> Result<(), StoreError> {
+        let mut transaction = self.writes.begin().await?;
+        sqlx::query(
+            "UPDATE trips SET lease_owner = NULL, lease_until_ms = 0
+             WHERE status <> 'closed' AND lease_owner = $1",
+        )
+        .bind(owner)
+        .execute(&mut *transaction)
+        .await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
     /// Whether any trip waits for its end: cheap enough to ask every second.
     pub async fn has_stale(&self, now_ms: i64, timeout: Duration) -> Result<bool, StoreError> {
         let row = sqlx::query(HAS_STALE).bind(now_ms - millis(timeout)).fetch_optional(&self.pool).await?;

@@ -17,6 +17,8 @@ use super::StoreError;
 const QUEUE: usize = 4096;
 /// The largest batch: what one commit may cost its neighbours in latency.
 const LARGEST: usize = 512;
+/// A batch that failed after this long was no hiccup: the next would fail so.
+const LONG: Duration = Duration::from_secs(1);
 
 /// How items are committed together.
 pub trait Batch: Send + 'static {
@@ -80,15 +82,22 @@ impl<B: Batch> GroupCommit<B> {
         answer.await.map_err(|_| StoreError::Closed)?
     }
 
-    /// Takes nothing new, commits what waits, and ends the writer.
-    pub async fn close(&self) {
+    /// Takes nothing new, commits what waits, and ends the writer; what is
+    /// not committed within `patience` is given up.
+    pub async fn close(&self, patience: Duration) {
         let queue = self.queue.lock().ok().and_then(|mut queue| queue.take());
         drop(queue);
         let writer = self.writer.lock().ok().and_then(|mut writer| writer.take());
-        if let Some(writer) = writer
-            && let Err(error) = writer.await
-        {
-            tracing::error!(%error, "the writer ended badly");
+        let Some(mut writer) = writer else { return };
+        match tokio::time::timeout(patience, &mut writer).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(%error, "the writer ended badly"),
+            Err(_) => {
+                tracing::warn!(
+                    "the database did not take the last uploads in time; they are told to come back"
+                );
+                writer.abort();
+            }
         }
     }
 }
@@ -96,29 +105,42 @@ impl<B: Batch> GroupCommit<B> {
 async fn write_all<B: Batch>(mut batch: B, mut queue: mpsc::Receiver<Waiting<B>>) {
     let mut waiting = Vec::with_capacity(LARGEST);
     while queue.recv_many(&mut waiting, LARGEST).await > 0 {
-        let started = Instant::now();
-        let (items, others): (Vec<_>, Vec<_>) =
-            waiting.drain(..).map(|one| (one.item, (one.since, one.reply))).unzip();
-        match commit(&mut batch, &items).await {
-            Ok(outcomes) => {
-                for (outcome, (since, reply)) in outcomes.into_iter().zip(others) {
-                    let queued = started.duration_since(since);
-                    // A client that is gone does not wait for its answer.
-                    reply
-                        .send(Ok(Committed { outcome, queued, batch_size: items.len(), retried: false }))
-                        .ok();
-                }
+        let started = tokio::time::Instant::now();
+        let unwell = write(&mut batch, &mut waiting).await;
+        if let Some(error) = unwell.filter(|_| started.elapsed() >= LONG) {
+            // Who waited behind the batch would wait as long again.
+            while let Ok(behind) = queue.try_recv() {
+                behind.reply.send(Err(error.clone())).ok();
             }
-            Err(error) if items.len() > 1 && error.may_be_one_items_fault() => {
-                tracing::warn!(%error, items = items.len(), "a batch was rolled back; its uploads are tried one by one");
-                retry_one_by_one(&mut batch, items, others).await;
+        }
+    }
+}
+
+/// Commits what waits and answers it; returns what the database is unwell
+/// with, if it is.
+async fn write<B: Batch>(batch: &mut B, waiting: &mut Vec<Waiting<B>>) -> Option<StoreError> {
+    let started = Instant::now();
+    let (items, others): (Vec<_>, Vec<_>) =
+        waiting.drain(..).map(|one| (one.item, (one.since, one.reply))).unzip();
+    match commit(batch, &items).await {
+        Ok(outcomes) => {
+            for (outcome, (since, reply)) in outcomes.into_iter().zip(others) {
+                let queued = started.duration_since(since);
+                // A client that is gone does not wait for its answer.
+                reply.send(Ok(Committed { outcome, queued, batch_size: items.len(), retried: false })).ok();
             }
-            Err(error) => {
-                tracing::error!(%error, items = items.len(), "a batch was not committed");
-                for (_, reply) in others {
-                    reply.send(Err(error.clone())).ok();
-                }
+            None
+        }
+        Err(error) if items.len() > 1 && error.may_be_one_items_fault() => {
+            tracing::warn!(%error, items = items.len(), "a batch was rolled back; its uploads are tried one by one");
+            retry_one_by_one(batch, items, others).await
+        }
+        Err(error) => {
+            tracing::error!(%error, items = items.len(), "a batch was not committed");
+            for (_, reply) in others {
+                reply.send(Err(error.clone())).ok();
             }
+            Some(error).filter(|error| !error.may_be_one_items_fault())
         }
     }
 }
@@ -133,12 +155,13 @@ async fn commit<B: Batch>(batch: &mut B, items: &[B::Item]) -> Result<Vec<B::Out
     .await
 }
 
-/// One item that the database refuses must not refuse its neighbours.
+/// One item that the database refuses must not refuse its neighbours. Returns
+/// what the database turned out to be unwell with, if it did.
 async fn retry_one_by_one<B: Batch>(
     batch: &mut B,
     items: Vec<B::Item>,
     others: Vec<(Instant, Reply<B::Outcome>)>,
-) {
+) -> Option<StoreError> {
     let mut unwell = None;
     for (item, (since, reply)) in items.into_iter().zip(others) {
         // Each further try would take the database's whole patience, and all
@@ -156,4 +179,5 @@ async fn retry_one_by_one<B: Batch>(
         let result = result.map(|outcome| Committed { outcome, queued, batch_size: 1, retried: true });
         reply.send(result).ok();
     }
+    unwell
 }

@@ -2,10 +2,10 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
-use sqlx::{Any, AnyConnection, AnyPool, Executor, Transaction};
+use sqlx::{Any, AnyConnection, AnyPool, Connection as _, Executor, Transaction};
 
 use super::batch::UploadBatch;
 use super::group_commit::GroupCommit;
@@ -21,6 +21,10 @@ const SQLITE_BUSY_MS: u32 = 2_000;
 const CHECKPOINT_PAGES: u32 = 4_000;
 /// Pages that a connection to SQLite keeps in memory: 16 MB.
 const CACHE_PAGES: u32 = 4_000;
+/// A lock taken at the start cannot fail half-way. SQLite opens a file that it
+/// may not write for reading only, keeps to that when it may, and begins all
+/// the same: a write that changes nothing tells.
+const BEGIN_ON_SQLITE: &str = "BEGIN IMMEDIATE; DELETE FROM installation WHERE FALSE";
 /// How long a batch, a query or a wait for a connection may take.
 pub(super) const PATIENCE: Duration = Duration::from_secs(8);
 
@@ -88,11 +92,29 @@ impl WritePool {
 
     /// Begins a transaction that may write.
     pub(super) async fn begin(&self) -> Result<Transaction<'static, Any>, StoreError> {
-        Ok(match self.engine {
-            // A lock taken at the start cannot fail half-way.
-            Engine::Sqlite => self.pool.begin_with("BEGIN IMMEDIATE").await?,
-            Engine::Postgres => self.pool.begin().await?,
-        })
+        match self.engine {
+            Engine::Sqlite => match self.pool.begin_with(BEGIN_ON_SQLITE).await {
+                Err(error) if StoreError::spoils_connection(&error) => {
+                    self.give_up_connection().await;
+                    Err(error.into())
+                }
+                begun => Ok(begun?),
+            },
+            Engine::Postgres => Ok(self.pool.begin().await?),
+        }
+    }
+
+    /// The next transaction opens the file anew.
+    async fn give_up_connection(&self) {
+        let closed = async { self.pool.acquire().await?.close().await };
+        if let Err(error) = closed.await {
+            tracing::warn!(%error, "a connection that cannot write could not be closed");
+        }
+    }
+
+    /// Whether anything could be written now.
+    pub(super) async fn probe(&self) -> Result<(), StoreError> {
+        Ok(self.begin().await?.rollback().await?)
     }
 }
 
@@ -127,9 +149,10 @@ impl Store {
             Engine::Postgres => reads.clone(),
         };
         let writes = WritePool { engine, pool: writes };
-        if engine == Engine::Sqlite {
-            release_leases(&writes).await.context("the leases of a process that died cannot be released")?;
-        }
+        writes
+            .probe()
+            .await
+            .context("the database cannot be written: check DATA_DIR or DATABASE_URL, and its permissions")?;
         let layouts = Layouts::open(&writes.pool, layout).await.context("the layout of readings")?;
         let layouts = Arc::new(layouts);
         let batch = UploadBatch::new(writes.clone(), reads.clone(), layouts.clone(), trips.late_readings());
@@ -168,26 +191,19 @@ impl Store {
         Ok(IdentityKey::new(&key))
     }
 
-    /// Commits what waits and closes the database.
-    pub async fn close(&self) {
-        self.uploads.close().await;
-        self.writes.pool.close().await;
-        self.pool.close().await;
+    /// Commits what waits and closes the database, for at most `patience`:
+    /// uploads that it does not take by then are not kept, and told so.
+    pub async fn close(&self, patience: Duration) {
+        let by = Instant::now() + patience;
+        self.uploads.close(patience).await;
+        let pools = async {
+            self.writes.pool.close().await;
+            self.pool.close().await;
+        };
+        if tokio::time::timeout_at(by.into(), pools).await.is_err() {
+            tracing::warn!("the database could not be closed in time");
+        }
     }
-}
-
-/// A SQLite file has one host: whoever held a lease is dead, and its trips
-/// need not wait. On PostgreSQL another host may live, so leases run out.
-async fn release_leases(writes: &WritePool) -> Result<(), StoreError> {
-    let mut transaction = writes.begin().await?;
-    sqlx::query(
-        "UPDATE trips SET lease_owner = NULL, lease_until_ms = 0
-         WHERE status <> 'closed' AND lease_owner IS NOT NULL",
-    )
-    .execute(&mut *transaction)
-    .await?;
-    transaction.commit().await?;
-    Ok(())
 }
 
 fn sqlite_url(data_dir: &Path) -> anyhow::Result<String> {
@@ -210,6 +226,12 @@ fn pool_options(engine: Engine, connections: u32) -> AnyPoolOptions {
         .max_lifetime(None)
         // A file cannot hang up; a server can.
         .test_before_acquire(engine == Engine::Postgres)
+        // SQLite itself rolls back what found no room, and sqlx, told that
+        // there is nothing to roll back, believes in its transaction for ever.
+        .before_acquire(|connection, _| {
+            let is_usable = !connection.is_in_transaction();
+            Box::pin(async move { Ok(is_usable) })
+        })
         .after_connect(move |connection, _| Box::pin(prepare(engine, connection)))
 }
 

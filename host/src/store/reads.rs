@@ -131,8 +131,9 @@ impl Store {
 
     /// Whether an upload could be written now.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        let probe = async { Ok(self.writes.begin().await?.rollback().await?) };
-        tokio::time::timeout(READINESS, probe).await.map_err(|_| StoreError::TimedOut(READINESS))?
+        tokio::time::timeout(READINESS, self.writes.probe())
+            .await
+            .map_err(|_| StoreError::TimedOut(READINESS))?
     }
 }
 

@@ -15,21 +15,5 @@ mod real_drive;
 mod sampling;
 mod start_and_stop;
 mod swaps;
-mod volt;
 
-/// One test, on both engines.
-macro_rules! on_both_engines {
-    ($($rule:ident)*) => {$(
-        mod $rule {
-            #[tokio::test]
-            async fn on_sqlite() -> anyhow::Result<()> {
-                super::$rule(e2e::Engine::Sqlite).await
-            }
-            #[tokio::test]
-            async fn on_postgres() -> anyhow::Result<()> {
-                super::$rule(e2e::Engine::Postgres).await
-            }
-        }
-    )*};
-}
-use on_both_engines;
+use e2e::{on_both_engines, volt};

@@ -1,6 +1,6 @@
 //! Plugins that passed every check and then fail.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::*;
 use crate::activation::{containment, put};
@@ -41,7 +41,7 @@ async fn a_policy_that_fails_again_and_again_goes_back_to_the_last_good_one() {
     for _ in 0..4 {
         process.finalization();
     }
-    process.app.events.drain().await;
+    process.app.events.drain(Instant::now() + PATIENCE).await;
     assert_eq!(process.generation(POLICY), 2, "four failures in a row are not five");
     process.finalization();
     until("the rollback", || process.generation(POLICY) == 3).await;
@@ -74,7 +74,7 @@ async fn without_a_good_predecessor_the_slot_is_degraded_until_it_does_its_work(
         process.finalization();
     }
     until("its event", || process.swaps().len() == 4).await;
-    process.app.events.drain().await;
+    process.app.events.drain(Instant::now() + PATIENCE).await;
     let told = &process.swaps()[3];
     assert_eq!((&told["outcome"], &told["error"]["code"]), (&"failure".into(), &"E410".into()));
     assert_eq!(told["error"]["alert"], true);
@@ -85,7 +85,7 @@ async fn without_a_good_predecessor_the_slot_is_degraded_until_it_does_its_work(
 
     let upload = crate::events::UploadDetails::default();
     process.app.events.open(process.app.plugins.pin(), upload).finish(Outcome::Success);
-    process.app.events.drain().await;
+    process.app.events.drain(Instant::now() + PATIENCE).await;
     assert_eq!(process.degraded(POLICY), None);
     assert_eq!(process.swaps().len(), 4, "a row of failures is told once");
     contained.abort();

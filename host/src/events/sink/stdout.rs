@@ -15,7 +15,7 @@ const LARGEST_BACKLOG: usize = 64 << 20;
 /// is woken for many of them and not for each.
 const PAUSE: Duration = Duration::from_millis(5);
 /// How long a close waits for a reader that stalls.
-const CLOSE: Duration = Duration::from_secs(2);
+const CLOSE: Duration = Duration::from_secs(1);
 
 /// Writes lines to standard output.
 pub struct Stdout(Arc<Shared>);

@@ -128,18 +128,19 @@ async fn a_new_reading_opens_a_trip_that_was_given_up() {
 }
 
 #[tokio::test]
-async fn leases_of_a_dead_process_end_with_the_start_of_a_single_host_only() {
+async fn the_claims_of_an_owner_known_to_be_dead_end_and_no_others() {
     for home in homes().await {
-        let dead = home.open().await;
-        keep(&dead, reading(1, 1, 0)).await;
-        claim_one(&dead, "dead").await;
-        drop(dead);
-
-        let alive = home.open().await;
-        let claims = claim(&alive, "alive").await;
-        match home.engine {
-            crate::store::Engine::Sqlite => assert_eq!(claims.len(), 1, "the trip need not wait"),
-            crate::store::Engine::Postgres => assert!(claims.is_empty(), "another host may still live"),
+        let store = home.open().await;
+        for (session, owner) in [(1, "dead"), (2, "alive")] {
+            keep(&store, reading(1, session, 0)).await;
+            claim_one(&store, owner).await;
         }
+        drop(store);
+
+        let store = home.open().await;
+        assert!(claim(&store, "next").await.is_empty(), "leases outlive their process");
+        store.release_claims("dead").await.unwrap();
+        let claimed = claim_one(&store, "next").await;
+        assert_eq!(claimed.session_id, session(1).to_string(), "{:?}", home.engine);
     }
 }

@@ -14,6 +14,8 @@ use crate::store::{
     Record, SessionFacts, Store, StoreError, Stored,
 };
 
+pub(super) use crate::store::open::PATIENCE;
+
 /// When the tests begin: epoch milliseconds.
 pub(super) const START_MS: i64 = 1_750_000_000_000;
 pub(super) const DAY_MS: i64 = 86_400_000;

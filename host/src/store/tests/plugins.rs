@@ -1,6 +1,7 @@
 //! The plugin library: generations, predecessors, rejections, what is kept.
 
 use super::home::{Home, homes};
+use super::model::PATIENCE;
 use crate::plugin_host::Slot;
 use crate::store::{Activation, NewActivation, Rejection, Store};
 
@@ -54,7 +55,7 @@ async fn each_slot_counts_its_activations_and_the_same_one_again_is_none() {
         assert_eq!(activate(&store, "a", "s", 2).await.activated_ms, 1, "it serves already");
         assert_eq!(activate(&store, "a", "other", 3).await.generation, 2);
         assert_eq!(activate(&store, "a", "s", 4).await.generation, 3);
-        store.close().await;
+        store.close(PATIENCE).await;
 
         let store = home.open().await;
         let newest = store.activations(POLICY, 2).await.unwrap();
@@ -64,7 +65,7 @@ async fn each_slot_counts_its_activations_and_the_same_one_again_is_none() {
         assert_eq!(store.plugin_component(POLICY, "t").await.unwrap(), None);
         assert!(store.was_active(POLICY, "a", "other").await.unwrap());
         assert!(!store.was_active(Slot::UsageTier, "a", "other").await.unwrap());
-        store.close().await;
+        store.close(PATIENCE).await;
     }
 }
 
@@ -90,7 +91,7 @@ async fn predecessors_are_other_good_plugins_each_once_newest_first() {
         assert_eq!((rejected.verdict.as_str(), rejected.reason.as_str()), ("rolled_back", "a reason"));
         activate(&store, "d", "s", 9).await;
         assert_eq!(store.plugin_rejection(POLICY, "d", "s").await.unwrap(), None, "somebody wants it");
-        store.close().await;
+        store.close(PATIENCE).await;
     }
 }
 
@@ -110,7 +111,7 @@ async fn a_slot_keeps_the_components_that_it_served_last() {
         assert!(store.plugin_component(POLICY, "07").await.unwrap().is_some());
         assert_eq!(store.plugin_digests(POLICY, "0").await.unwrap(), ["07", "08"]);
         assert_eq!(store.plugin_digests(POLICY, "fe").await.unwrap(), ["feed"]);
-        store.close().await;
+        store.close(PATIENCE).await;
     }
 }
 
@@ -123,7 +124,7 @@ async fn the_latest_rejections_are_remembered() {
         }
         let rejections = store.plugin_rejections(POLICY, 1000).await.unwrap();
         assert_eq!((rejections.len(), rejections[0].digest.as_str()), (200, "204"));
-        store.close().await;
+        store.close(PATIENCE).await;
     }
 }
 
@@ -146,7 +147,7 @@ async fn hosts_that_activate_at_one_time_get_one_history() {
         let generations: Vec<u64> = history.iter().rev().map(|activation| activation.generation).collect();
         assert_eq!(generations, (1..=20).collect::<Vec<_>>());
         for store in stores {
-            store.close().await;
+            store.close(PATIENCE).await;
         }
     }
 }

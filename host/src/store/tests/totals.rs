@@ -114,7 +114,7 @@ async fn totals_follow(home: &Home, steps: &[Step]) {
         assert_eq!((trips, miles, kwh, kwh_trips, mpg, mpg_trips), expected, "{:?} {steps:?}", home.engine);
     }
     assert!(expected.is_empty(), "vehicles are missing");
-    store.close().await;
+    store.close(PATIENCE).await;
 }
 
 proptest! {

@@ -120,6 +120,8 @@ async fn app(home: &Home) -> App {
         known_vehicles: moka::sync::Cache::new(100),
         tokens: Tokens::new(&config.http),
         rate_limits: RateLimits::new(&config.http),
+        bodies: Semaphore::new(100),
+        pages: Arc::new(Semaphore::new(100)),
         plugin_uploads: Semaphore::new(1),
         activations: Activations::of(&config.plugins.plugin_dir),
         plugin_dir: config.plugins.plugin_dir.clone(),

@@ -2,6 +2,7 @@
 //! tosses its coin.
 
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use clap::Parser;
 use serde_json::{Value, json};
@@ -14,6 +15,7 @@ use crate::events::{Events, Outcome, UploadDetails, VehicleContext};
 use crate::identity::IdentityKey;
 use crate::plugin_host::{EventFields, Facts, FieldValue, PluginSet, VehicleStats};
 
+const PATIENCE: Duration = Duration::from_secs(30);
 const NOT_LOWERED: &str = "a new account never lowers the base rate";
 const FLAG_NAME: &str = "the critical flag is named charging_started";
 const ONE_COIN: &str = "one coin; a new account never lowers the base rate";
@@ -111,7 +113,7 @@ async fn is_emitted(plugins: &Arc<PluginSet>, input: &Value) -> bool {
     self::flags(context).into_iter().for_each(|flag| event.business.set(flag, true));
     event.vehicle = vehicle(&context["vehicle_context"]);
     event.finish(Outcome::Success);
-    events.drain().await;
+    events.drain(Instant::now() + PATIENCE).await;
     let totals = events.totals();
     assert_eq!((totals.received, totals.lost_by_sink), (1, 0));
     let emitted = written.lock().expect("no writer panicked").len();

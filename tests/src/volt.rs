@@ -1,7 +1,10 @@
 //! Uploads of a Volt as its phone sends them, made by hand: small enough to
 //! see what a test says.
 
+use std::ops::Range;
 use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::backlog::Point;
 
 /// A phone, and the session that its app is in.
 #[derive(Debug, Clone)]
@@ -48,6 +51,15 @@ impl Phone {
             query.push_str(&format!("&k{pid}={value}"));
         }
         query
+    }
+
+    /// These minutes of a drive, to be sent as full readings.
+    pub fn drive(&self, start_ms: i64, minutes: Range<u32>) -> Vec<Point> {
+        let point = |minute| Point {
+            time_ms: start_ms + i64::from(minute) * 60_000,
+            query: self.full_reading(start_ms, minute),
+        };
+        minutes.map(point).collect()
     }
 }
 
