@@ -256,7 +256,7 @@ mod tests {
             ("--feature-weather", "perhaps", "FEATURE_WEATHER"),
             ("--environment", "moon", "ENVIRONMENT"),
             ("--bind-addr", "here", "BIND_ADDR"),
-            ("--rate-limit-per-minute", "-1", "RATE_LIMIT_PER_MINUTE"),
+            ("--rate-limit-per-minute", "few", "RATE_LIMIT_PER_MINUTE"),
         ] {
             let refusal = Cli::try_parse_from(["volttracker", flag, value]).err().map(|e| e.to_string());
             assert!(refusal.as_deref().is_some_and(|text| text.contains(variable)), "{flag}: {refusal:?}");
