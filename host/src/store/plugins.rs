@@ -165,12 +165,11 @@ impl Store {
 
     /// A component of a slot, where it is kept.
     pub async fn plugin_component(&self, slot: Slot, digest: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        let bytes =
-            sqlx::query_scalar("SELECT bytes FROM plugin_components WHERE slot = $1 AND digest = $2")
-                .bind(slot.as_str())
-                .bind(digest)
-                .fetch_optional(&self.pool)
-                .await?;
+        let bytes = sqlx::query_scalar("SELECT bytes FROM plugin_components WHERE slot = $1 AND digest = $2")
+            .bind(slot.as_str())
+            .bind(digest)
+            .fetch_optional(&self.pool)
+            .await?;
         Ok(bytes)
     }
 
@@ -268,8 +267,10 @@ async fn activate(
     let text = format!(
         "SELECT {ACTIVATION} FROM plugin_activations WHERE slot = $1 ORDER BY generation DESC LIMIT 1"
     );
-    let newest =
-        sqlx::query(AssertSqlSafe(text)).bind(plugin.slot.as_str()).fetch_optional(&mut **transaction).await?;
+    let newest = sqlx::query(AssertSqlSafe(text))
+        .bind(plugin.slot.as_str())
+        .fetch_optional(&mut **transaction)
+        .await?;
     let newest = newest.as_ref().map(activation).transpose()?;
     let generation = match newest {
         Some(newest)
@@ -422,5 +423,6 @@ fn slot(row: &AnyRow) -> Result<Slot, StoreError> {
 }
 
 fn to_i64(generation: u64) -> Result<i64, StoreError> {
-    i64::try_from(generation).map_err(|_| StoreError::Unexpected(format!("generation {generation} is too large")))
+    i64::try_from(generation)
+        .map_err(|_| StoreError::Unexpected(format!("generation {generation} is too large")))
 }
