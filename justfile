@@ -20,22 +20,33 @@ setup:
     [ "$missing" = 0 ] || exit 1
     rustup target list --installed | grep -qx wasm32-wasip2 || rustup target add wasm32-wasip2
 
-# Build the business rules and put them where a receiver finds them.
-build-plugins dir="plugins/dist": setup
+# Build the business rules, check them, and put them where a receiver finds them.
+build-plugins dir="plugins/dist" profile="dev": setup
     #!/usr/bin/env bash
     set -euo pipefail
     packages=(); for slot in {{ slots }}; do packages+=(-p "$slot"); done
     cargo build --locked --target wasm32-wasip2 --profile component "${packages[@]}"
-    target="${CARGO_TARGET_DIR:-target}/wasm32-wasip2/component"
+    cargo build --locked --profile {{ profile }} -p volttracker
+    target="${CARGO_TARGET_DIR:-target}"
+    volttracker="$target/{{ if profile == "dev" { "debug" } else { profile } }}/volttracker"
+    component() { echo "$target/wasm32-wasip2/component/${1//-/_}.wasm"; }
+    settings=(); [ ! -e "{{ dir }}/plugins.toml" ] || settings=(--settings "{{ dir }}/plugins.toml")
+    # All are checked, as the receiver would, before any is put there.
+    for slot in {{ slots }}; do
+        "$volttracker" plugin check --slot "$slot" "${settings[@]}" "$(component "$slot")"
+    done
     mkdir -p "{{ dir }}"
     # Written aside, then renamed: nobody sees half a component, and a running
     # receiver takes all of them together.
-    for slot in {{ slots }}; do cp "$target/${slot//-/_}.wasm" "{{ dir }}/.$slot.wasm.new"; done
+    for slot in {{ slots }}; do cp "$(component "$slot")" "{{ dir }}/.$slot.wasm.new"; done
     for slot in {{ slots }}; do mv "{{ dir }}/.$slot.wasm.new" "{{ dir }}/$slot.wasm"; done
-    for slot in {{ slots }}; do echo "{{ dir }}/$slot.wasm"; done
+
+# Start a plugin of your own for a slot, in plugins/NAME or another folder.
+new-plugin name slot folder=("plugins/" + name):
+    @bash templates/new-plugin.sh "{{ name }}" "{{ slot }}" "{{ folder }}"
 
 # Run the receiver, optimised: uploads to http://127.0.0.1:8080/torque/upload.
-run *args: build-plugins
+run *args: (build-plugins "plugins/dist" "release")
     cargo run --locked --release -p volttracker -- serve {{ args }}
 
 # Simulate a drive against a running receiver.
@@ -71,6 +82,6 @@ audit:
     cargo deny --locked check bans licenses sources
 
 # Measure the receiver beside a bare route and a minimal handler (needs wrk); `just bench --quick` tries it out.
-bench *args: build-plugins
+bench *args: (build-plugins "plugins/dist" "release")
     cargo build --locked --release -p volttracker -p bench
     "${CARGO_TARGET_DIR:-target}/release/bench" {{ args }}

@@ -44,26 +44,31 @@ fn build() -> anyhow::Result<PathBuf> {
         .context("cargo build named no executable")
 }
 
-/// One of the components in `tests/guests`, by its package, built on first use.
-/// They have a target directory of their own: the one of the running `cargo
-/// test` is locked.
+/// One of the components in `tests/guests`, by its package. All are built on
+/// first use, and have a target directory of their own: the one of the running
+/// `cargo test` is locked.
 ///
 /// # Errors
-/// It does not build.
+/// They do not build.
 pub fn guest(package: &str) -> anyhow::Result<Vec<u8>> {
-    let target = project_root().join("target/guests");
-    let status = Command::new(env!("CARGO"))
-        .args(["build", "--locked", "--quiet", "--profile", "component", "--target", "wasm32-wasip2"])
-        .arg("--target-dir")
-        .arg(&target)
-        .args(["-p", package])
-        .current_dir(project_root())
-        .status()
-        .context("cargo cannot be started")?;
-    ensure!(status.success(), "{package} does not build");
-    let file = target.join("wasm32-wasip2/component").join(package.replace('-', "_"));
-    let file = file.with_extension("wasm");
+    static GUESTS: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    let built = GUESTS.get_or_init(|| build_guests().map_err(|error| format!("{error:#}")));
+    let dir = built.as_deref().map_err(|error| anyhow::anyhow!("the guests do not build: {error}"))?;
+    let file = dir.join(package.replace('-', "_")).with_extension("wasm");
     std::fs::read(&file).with_context(|| format!("{} is not there", file.display()))
+}
+
+fn build_guests() -> anyhow::Result<PathBuf> {
+    let target = project_root().join("target/guests");
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["build", "--locked", "--quiet", "--profile", "component"]);
+    cargo.args(["--target", "wasm32-wasip2", "--target-dir"]).arg(&target);
+    for guest in ["wayward-policy", "plain-tier", "plain-calculator", "mistyped-tier"] {
+        cargo.args(["-p", &format!("guest-{guest}")]);
+    }
+    let status = cargo.current_dir(project_root()).status().context("cargo cannot be started")?;
+    ensure!(status.success(), "cargo build ended with {status}");
+    Ok(target.join("wasm32-wasip2/component"))
 }
 
 /// The folder of built components.

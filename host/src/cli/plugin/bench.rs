@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::candidate::Candidate;
-use super::table::{size, table};
+use super::table::{print, size, table};
 use crate::plugin_host::{Instances, Limits, Measured};
 
 const AFTER: &str = "\
@@ -31,8 +31,9 @@ pub(super) async fn run(args: BenchArgs) -> anyhow::Result<()> {
     let Candidate { slot, file, .. } = &args.candidate;
     let workbench = args.candidate.workbench().await?;
     let measured = workbench.measure(*slot, file).await.map_err(|refusal| anyhow::anyhow!("{refusal}"))?;
-    println!("{} {} in the slot {slot}\n", measured.name, measured.version);
-    print!("{}\n{}", sizes(&measured, workbench.limits(*slot)), times(&measured, workbench.limits(*slot)));
+    let limits = workbench.limits(*slot);
+    let head = format!("{} {} in the slot {slot}", measured.name, measured.version);
+    print(&format!("{head}\n\n{}\n{}", sizes(&measured, limits), times(&measured, limits)))?;
     if cfg!(debug_assertions) {
         eprintln!("This is a development build: a release build calls faster.");
     }

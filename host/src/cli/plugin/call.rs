@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use tokio::io::AsyncReadExt as _;
 
 use super::candidate::Candidate;
-use super::table::size;
+use super::table::{print, size};
 use crate::plugin_host::{CallError, Spent};
 
 const AFTER: &str = "\
@@ -59,8 +59,7 @@ pub(super) async fn run(args: CallArgs) -> anyhow::Result<()> {
     if let Some(spent) = spent {
         eprintln!("{}", cost(spent, workbench.limits(*slot).deadline));
     }
-    println!("{}", called?.answer);
-    Ok(())
+    print(&format!("{}\n", called?.answer))
 }
 
 fn cost(spent: Spent, deadline: Duration) -> String {

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::candidate::Candidate;
-use super::table::size;
+use super::table::{print, size};
 
 const AFTER: &str = "\
 What is checked, in this order: size; a component at all; its imports and exports
@@ -31,8 +31,8 @@ pub(super) async fn run(args: CheckArgs) -> anyhow::Result<()> {
     let workbench = args.candidate.workbench().await?;
     let fit = workbench.check(*slot, file).await.map_err(|refusal| anyhow::anyhow!("{refusal}"))?;
     let limits = workbench.limits(*slot);
-    println!(
-        "{slot} ({}): fits: {} {}, {} of {} MB, memory {} of {} MB",
+    print(&format!(
+        "{slot} ({}): fits: {} {}, {} of {} MB, memory {} of {} MB\n",
         file.display(),
         fit.name,
         fit.version,
@@ -40,6 +40,5 @@ pub(super) async fn run(args: CheckArgs) -> anyhow::Result<()> {
         limits.component_bytes >> 20,
         size(fit.memory_bytes),
         limits.memory_bytes >> 20,
-    );
-    Ok(())
+    ))
 }

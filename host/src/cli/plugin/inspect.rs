@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::anyhow;
 use clap::Args;
 
-use super::table::size;
+use super::table::{print, size};
 use crate::plugin_host::{Inspection, Workbench};
 
 const EXAMPLES: &str = "\
@@ -30,11 +30,9 @@ pub(super) async fn run(args: InspectArgs) -> anyhow::Result<()> {
     let inspected = workbench.inspect(&args.file).await;
     let inspection = inspected.map_err(|problem| anyhow!("{} {problem}", args.file.display()))?;
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&inspection)?);
-    } else {
-        print!("{}", text(&args.file, &inspection));
+        return print(&(serde_json::to_string_pretty(&inspection)? + "\n"));
     }
-    Ok(())
+    print(&text(&args.file, &inspection))
 }
 
 fn text(file: &Path, inspection: &Inspection) -> String {

@@ -1,4 +1,8 @@
-//! Text in columns for people to read.
+//! Text for people to read: in columns, with units, on standard output.
+
+use std::io::{ErrorKind, Write as _};
+
+use anyhow::Context as _;
 
 /// Rows of cells, each column as wide as its widest cell; the first column to
 /// the left, the others to the right.
@@ -16,6 +20,18 @@ pub(super) fn table(rows: &[Vec<String>]) -> String {
         cells.collect::<Vec<_>>().join("  ").trim_end().to_owned() + "\n"
     };
     rows.iter().map(line).collect()
+}
+
+/// Writes to standard output, as far as somebody reads it.
+///
+/// # Errors
+/// It cannot be written.
+pub(super) fn print(text: &str) -> anyhow::Result<()> {
+    let mut output = std::io::stdout().lock();
+    match output.write_all(text.as_bytes()).and_then(|()| output.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        written => written.context("standard output cannot be written"),
+    }
 }
 
 /// Bytes in MB, 1 decimal; small sizes in KB.

@@ -64,7 +64,11 @@ impl identity::Guest for Plugin {
                 setting("rate", "0.5", "Probability of a good verdict: 0 to 1."),
                 setting("habit", "sound", "What is wrong with it from the start."),
                 setting("in_configure", "", "What it does when it is configured."),
-                setting("in_call", "", "What it does on a receiver, as if it were an event's operation."),
+                setting(
+                    "in_call",
+                    "",
+                    "What it does on a receiver, as if it were an event's operation, or `as_told`.",
+                ),
             ],
         }
     }
@@ -100,7 +104,12 @@ impl sampling::Guest for Plugin {
         CALLS.set(CALLS.get() + 1);
         let told = IN_CALL.with_borrow(String::clone);
         let on_receiver = !told.is_empty() && event.get("request_id").is_some();
-        let operation = if on_receiver { told } else { facts.operation };
+        let operation = match event.get("client_request_id") {
+            _ if !on_receiver => facts.operation,
+            // The uploader says it, in a header of the request.
+            Some(Value::Text(habit)) if told == "as_told" => habit,
+            _ => told,
+        };
         indulge(&operation);
         let (probability, reason) = match operation.as_str() {
             "nan" => (f64::NAN, "nonsense".to_owned()),
