@@ -42,7 +42,7 @@ impl Activations {
 
     /// For a test that activates nothing.
     #[cfg(test)]
-    pub(crate) fn of(dir: &Path) -> Self {
+    pub(crate) fn of(dir: &std::path::Path) -> Self {
         Self::new(inbox::Inbox::open(dir, dir))
     }
 }
