@@ -66,17 +66,15 @@ test: build-plugins
         cargo test --locked -p e2e --test e2e; \
         cargo test --locked -p e2e --test load -- --test-threads=8'
 
-# Kill the receiver under load, so many rounds on each engine; the seed repeats a run.
+# Feed odd bytes to each parser for that long; the seed is printed, and FUZZ_SEED repeats it.
+fuzz seconds="60":
+    FUZZ_SECONDS={{ seconds }} cargo test --locked -p volttracker --lib -- --ignored --nocapture --test-threads 1 fuzz_
+
+# What takes long: kills under load, so many rounds on each engine (the seed repeats a run), a minute of full load with swaps in it, 10,000 swaps.
 soak rounds="100" seed=`date +%s`: build-plugins
     cargo build --locked -p volttracker
     KILL_ROUNDS={{ rounds }} KILL_SEED={{ seed }} \
         tests/with-postgres.sh cargo test --locked -p e2e --test load kill_rounds -- --nocapture
-
-# Feed odd bytes to each parser for that long; the seed is printed, and FUZZ_SEED repeats it.
-fuzz seconds="60":
-    FUZZ_SECONDS={{ seconds }} cargo test --locked -p volttracker --lib -- --ignored --nocapture --test-threads 1 fuzz_
-# What takes long: a minute of full load with swaps in it, and 10,000 swaps.
-soak: build-plugins
     cargo test --locked -p e2e --test e2e -- --ignored --nocapture --test-threads 1 soak
 
 # Formatting, clippy and documentation links, all warnings refused.
