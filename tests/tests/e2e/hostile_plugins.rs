@@ -186,7 +186,10 @@ async fn components_that_were_not_made_for_their_slots_stop_a_first_start() -> a
     let policy = guest("guest-wayward-policy")?;
     let files: [(&str, &[u8]); 3] = [
         ("trip-calculator", &policy),
-        ("usage-tier", &rewritten(&guest("guest-plain-tier")?, "wasi:cli/environment", "acme:cli/environment")),
+        (
+            "usage-tier",
+            &rewritten(&guest("guest-plain-tier")?, "wasi:cli/environment", "acme:cli/environment"),
+        ),
         ("sampling-policy", &rewritten(&policy, "@0.1.0", "@0.2.0")),
     ];
     assert_snapshot!(refusal(&files, "").await?, @r"
