@@ -14,7 +14,6 @@ mod telling;
 pub(crate) mod tests;
 mod watcher;
 
-use std::path::Path;
 use std::sync::Arc;
 
 use tokio::signal::unix::Signal;
@@ -125,9 +124,4 @@ pub async fn run(app: Arc<App>, hangup: Signal, mut stop: watch::Receiver<bool>)
         _ = stop.changed() => {}
         () = work => {}
     }
-}
-
-/// The folder of everything that this host keeps of plugins for itself.
-fn own_folder(data_dir: &Path) -> std::path::PathBuf {
-    data_dir.join("plugin-cache")
 }

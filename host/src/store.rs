@@ -10,6 +10,7 @@ mod plugins;
 mod readings;
 mod reads;
 mod record;
+mod rejections;
 mod sessions;
 mod sql;
 #[cfg(test)]
@@ -21,6 +22,7 @@ pub use error::StoreError;
 pub use finalization::{Calculator, Claim, ClaimRequest, Closed, Closing, Retry, TripData};
 pub use group_commit::{Batch, Committed, GroupCommit};
 pub use open::{Engine, Store};
-pub use plugins::{Activation, NewActivation, Rejection};
+pub use plugins::{Activation, NewActivation};
 pub use reads::{Page, Status, TripRow};
 pub use record::{Put, QuarantinedRequest, ReadingRow, Record, SessionFacts, Stored};
+pub use rejections::Rejection;

@@ -83,11 +83,10 @@ pub(super) async fn prepare(
 async fn prepared(attempt: &mut Attempt) -> Result<Prepared, Refusal> {
     match (&mut attempt.preparing).await {
         Ok(prepared) => prepared,
-        Err(panic) => Err(Refusal {
-            slot: attempt.slot,
-            origin: attempt.event.details.origin.clone(),
-            problems: vec![format!("cannot be checked: {panic}")],
-        }),
+        Err(panic) => {
+            let problems = vec![format!("cannot be checked: {panic}")];
+            Err(Refusal::new(attempt.slot, attempt.event.details.origin.clone(), problems))
+        }
     }
 }
 

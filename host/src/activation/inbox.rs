@@ -19,7 +19,7 @@ use crate::store::{Rejection, Store, StoreError};
 /// Where the operator sets limits and settings, beside the components.
 const SETTINGS: &str = "plugins.toml";
 /// Where a host notes what it has seen.
-const NOTE: &str = "inbox.json";
+const NOTE: &str = "plugin-inbox.json";
 
 /// PLUGIN_DIR, and what was seen there.
 pub(super) struct Inbox {
@@ -83,9 +83,9 @@ pub(super) enum Dealt {
 }
 
 impl Inbox {
-    /// The inbox `dir` of the host that keeps its own files in `own_folder`.
-    pub(super) fn open(dir: &Path, own_folder: &Path) -> Self {
-        let note = own_folder.join(NOTE);
+    /// The inbox `dir` of the host that keeps its own files in `data_dir`.
+    pub(super) fn open(dir: &Path, data_dir: &Path) -> Self {
+        let note = data_dir.join(NOTE);
         // What cannot be read was never noted; the library knows the rest.
         let seen = fs::read(&note).ok().and_then(|text| serde_json::from_slice(&text).ok());
         Self { dir: dir.to_owned(), note, seen, dealt_with: None }
@@ -174,9 +174,7 @@ impl Inbox {
 
     fn offer_file(&self, slot: Slot, content: &Content, settings: &SlotSettings) -> Offer {
         let origin = self.dir.join(file_name(slot)).display().to_string();
-        let refused = |problem: &str| {
-            Err(Refusal { slot, origin: origin.clone(), problems: vec![problem.to_owned()] })
-        };
+        let refused = |problem: &str| Err(Refusal::new(slot, origin.clone(), vec![problem.to_owned()]));
         let candidate = match content {
             Content::Missing => refused("is missing"),
             Content::Unusable(problem) => refused(problem),

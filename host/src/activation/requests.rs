@@ -37,7 +37,7 @@ pub async fn put(app: &App, slot: Slot, bytes: Vec<u8>) -> Result<Swapped, NotSw
 
 /// Refuses an upload that nobody reads to its end.
 pub async fn refuse_upload(app: &App, slot: Slot, problem: String) -> NotSwapped {
-    let refusal = Refusal { slot, origin: UPLOAD.to_owned(), problems: vec![problem] };
+    let refusal = Refusal::new(slot, UPLOAD, vec![problem]);
     match by_operator(app, slot, Err(refusal.clone())).await {
         Err(error) => error,
         Ok(_) => NotSwapped::Refused(refusal),
@@ -115,7 +115,7 @@ async fn predecessor_candidate(
     let settings = SlotSettings::from_stored(slot, &predecessor.settings);
     Ok(settings
         .map(|settings| Candidate::new(slot, origin.clone(), bytes, settings))
-        .map_err(|problem| Refusal { slot, origin, problems: vec![problem] }))
+        .map_err(|problem| Refusal::new(slot, origin, vec![problem])))
 }
 
 fn rejection(slot: Slot, from: &PluginIdentity, trouble: Option<&Failure>) -> Rejection {
@@ -165,7 +165,7 @@ async fn candidate(app: &App, slot: Slot, origin: String, bytes: Vec<u8>) -> Res
         let origin = origin.clone();
         tokio::task::spawn_blocking(move || Candidate::new(slot, origin, bytes, settings))
     };
-    hashed.await.map_err(|panic| Refusal { slot, origin, problems: vec![panic.to_string()] })
+    hashed.await.map_err(|panic| Refusal::new(slot, origin, vec![panic.to_string()]))
 }
 
 async fn settings(app: &App, slot: Slot, origin: &str) -> Result<SlotSettings, NotSwapped> {
@@ -177,9 +177,7 @@ async fn slot_settings(app: &App, slot: Slot, origin: &str) -> Result<SlotSettin
     let dir = app.plugin_dir.clone();
     let read = tokio::task::spawn_blocking(move || inbox::read_settings(&dir)).await;
     let settings: Result<PluginSettings, String> = read.unwrap_or_else(|panic| Err(panic.to_string()));
-    settings.map(|settings| settings.of(slot).clone()).map_err(|problem| Refusal {
-        slot,
-        origin: origin.to_owned(),
-        problems: vec![format!("plugins.toml cannot be used: {problem}")],
+    settings.map(|settings| settings.of(slot).clone()).map_err(|problem| {
+        Refusal::new(slot, origin, vec![format!("plugins.toml cannot be used: {problem}")])
     })
 }

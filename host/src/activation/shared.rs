@@ -64,14 +64,11 @@ async fn publish(
     report: &mut Report,
 ) -> Result<bool, Refusal> {
     let slot = newest.slot;
-    let refused = |problem: String| Refusal {
-        slot,
-        origin: format!("generation {} of another host", newest.generation),
-        problems: vec![problem],
-    };
+    let origin = report.details.origin.clone();
+    let refused = |problem: String| Refusal::new(slot, origin.clone(), vec![problem]);
     let bytes = bytes.ok_or_else(|| refused("is not kept any more".to_owned()))?;
     let settings = SlotSettings::from_stored(slot, &newest.settings).map_err(refused)?;
-    let candidate = Candidate::new(slot, report.details.origin.clone(), bytes, settings);
+    let candidate = Candidate::new(slot, origin, bytes, settings);
     let prepared = prepare(app.plugins.runtime(), Ok(candidate)).await?;
     report.details.compiled = Some(prepared.compiled());
     report.timings = prepared.timings().to_vec();

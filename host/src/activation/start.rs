@@ -37,9 +37,8 @@ pub struct Started {
 /// # Errors
 /// A slot that never had a fit plugin has none now, either.
 pub async fn start(plugin_dir: &Path, data_dir: &Path, store: &Store) -> Result<Started, StartError> {
-    let own_folder = super::own_folder(data_dir);
-    let runtime = PluginRuntime::start(&own_folder)?;
-    let mut inbox = Inbox::open(plugin_dir, &own_folder);
+    let runtime = PluginRuntime::start(&data_dir.join("plugin-cache"))?;
+    let mut inbox = Inbox::open(plugin_dir, data_dir);
     let mut start = Start::read(runtime, store).await.map_err(unreadable)?;
     let found = loop {
         // Nothing is found where a file changed while it was read.
@@ -204,8 +203,7 @@ impl<'a> Start<'a> {
     async fn try_kept(&mut self, activation: &Activation) -> Result<bool, StoreError> {
         let slot = activation.slot;
         let origin = format!("generation {} in the library", activation.generation);
-        let refused =
-            |problem: &str| Refusal { slot, origin: origin.clone(), problems: vec![problem.to_owned()] };
+        let refused = |problem: &str| Refusal::new(slot, origin.clone(), vec![problem.to_owned()]);
         let candidate = match self.store.plugin_component(slot, &activation.digest).await? {
             None => Err(refused("is not kept any more")),
             Some(bytes) => SlotSettings::from_stored(slot, &activation.settings)
@@ -270,12 +268,9 @@ impl<'a> Start<'a> {
     }
 }
 
-async fn finished(
-    slot: Slot,
-    preparing: JoinHandle<Result<Prepared, Refusal>>,
-) -> Result<Prepared, Refusal> {
+async fn finished(slot: Slot, preparing: JoinHandle<Result<Prepared, Refusal>>) -> Result<Prepared, Refusal> {
     preparing.await.unwrap_or_else(|panic| {
         let problems = vec![format!("cannot be checked: {panic}")];
-        Err(Refusal { slot, origin: "the candidate".to_owned(), problems })
+        Err(Refusal::new(slot, "the candidate", problems))
     })
 }

@@ -57,10 +57,7 @@ pub(super) fn describe(event: &mut WideEvent<PluginSwapDetails>, prepared: &Prep
 }
 
 /// Ends a swap's event; the result goes on to whoever asked.
-pub(super) fn end(
-    attempt: Attempt,
-    result: Result<Swapped, NotSwapped>,
-) -> Result<Swapped, NotSwapped> {
+pub(super) fn end(attempt: Attempt, result: Result<Swapped, NotSwapped>) -> Result<Swapped, NotSwapped> {
     match &result {
         Ok(swapped) => end_well(attempt, swapped),
         Err(error) => end_badly(attempt, error),
@@ -102,7 +99,13 @@ fn end_badly(attempt: Attempt, error: &NotSwapped) {
 }
 
 /// Tells of a rollback that has nothing to go back to.
-pub(super) fn tell_no_way_back(app: &App, slot: Slot, way: Way, failure: Failure, outcome: fn(Failure) -> Outcome) {
+pub(super) fn tell_no_way_back(
+    app: &App,
+    slot: Slot,
+    way: Way,
+    failure: Failure,
+    outcome: fn(Failure) -> Outcome,
+) {
     let plugins = app.plugins.pin();
     let details = PluginSwapDetails {
         slot: Some(slot.as_str()),

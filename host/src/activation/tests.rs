@@ -69,7 +69,8 @@ impl Home {
 
     /// Sets `plugins.toml`, beside patient deadlines.
     fn set(&self, text: &str) {
-        std::fs::write(self.plugin_dir.path().join("plugins.toml"), format!("{PATIENT}{text}")).expect("write");
+        std::fs::write(self.plugin_dir.path().join("plugins.toml"), format!("{PATIENT}{text}"))
+            .expect("write");
     }
 
     /// Everything of a process but its door.

@@ -111,6 +111,24 @@ pub struct Refusal {
     pub problems: Vec<String>,
 }
 
+/// The most problems that a refusal lists, and the longest of them in characters.
+const MOST_PROBLEMS: usize = 40;
+const LONGEST_PROBLEM: usize = 1000;
+
+impl Refusal {
+    /// A refusal; what a component can make long is cut.
+    pub(crate) fn new(slot: Slot, origin: impl Into<String>, problems: Vec<String>) -> Self {
+        let more = problems.len().saturating_sub(MOST_PROBLEMS);
+        let problems = problems.into_iter().take(MOST_PROBLEMS);
+        let mut problems: Vec<_> =
+            problems.map(|problem| super::pool::bounded(&problem, LONGEST_PROBLEM)).collect();
+        if more > 0 {
+            problems.push(format!("and {more} more problems"));
+        }
+        Self { slot, origin: origin.into(), problems }
+    }
+}
+
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({}):", self.slot, self.origin)?;
@@ -156,5 +174,19 @@ impl fmt::Display for Listed<'_> {
             write!(f, "\n  {refusal}")?;
         }
         f.write_str("\nThe plugins of this repository are built by: just build-plugins")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_component_cannot_make_its_refusal_long() {
+        let problems = vec!["forbidden import: ".to_owned() + &"x".repeat(100_000); 50];
+        let refusal = Refusal::new(Slot::UsageTier, "a file", problems);
+        assert_eq!(refusal.problems.len(), 41);
+        assert_eq!(refusal.problems[40], "and 10 more problems");
+        assert!(refusal.to_string().len() < 50_000);
     }
 }

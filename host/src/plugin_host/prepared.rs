@@ -26,7 +26,12 @@ pub struct Candidate {
 
 impl Candidate {
     /// A candidate with its digest, which takes a while for a large one.
-    pub fn new(slot: Slot, origin: impl Into<String>, bytes: impl Into<Arc<[u8]>>, settings: SlotSettings) -> Self {
+    pub fn new(
+        slot: Slot,
+        origin: impl Into<String>,
+        bytes: impl Into<Arc<[u8]>>,
+        settings: SlotSettings,
+    ) -> Self {
         let bytes = bytes.into();
         Self { slot, origin: origin.into(), digest: sha256_hex(&bytes), bytes, settings }
     }

@@ -145,7 +145,7 @@ fn start_engine(fuel: Fuel) -> Result<Engine, StartError> {
 }
 
 fn refused(slot: Slot, file: &Path) -> impl Fn(Problems) -> Refusal {
-    move |problems| Refusal { slot, origin: file.display().to_string(), problems }
+    move |problems| Refusal::new(slot, file.display().to_string(), problems)
 }
 
 /// Compiles, and keeps nothing of it.

@@ -85,10 +85,10 @@ fn no_event_mixes(events: &[Value]) -> anyhow::Result<()> {
         assert_eq!(policy, &activated[&generation], "{event}");
         generations.insert(generation);
         if let Some(asked) = event["sampling"]["policy"].as_str() {
-            assert_eq!((asked, event["sampling"]["policy_version"].as_str()), (
-                policy["name"].as_str().unwrap_or_default(),
-                policy["version"].as_str()
-            ));
+            assert_eq!(
+                (asked, event["sampling"]["policy_version"].as_str()),
+                (policy["name"].as_str().unwrap_or_default(), policy["version"].as_str())
+            );
             *seen.entry(asked.to_owned()).or_default() += 1;
         }
     }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::activation::{NotSwapped, activate, put, roll_back_for_operator};
+use crate::plugin_host::VehicleStats;
 
 const POLICY: Slot = Slot::SamplingPolicy;
 
@@ -25,6 +26,28 @@ async fn an_upload_serves_the_next_operation_and_outlives_the_process() {
     let next = home.process().await;
     assert_eq!(next.digest(POLICY), swapped.to.digest);
     assert_eq!(next.stop().await.len(), 0, "the file in the inbox is no news");
+}
+
+#[tokio::test]
+async fn a_pinned_plugin_goes_on_answering_when_another_one_serves() {
+    let home = Home::with_guests();
+    let process = home.process().await;
+    let pinned = process.app.plugins.pin();
+    put(&process.app, Slot::UsageTier, variant(&home.component(Slot::UsageTier), 1)).await.expect("fit");
+    let stats = VehicleStats {
+        total_trips: 101,
+        total_miles: 1.0,
+        account_age_days: 1,
+        avg_kwh_per_mile: None,
+        avg_gas_mpg: None,
+    };
+    for calls in 1..=3 {
+        assert_eq!(pinned.classify(stats, 0).await.expect("a tier"), "many");
+        assert_eq!(pinned.status(Slot::UsageTier).calls.calls, calls);
+    }
+    let pool = serde_json::json!(pinned.status(Slot::UsageTier).pool);
+    assert_eq!((&pool["idle"], &pool["made"]), (&0.into(), &4.into()), "it keeps no instance: {pool}");
+    process.stop().await;
 }
 
 #[tokio::test]

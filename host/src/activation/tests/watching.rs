@@ -149,7 +149,9 @@ async fn a_file_that_is_too_large_or_gone_leaves_the_slot_as_it_was() {
     home.put(Slot::UsageTier, &vec![0; (1 << 20) + 1]);
     look(&process.app, Way::Watch).await;
     let told = process.swaps().pop().expect("a swap");
-    assert!(told["problems"][0].as_str().is_some_and(|problem| problem.starts_with("is 2 MB, more than 1 MB")));
+    assert!(
+        told["problems"][0].as_str().is_some_and(|problem| problem.starts_with("is 2 MB, more than 1 MB"))
+    );
     std::fs::remove_file(home.file(Slot::UsageTier)).expect("remove");
     look(&process.app, Way::Watch).await;
     assert_eq!((process.generation(Slot::UsageTier), process.swaps().len()), (1, 4));

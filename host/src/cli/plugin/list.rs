@@ -68,7 +68,12 @@ fn lines(text: &mut String, slot: &str, plugin: &Value) -> std::fmt::Result {
     writeln!(
         text,
         "  {} of {} instances at work, {} idle, {} made; {} of {} bytes of memory",
-        pool["at_work"], pool["size"], pool["idle"], pool["made"], memory["peak_bytes"], memory["limit_bytes"]
+        pool["at_work"],
+        pool["size"],
+        pool["idle"],
+        pool["made"],
+        memory["peak_bytes"],
+        memory["limit_bytes"]
     )?;
     for earlier in plugin["predecessors"].as_array().into_iter().flatten() {
         writeln!(text, "  before: {} by {}", named(earlier), word(&earlier["way"]))?;

@@ -78,7 +78,8 @@ impl Receiver {
         if let Some(token) = &self.admin_token {
             request = request.bearer_auth(token.expose());
         }
-        let response = request.send().await.with_context(|| format!("no receiver answers at {}", self.url))?;
+        let response =
+            request.send().await.with_context(|| format!("no receiver answers at {}", self.url))?;
         let status = response.status();
         let body = response.bytes().await.with_context(|| format!("the answer of {url} broke off"))?;
         let answer: Value = serde_json::from_slice(&body).unwrap_or_default();
