@@ -12,6 +12,7 @@ mod engine;
 mod error;
 mod health;
 mod imports;
+mod interfaces;
 mod load;
 mod meter;
 mod moment;

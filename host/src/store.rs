@@ -13,6 +13,7 @@ mod previous_fuel;
 mod readings;
 mod reads;
 mod record;
+mod rejections;
 mod sessions;
 mod sql;
 #[cfg(test)]
@@ -25,6 +26,7 @@ pub use finalization::{Calculator, Claim, ClaimRequest, Closed, Closing, Retry, 
 pub use group_commit::{Batch, Committed, GroupCommit};
 pub use layout::{Layout, Packed};
 pub use open::{Engine, Store};
-pub use plugins::{Activation, NewActivation, Rejection};
+pub use plugins::{Activation, NewActivation};
 pub use reads::{Page, Status, TripRow};
 pub use record::{Put, QuarantinedRequest, ReadingRow, Record, SessionFacts, Stored};
+pub use rejections::Rejection;

@@ -1,14 +1,19 @@
 //! Plugins that fail again and again: back to the last good one, and where
 //! there is none, a slot that says so.
 
+use std::time::Duration;
+
 use super::requests::roll_back;
 use super::{NotSwapped, Way, telling};
 use crate::app::App;
 use crate::events::{Failure, Outcome};
 use crate::plugin_host::{Slot, Trouble};
 
-/// Rolls failing plugins back for ever. Each failure of a plugin that fails
-/// too often wakes this again, so what cannot be done now is tried again.
+/// Between two attempts: what cannot be done now is tried again as long as the
+/// plugin fails, but not for each of its failures.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Rolls failing plugins back for ever.
 pub(super) async fn run(app: &App) {
     loop {
         app.plugins.alarm().await;
@@ -18,6 +23,7 @@ pub(super) async fn run(app: &App) {
                 contain(app, slot, &trouble).await;
             }
         }
+        tokio::time::sleep(PAUSE).await;
     }
 }
 

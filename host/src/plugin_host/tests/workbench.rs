@@ -27,7 +27,7 @@ async fn answer(slot: Slot, function: &str, arguments: Value) -> String {
     }
 }
 
-fn decide(operation: &str, event: Value) -> Value {
+fn decide(operation: &str, event: &Value) -> Value {
     json!({ "facts": facts(operation), "event": event })
 }
 
@@ -60,14 +60,14 @@ async fn every_function_of_a_calculator_answers_in_json() {
 #[tokio::test]
 async fn a_policy_reads_the_event_of_its_arguments_by_path() {
     let event = json!({ "error": { "code": "E200" } });
-    assert_snapshot!(answer(Slot::SamplingPolicy, "decide", decide("event", event)).await, @r#"{"probability":0.5,"reason":"e200"}"#);
-    assert_snapshot!(answer(Slot::SamplingPolicy, "decide", decide("event", json!({}))).await, @r#"{"probability":0.5,"reason":"nothing"}"#);
+    assert_snapshot!(answer(Slot::SamplingPolicy, "decide", decide("event", &event)).await, @r#"{"probability":0.5,"reason":"e200"}"#);
+    assert_snapshot!(answer(Slot::SamplingPolicy, "decide", decide("event", &json!({}))).await, @r#"{"probability":0.5,"reason":"nothing"}"#);
 }
 
 #[tokio::test]
 async fn settings_in_place_of_the_files_reach_the_plugin() {
     let workbench = workbench(&[("rate", "0.125")]).await;
-    let arguments = decide("x", json!({})).to_string();
+    let arguments = decide("x", &json!({})).to_string();
     let file = guest(Slot::SamplingPolicy);
     let called = workbench.call(Slot::SamplingPolicy, &file, "decide", &arguments, AT_MS).await;
     assert_eq!(called.expect("an answer").answer["probability"], 0.125);
@@ -75,23 +75,23 @@ async fn settings_in_place_of_the_files_reach_the_plugin() {
 
 #[tokio::test]
 async fn the_same_call_uses_the_same_fuel_and_memory() {
-    let arguments = decide("x", json!({}));
+    let arguments = decide("x", &json!({}));
     let spent = async || call(Slot::SamplingPolicy, "decide", &arguments).await.expect("an answer").spent;
     let (first, again) = (spent().await, spent().await);
     assert!(first.fuel.is_some_and(|fuel| fuel > 100), "{first:?}");
     assert_eq!((first.fuel, first.memory_bytes), (again.fuel, again.memory_bytes));
     assert!(first.memory_bytes >= 1 << 20 && first.memory_bytes <= 16 << 20, "{first:?}");
     assert!(!first.time.is_zero());
-    let longer = call(Slot::SamplingPolicy, "decide", &decide("print", json!({}))).await.expect("an answer");
+    let longer = call(Slot::SamplingPolicy, "decide", &decide("print", &json!({}))).await.expect("an answer");
     assert!(longer.spent.fuel > first.fuel);
 }
 
 #[tokio::test]
 async fn a_call_that_fails_says_so_as_an_event_would() {
-    let error = call(Slot::SamplingPolicy, "decide", &decide("loop", json!({}))).await.expect_err("no end");
+    let error = call(Slot::SamplingPolicy, "decide", &decide("loop", &json!({}))).await.expect_err("no end");
     assert_snapshot!(error, @"E411 sampling-policy exceeded its deadline: still computing after 400 ms");
     assert!(matches!(error, CallError::Failed { spent, .. } if spent.time.as_millis() >= 400));
-    let error = call(Slot::SamplingPolicy, "decide", &decide("two", json!({}))).await.expect_err("nonsense");
+    let error = call(Slot::SamplingPolicy, "decide", &decide("two", &json!({}))).await.expect_err("nonsense");
     assert_snapshot!(error, @"E414 sampling-policy answered nonsense: probability is 2, not 0 to 1");
     let error = call(Slot::UsageTier, "decide", &json!({})).await.expect_err("no such function");
     assert!(matches!(error, CallError::Arguments(_)), "{error}");

@@ -6,8 +6,8 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::super::bindings::identity::{PluginInfo, Setting};
-use super::super::load;
 use super::super::questions::Ask;
+use super::super::{interfaces, load};
 use super::*;
 
 /// What a component file is.
@@ -64,8 +64,8 @@ impl Workbench {
             size_bytes,
             slot: None,
             world: None,
-            imports: load::imports(&component),
-            exports: load::exports(&component),
+            imports: interfaces::imports(&component),
+            exports: interfaces::exports(&component),
             settings: Vec::new(),
             problems: BTreeMap::new(),
         };
