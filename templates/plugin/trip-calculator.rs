@@ -10,7 +10,8 @@ use exports::volttracker::plugins::charging::{self, Session};
 use exports::volttracker::plugins::costs::{self, Cost, Usage};
 use exports::volttracker::plugins::identity::{self, PluginInfo, Setting};
 use exports::volttracker::plugins::live::{self, Figures, Point};
-use exports::volttracker::plugins::trips::{self, Failure, Readings, Summary, Trip};
+use exports::volttracker::plugins::soc_floor::{self, Floor};
+use exports::volttracker::plugins::trips::{self, Failure, Readings, SocTransition, Summary, Trip};
 use exports::volttracker::plugins::weather::{self, Impact, Sample};
 use volttracker::plugins::progress;
 
@@ -118,6 +119,19 @@ impl charging::Guest for Plugin {
 impl costs::Guest for Plugin {
     fn cost_of(_usage: Usage) -> Cost {
         Cost { electric_cost: 0.0, gas_cost: 0.0, total_cost: 0.0, cost_per_mile: None }
+    }
+}
+
+impl soc_floor::Guest for Plugin {
+    fn floor_of(transitions: Vec<SocTransition>) -> Floor {
+        Floor {
+            transitions: u32::try_from(transitions.len()).unwrap_or(u32::MAX),
+            mean_soc_percent: None,
+            min_soc_percent: None,
+            max_soc_percent: None,
+            histogram: Vec::new(),
+            by_temperature: None,
+        }
     }
 }
 

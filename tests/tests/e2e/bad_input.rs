@@ -74,11 +74,16 @@ fn nothing_kept_contains(data_dir: &Path, secrets: &[&str]) -> anyhow::Result<()
     Ok(())
 }
 
-/// Whether any file of the server contains this text.
-fn is_kept(data_dir: &Path, text: &str) -> anyhow::Result<bool> {
-    for file in std::fs::read_dir(data_dir)? {
-        let content = std::fs::read(file?.path())?;
-        if content.windows(text.len()).any(|window| window == text.as_bytes()) {
+/// Whether any file in this folder of the server contains this text.
+fn is_kept(dir: &Path, text: &str) -> anyhow::Result<bool> {
+    for entry in std::fs::read_dir(dir)? {
+        let path = entry?.path();
+        let found = if path.is_dir() {
+            is_kept(&path, text)?
+        } else {
+            std::fs::read(&path)?.windows(text.len()).any(|window| window == text.as_bytes())
+        };
+        if found {
             return Ok(true);
         }
     }

@@ -145,7 +145,20 @@ async fn said(plugins: &Path) -> anyhow::Result<String> {
     let refused = Server::refused(Settings::default().set("PLUGIN_DIR", plugins)).await?;
     assert_eq!(refused.status.code(), Some(1));
     let message = refused.stderr.find("error: ").context("a message")?;
-    Ok(refused.stderr[message..].replace(&plugins.display().to_string(), "plugins"))
+    let message = refused.stderr[message..].replace(&plugins.display().to_string(), "plugins");
+    Ok(without_offsets(&message))
+}
+
+/// Where a file was cut off depends on what compiled it.
+fn without_offsets(message: &str) -> String {
+    let (before, rest) = message.split_once("section range ").unwrap_or((message, ""));
+    match rest.split_once(" is out of bounds (bound = ") {
+        None => message.to_owned(),
+        Some((_, rest)) => {
+            let after = rest.trim_start_matches(|c: char| c.is_ascii_digit());
+            format!("{before}section range [offsets] is out of bounds (bound = [offset]{after}")
+        }
+    }
 }
 
 /// A component with another text of the same length in place of this one.
@@ -171,7 +184,7 @@ async fn files_that_are_no_component_stop_a_first_start() -> anyhow::Result<()> 
     assert_snapshot!(refusal(&files, "").await?, @r"
     error: no plugin set to start with:
       trip-calculator (plugins/trip-calculator.wasm):
-        is not a valid component, or cut off: section range 1932..75015 is out of bounds (bound = 45538): build or copy it again
+        is not a valid component, or cut off: section range [offsets] is out of bounds (bound = [offset]): build or copy it again
       usage-tier (plugins/usage-tier.wasm):
         is a text, not a component: it must be the binary that a build makes
       sampling-policy (plugins/sampling-policy.wasm):
@@ -202,6 +215,7 @@ async fn components_that_were_not_made_for_their_slots_stop_a_first_start() -> a
         missing export: volttracker:plugins/weather@0.1.0
         missing export: volttracker:plugins/charging@0.1.0
         missing export: volttracker:plugins/costs@0.1.0
+        missing export: volttracker:plugins/soc-floor@0.1.0
         it is a plugin for the slot sampling-policy
       usage-tier (plugins/usage-tier.wasm):
         forbidden import: acme:cli/environment@0.2.6

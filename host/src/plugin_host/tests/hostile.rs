@@ -62,10 +62,12 @@ fn describing(habit: &str) -> Vec<u8> {
 async fn files_that_are_no_component() {
     let tier = bytes(Slot::UsageTier);
     let of = async |bytes: &[u8]| refusal(Slot::UsageTier, bytes).await;
-    assert_snapshot!(of(&tier[..tier.len() / 2]).await, @r"
-    usage-tier (plugin.wasm):
-        is not a valid component, or cut off: section range 1711..68993 is out of bounds (bound = 38575): build or copy it again
-    ");
+    // Where exactly it is cut off depends on what compiled it.
+    let half = of(&tier[..tier.len() / 2]).await;
+    assert!(
+        half.contains("is not a valid component, or cut off: ") && half.ends_with("build or copy it again"),
+        "{half}"
+    );
     assert_snapshot!(of(&tier[..6]).await, @r"
     usage-tier (plugin.wasm):
         is WebAssembly of an unknown version, or cut off: build or copy it again
@@ -120,6 +122,7 @@ async fn components_of_another_world() {
         missing export: volttracker:plugins/weather@0.1.0
         missing export: volttracker:plugins/charging@0.1.0
         missing export: volttracker:plugins/costs@0.1.0
+        missing export: volttracker:plugins/soc-floor@0.1.0
         it is a plugin for the slot usage-tier
     ");
 }
