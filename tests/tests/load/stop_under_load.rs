@@ -62,6 +62,12 @@ async fn a_stop_does_not_wait_for_a_store_that_does_not_answer(engine: Engine) -
             ensure!(Instant::now() < deadline, "the crowd does not come");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
+        // A connection is no request yet: one that was refused is, and those
+        // behind it wait.
+        while backlog.answered().is_empty() {
+            ensure!(Instant::now() < deadline, "nobody is told that the store does not answer");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
         server.terminate().await
     };
     let ((), stopped) = tokio::join!(load, stop);
