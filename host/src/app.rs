@@ -155,7 +155,7 @@ async fn stop_receiving(
     app: &App,
     server: http::Server,
     mut finalizer: JoinHandle<()>,
-    mut activations: JoinHandle<()>,
+    activations: JoinHandle<()>,
 ) {
     app.stopping.send_replace(true);
     let finalized = tokio::time::timeout(LAST_REQUESTS, &mut finalizer);
@@ -168,11 +168,8 @@ async fn stop_receiving(
             finalizer.abort();
         }
     }
-    // A candidate that is compiled just now is not waited for.
-    activations.abort();
-    if let Err(error) = (&mut activations).await
-        && !error.is_cancelled()
-    {
+    // It ends at once: what is under way in it is dropped.
+    if let Err(error) = activations.await {
         tracing::error!(%error, "the watch over the plugins ended badly");
     }
     app.store.close(LAST_COMMITS).await;

@@ -12,6 +12,7 @@ mod phone;
 mod process;
 mod random;
 mod server;
+mod settings;
 pub mod volt;
 
 pub use backlog::{Answered, Backlog, Point};
@@ -23,7 +24,8 @@ pub use load::{Load, Sent, percentile};
 pub use phone::{Answer, get, raw, raw_from, upload, upload_all};
 pub use process::{Process, raise_open_files};
 pub use random::Random;
-pub use server::{Refused, Server, Settings, Stopped};
+pub use server::{Refused, Server, Stopped};
+pub use settings::Settings;
 
 /// One test, on both engines.
 #[macro_export]

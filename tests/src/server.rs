@@ -1,6 +1,5 @@
 //! The receiver as a child process: its start, its events, its stop.
 
-use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};
@@ -19,73 +18,10 @@ use crate::binary::{binary, patient_plugins};
 use crate::database::{Database, Look};
 use crate::phone::{self, Answer};
 use crate::process::Process;
+use crate::settings::Settings;
 
 /// How long anything that the server does by itself may take.
 const PATIENCE: Duration = Duration::from_secs(30);
-
-/// What a server is started with.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    variables: Vec<(String, OsString)>,
-    data_dir: Option<Arc<TempDir>>,
-    database: Database,
-    open_files: Option<u32>,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self { variables: Vec::new(), data_dir: None, database: Database { url: None }, open_files: None }
-    }
-}
-
-impl Settings {
-    /// Sets a variable of its environment.
-    #[must_use]
-    pub fn set(mut self, variable: &str, value: impl Into<OsString>) -> Self {
-        self.variables.push((variable.to_owned(), value.into()));
-        self
-    }
-
-    /// Gives it the folder of another server instead of a fresh one.
-    #[must_use]
-    pub fn data_of(mut self, other: &Server) -> Self {
-        self.data_dir = Some(other.data_dir.clone());
-        self
-    }
-
-    /// Gives it a fresh folder, the same for all that are started with these
-    /// settings.
-    ///
-    /// # Errors
-    /// None can be made.
-    pub fn in_a_fresh_folder(mut self) -> anyhow::Result<Self> {
-        self.data_dir = Some(fresh_dir()?);
-        Ok(self)
-    }
-
-    /// Gives it a fresh folder in this one.
-    ///
-    /// # Errors
-    /// None can be made.
-    pub fn folder_in(mut self, parent: &Path) -> anyhow::Result<Self> {
-        self.data_dir = Some(Arc::new(tempfile::tempdir_in(parent)?));
-        Ok(self)
-    }
-
-    /// Starts it with this soft limit of open files.
-    #[must_use]
-    pub fn open_files(mut self, limit: u32) -> Self {
-        self.open_files = Some(limit);
-        self
-    }
-
-    /// Gives it this database.
-    #[must_use]
-    pub fn database(mut self, database: &Database) -> Self {
-        self.database = database.clone();
-        self
-    }
-}
 
 /// A start that was refused.
 #[derive(Debug)]
@@ -111,7 +47,7 @@ pub struct Stopped {
 pub struct Server {
     child: Child,
     address: SocketAddr,
-    data_dir: Arc<TempDir>,
+    pub(crate) data_dir: Arc<TempDir>,
     /// Kept as long as it runs.
     _plugin_dir: TempDir,
     database: Database,
@@ -349,7 +285,7 @@ impl Server {
     }
 }
 
-fn fresh_dir() -> anyhow::Result<Arc<TempDir>> {
+pub(crate) fn fresh_dir() -> anyhow::Result<Arc<TempDir>> {
     Ok(Arc::new(tempfile::Builder::new().prefix("volttracker-e2e-").tempdir()?))
 }
 

@@ -5,7 +5,7 @@ use sqlx::any::AnyRow;
 use sqlx::{Any, AssertSqlSafe, Row, Transaction};
 
 use super::StoreError;
-use super::open::Store;
+use super::open::{Engine, Store};
 use super::rejections::{Rejection, forgive, write_rejection};
 use crate::plugin_host::{PluginIdentity, Slot};
 
@@ -175,22 +175,13 @@ impl Store {
         plugins: &[NewActivation<'_>],
         instead_of: Option<&Rejection>,
     ) -> Result<Vec<Activation>, StoreError> {
-        for _ in 0..3 {
-            match self.try_activate(plugins, instead_of).await {
-                // Another host was first; look again at what is there now.
-                Err(StoreError::Constraint(_)) => {}
-                ended => return ended,
-            }
-        }
-        self.try_activate(plugins, instead_of).await
-    }
-
-    async fn try_activate(
-        &self,
-        plugins: &[NewActivation<'_>],
-        instead_of: Option<&Rejection>,
-    ) -> Result<Vec<Activation>, StoreError> {
         let mut transaction = self.writes.begin().await?;
+        if self.engine() == Engine::Postgres {
+            // Hosts take turns, each after what the one before it wrote. SQLite has one writer anyway.
+            sqlx::query("LOCK TABLE plugin_activations IN SHARE ROW EXCLUSIVE MODE")
+                .execute(&mut *transaction)
+                .await?;
+        }
         if let Some(rejection) = instead_of {
             write_rejection(&mut transaction, rejection).await?;
         }

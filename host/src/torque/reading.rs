@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use serde::{Serialize, Serializer};
+use serde::Serializer as _;
 
 use super::catalogue::{Catalogue, Combine, Pid, Rule};
 
@@ -33,25 +33,16 @@ impl Reading {
         found.ok().and_then(|index| self.fields.get(index)).map(|&(_, value)| value)
     }
 
-    /// The fields as a JSON object; the same fields always give the same text.
-    pub fn fields_to_json(&self) -> String {
-        to_json(self.fields.iter().copied(), 2 + self.fields.len() * 40)
-    }
-
     /// The unknown PIDs as a JSON object of texts; the same ones always give the
     /// same text.
     pub fn unknown_to_json(&self) -> String {
-        to_json(self.unknown.iter().map(|(pid, text)| (pid, text)), 2 + self.unknown.len() * 24)
+        // About as long as it will be.
+        let mut json = Vec::with_capacity(2 + self.unknown.len() * 24);
+        serde_json::Serializer::new(&mut json)
+            .collect_map(self.unknown.iter().map(|(pid, text)| (pid, text)))
+            .expect("texts always make JSON, and a Vec takes every byte");
+        String::from_utf8(json).expect("serde_json writes UTF-8")
     }
-}
-
-/// Pairs as a JSON object, in their order; `bytes` is about how long it will be.
-fn to_json(pairs: impl Iterator<Item = (impl Serialize, impl Serialize)>, bytes: usize) -> String {
-    let mut json = Vec::with_capacity(bytes);
-    serde_json::Serializer::new(&mut json)
-        .collect_map(pairs)
-        .expect("texts and finite numbers always make JSON, and a Vec takes every byte");
-    String::from_utf8(json).expect("serde_json writes UTF-8")
 }
 
 /// The telemetry of one request while it is read.

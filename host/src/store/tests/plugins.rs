@@ -135,7 +135,7 @@ async fn hosts_that_activate_at_one_time_get_one_history() {
         let mut tasks = tokio::task::JoinSet::new();
         for (host, store) in stores.iter().cloned().enumerate() {
             tasks.spawn(async move {
-                for round in 0..10 {
+                for round in 0..30 {
                     activate(&store, &format!("{host} {round}"), "s", 1).await;
                 }
             });
@@ -145,7 +145,7 @@ async fn hosts_that_activate_at_one_time_get_one_history() {
         }
         let history = stores[0].activations(POLICY, 100).await.unwrap();
         let generations: Vec<u64> = history.iter().rev().map(|activation| activation.generation).collect();
-        assert_eq!(generations, (1..=20).collect::<Vec<_>>());
+        assert_eq!(generations, (1..=60).collect::<Vec<_>>());
         for store in stores {
             store.close(PATIENCE).await;
         }
