@@ -287,7 +287,12 @@ impl Store {
     /// Begins the attempt of a claimed trip: counts it, so that a trip that ends
     /// the process is given up some day, and lets the lease last from now on.
     /// `false` if another host has the trip by now.
-    pub async fn begin_attempt(&self, claim: &Claim, now_ms: i64, lease: Duration) -> Result<bool, StoreError> {
+    pub async fn begin_attempt(
+        &self,
+        claim: &Claim,
+        now_ms: i64,
+        lease: Duration,
+    ) -> Result<bool, StoreError> {
         let mut transaction = self.writes.begin().await?;
         let begun = sqlx::query(
             "UPDATE trips SET status = 'open', failed_digest = NULL, attempts = $1, lease_until_ms = $2
@@ -353,7 +358,8 @@ impl Store {
         let mut columns = Columns::default();
         loop {
             let after_ms = times_ms.last().copied().unwrap_or_default();
-            let rows = sqlx::query(text).bind(trip_id).bind(after_ms).bind(PAGE).fetch_all(&self.pool).await?;
+            let rows =
+                sqlx::query(text).bind(trip_id).bind(after_ms).bind(PAGE).fetch_all(&self.pool).await?;
             for row in &rows {
                 let layout = self.layouts.get(&self.pool, row.try_get("layout_id")?).await?;
                 columns.add(times_ms.len(), &layout, row.try_get("numbers")?)?;

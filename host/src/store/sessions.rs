@@ -131,7 +131,9 @@ fn merged(mut older: Units, newer: Units) -> Units {
 
 fn read<T: DeserializeOwned + Default>(text: Option<&String>) -> Result<T, StoreError> {
     let value = text.map(|text| serde_json::from_str(text)).transpose();
-    Ok(value.map_err(|error| StoreError::Unexpected(format!("units of a session: {error}")))?.unwrap_or_default())
+    Ok(value
+        .map_err(|error| StoreError::Unexpected(format!("units of a session: {error}")))?
+        .unwrap_or_default())
 }
 
 fn write(value: &impl Serialize) -> Result<String, StoreError> {

@@ -12,7 +12,9 @@ on_both_engines! {
     a_trip_that_ended_every_process_that_tried_is_given_up
 }
 
-async fn a_trip_that_is_too_large_is_given_up_and_no_plugin_is_to_blame(engine: Engine) -> anyhow::Result<()> {
+async fn a_trip_that_is_too_large_is_given_up_and_no_plugin_is_to_blame(
+    engine: Engine,
+) -> anyhow::Result<()> {
     let grown = "UPDATE trips SET reading_count = 86401 WHERE reading_count = 2";
     given_up(engine, grown, "E501").await
 }
@@ -34,7 +36,8 @@ async fn given_up(engine: Engine, make_hopeless: &'static str, code: &str) -> an
     }
     let mut look = server.look().await?;
     look.execute(make_hopeless).await?;
-    look.execute("UPDATE trips SET last_received_ms = last_received_ms - 7200000, quiet_since_ms = 0").await?;
+    look.execute("UPDATE trips SET last_received_ms = last_received_ms - 7200000, quiet_since_ms = 0")
+        .await?;
 
     let mut ends = server.wait_for_operation("trip_finalization", 2).await?;
     ends.sort_by_key(|event| event["success"] == true);

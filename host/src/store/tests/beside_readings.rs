@@ -94,7 +94,10 @@ async fn units_of_several_requests_add_up_and_those_sent_last_count() {
                     .await
                     .unwrap();
             assert_eq!(row.0, r#"{"5":"C","c":"rpm","d":"mph"}"#, "{:?}", home.engine);
-            assert_eq!((row.1.as_str(), row.2.as_str()), (r#"["d: mph instead of km/h"]"#, r#"{"userUnit5":"F"}"#));
+            assert_eq!(
+                (row.1.as_str(), row.2.as_str()),
+                (r#"["d: mph instead of km/h"]"#, r#"{"userUnit5":"F"}"#)
+            );
             let mut transaction = store.writes.begin().await.unwrap();
             sqlx::query("DELETE FROM sessions").execute(&mut *transaction).await.unwrap();
             transaction.commit().await.unwrap();

@@ -133,10 +133,8 @@ async fn what_a_clock_wrote_that_was_set_back_since_holds_nothing_up() {
     for home in homes().await {
         let store = home.open().await;
         let year_ms = 365 * DAY_MS;
-        let ahead = |s: usize, at_ms: i64| ReadingRow {
-            received_ms: LATER_MS + year_ms,
-            ..reading(1, s, at_ms)
-        };
+        let ahead =
+            |s: usize, at_ms: i64| ReadingRow { received_ms: LATER_MS + year_ms, ..reading(1, s, at_ms) };
         // Begun ahead of time; gone on ahead of time; leased and put off so.
         keep(&store, ahead(1, 0)).await;
         keep(&store, reading(1, 2, 0)).await;

@@ -56,9 +56,8 @@ async fn a_trip_of_several_pages_is_read_whole() {
         let store = home.open().await;
         let count = 2 * 4096;
         let speed = |second: i64| format!("{{\"speed_mph\":{second}}}");
-        let records = (0..count).map(|second| {
-            Record::Reading(with_fields(reading(1, 1, 1000 * second), &speed(second)))
-        });
+        let records = (0..count)
+            .map(|second| Record::Reading(with_fields(reading(1, 1, 1000 * second), &speed(second))));
         for put in put_together(&store, records.collect()).await {
             put.unwrap();
         }

@@ -48,7 +48,14 @@ fn drive(device: usize, session: usize) -> impl Strategy<Value = Drive> {
     let days_ago = (0..10_i64).prop_map(move |day| day * 2 + i64::try_from(session).unwrap_or_default());
     let levels = (15.0..95.0_f64, 10.0..95.0_f64, prop::collection::vec(-12.0..12.0_f64, 8));
     (days_ago, 20..100_i64, 1..9_u32, levels, 0..9_u32, any::<bool>()).prop_map(
-        move |(days_ago, every_seconds, readings, (start_soc, start_fuel, noise), engine_from, has_odometer)| {
+        move |(
+            days_ago,
+            every_seconds,
+            readings,
+            (start_soc, start_fuel, noise),
+            engine_from,
+            has_odometer,
+        )| {
             Drive {
                 device,
                 session,

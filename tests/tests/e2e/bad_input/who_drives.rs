@@ -32,6 +32,8 @@ async fn who_drives_is_neither_told_nor_kept_whatever_it_stands_in(engine: Engin
     assert!(!trips.contains(ID) && !trips.contains(EMAIL), "{trips}");
     let events = server.stop().await?;
     assert_eq!(events.iter().filter(|event| event["operation"] == "telemetry_upload").count(), 7);
+    // The store answered, or was not asked.
+    assert!(events.iter().all(|event| event["vehicle_context"].get("stale").is_none()));
     no_output_contains(&server, &events, &[ID, EMAIL, &mail]);
     nothing_kept_contains(&server, &[ID, EMAIL, &mail]).await
 }
