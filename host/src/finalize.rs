@@ -23,6 +23,9 @@ const CLAIMS: i64 = 8;
 const ATTEMPTS: i64 = 5;
 /// Pause after the first failed attempt; it doubles with each further one.
 const FIRST_PAUSE: Duration = Duration::from_secs(2);
+/// Readings of the largest trip that is summarized, one a second for a day:
+/// what a trip costs in memory is bounded here.
+const LARGEST_TRIP: i64 = 86_400;
 
 /// Finalizes ended trips until `stop` says so.
 pub async fn run(app: Arc<App>, mut stop: watch::Receiver<bool>) {
@@ -43,18 +46,19 @@ pub async fn run(app: Arc<App>, mut stop: watch::Receiver<bool>) {
 pub(crate) async fn finalize_stale(app: &Arc<App>, stop: &watch::Receiver<bool>) -> Result<(), StoreError> {
     while !*stop.borrow() {
         let now_ms = Timestamp::now().as_millisecond();
-        if !app.store.has_stale(now_ms, app.trip_timeout).await? {
-            return Ok(());
-        }
         // All trips of one look use one plugin set.
         let plugins = app.plugins.pin();
+        let calculator = calculator_digest(&plugins);
+        if !app.store.has_stale(now_ms, app.trip_timeout, &calculator).await? {
+            return Ok(());
+        }
         let owner = app.events.instance_id().to_string();
         let request = ClaimRequest {
             owner: &owner,
             now_ms,
             timeout: app.trip_timeout,
             lease: LEASE,
-            calculator_digest: &plugins.identity(Slot::TripCalculator).digest,
+            calculator_digest: &calculator,
             limit: CLAIMS,
         };
         let claims = app.store.claim_stale(request).await?;
@@ -78,6 +82,13 @@ pub(crate) async fn finalize_stale(app: &Arc<App>, stop: &watch::Receiver<bool>)
     Ok(())
 }
 
+/// What a trip that was given up waits for a change of: the calculator, or its
+/// settings.
+fn calculator_digest(plugins: &PluginSet) -> String {
+    let identity = plugins.identity(Slot::TripCalculator);
+    format!("{} {}", identity.digest, identity.settings_digest)
+}
+
 /// Finalizes one claimed trip and tells about it.
 async fn finalize(app: Arc<App>, claim: Claim, plugins: Arc<PluginSet>) {
     let details = FinalizationDetails {
@@ -89,11 +100,17 @@ async fn finalize(app: Arc<App>, claim: Claim, plugins: Arc<PluginSet>) {
     };
     let mut event = app.events.open(plugins, details);
     event.trace_id = Some(claim.session_id.clone());
-    let outcome = match attempt(&app, &claim, &mut event).await {
+    let hopeless = hopeless(&claim);
+    let gives_up = hopeless.is_some();
+    let ended = match hopeless {
+        Some(failure) => Err(failure),
+        None => attempt(&app, &claim, &mut event).await,
+    };
+    let outcome = match ended {
         Ok(()) => Outcome::Success,
         Err(failure) => {
             add_vehicle(&app, &claim, &mut event).await;
-            give_back(&app, &claim, &mut event, &failure).await;
+            give_back(&app, &claim, &mut event, &failure, gives_up).await;
             match failure.code {
                 Code::E204 | Code::E205 => Outcome::Rejected(failure),
                 _ => Outcome::Failure(failure),
@@ -103,11 +120,28 @@ async fn finalize(app: Arc<App>, claim: Claim, plugins: Arc<PluginSet>) {
     event.finish(outcome);
 }
 
+/// Why nothing of a trip is even loaded. The calculator is not to blame, but
+/// only another one is worth a try.
+fn hopeless(claim: &Claim) -> Option<Failure> {
+    if claim.readings > LARGEST_TRIP {
+        let message =
+            format!("the trip has {} readings: more than {LARGEST_TRIP} are not summarized", claim.readings);
+        return Some(Failure::new(Code::E501, message));
+    }
+    let message = "no attempt came to an end: each went with its process, or took too long";
+    (claim.attempt > ATTEMPTS).then(|| Failure::new(Code::E500, message))
+}
+
 async fn attempt(
     app: &App,
     claim: &Claim,
     event: &mut WideEvent<FinalizationDetails>,
 ) -> Result<(), Failure> {
+    let now_ms = Timestamp::now().as_millisecond();
+    let begun = app.store.begin_attempt(claim, now_ms, LEASE).await.map_err(|error| Failure::from(&error))?;
+    if !begun {
+        return Err(not_ours());
+    }
     let started = Instant::now();
     let data = app.store.trip_data(claim).await.map_err(|error| Failure::from(&error))?;
     event.timings.add_since("db_query_telemetry", started);
@@ -128,14 +162,18 @@ async fn attempt(
             event.details.finalization_number = Some(finalization_number);
             event.vehicle =
                 Some(VehicleContext { stats: Some(vehicle), battery_health, ..VehicleContext::default() });
-            describe(event, claim, &data, &calculation.summary);
+            describe(event, &data, &calculation.summary);
             Ok(())
         }
         Closed::Outdated => {
             Err(Failure::new(Code::E205, "the trip goes on: something was received meanwhile"))
         }
-        Closed::NotOurs => Err(Failure::new(Code::E204, "another host holds the trip's claim")),
+        Closed::NotOurs => Err(not_ours()),
     }
+}
+
+fn not_ours() -> Failure {
+    Failure::new(Code::E204, "another host holds the trip's claim")
 }
 
 /// Asks the calculator; the data comes back with its figures.
@@ -145,7 +183,7 @@ async fn calculate(
     mut data: TripData,
 ) -> Result<(TripData, Calculation), Failure> {
     let trip = Trip {
-        start_time_ms: claim.start_time_ms,
+        start_time_ms: data.start_time_ms,
         start_odometer_miles: data.start_odometer_miles,
         start_soc: data.start_soc,
         previous_fuel_level_percent: data.previous_fuel_level_percent,
@@ -197,18 +235,21 @@ async fn add_vehicle(app: &App, claim: &Claim, event: &mut WideEvent<Finalizatio
 
 /// Gives the trip back: for another try after a pause, or for another
 /// calculator.
-async fn give_back(app: &App, claim: &Claim, event: &mut WideEvent<FinalizationDetails>, failure: &Failure) {
-    let digest = &event.plugins().identity(Slot::TripCalculator).digest.clone();
-    let now_ms = Timestamp::now().as_millisecond();
-    let doublings = u32::try_from(claim.attempt - 1).unwrap_or_default().min(8);
-    let paused_ms =
-        now_ms + i64::try_from((FIRST_PAUSE * 2u32.pow(doublings)).as_millis()).unwrap_or(i64::MAX);
+async fn give_back(
+    app: &App,
+    claim: &Claim,
+    event: &mut WideEvent<FinalizationDetails>,
+    failure: &Failure,
+    gives_up: bool,
+) {
+    let calculator = calculator_digest(event.plugins());
     let retry = match failure.code {
         Code::E204 => return,
-        Code::E205 => Retry::Uncounted(now_ms),
-        _ if !by_calculator(failure.code) => Retry::Uncounted(paused_ms),
-        _ if claim.attempt >= ATTEMPTS => Retry::WithAnotherCalculator(digest),
-        _ => Retry::At(paused_ms),
+        Code::E205 => Retry::GoesOn,
+        _ if gives_up => Retry::WithAnotherCalculator(&calculator),
+        code if !by_calculator(code) => Retry::Uncounted(after_pause(claim.setbacks)),
+        _ if claim.attempt >= ATTEMPTS => Retry::WithAnotherCalculator(&calculator),
+        _ => Retry::At(after_pause(claim.attempt - 1)),
     };
     event.technical.set("gave_up", matches!(retry, Retry::WithAnotherCalculator(_)));
     if let Err(error) = app.store.fail_attempt(claim, retry).await {
@@ -217,15 +258,23 @@ async fn give_back(app: &App, claim: &Claim, event: &mut WideEvent<FinalizationD
     }
 }
 
+/// When the pause after that many failures before the last is over: epoch
+/// milliseconds.
+fn after_pause(failures: i64) -> i64 {
+    let doublings = u32::try_from(failures).unwrap_or_default().min(8);
+    let pause_ms = i64::try_from((FIRST_PAUSE * 2u32.pow(doublings)).as_millis()).unwrap_or(i64::MAX);
+    Timestamp::now().as_millisecond() + pause_ms
+}
+
 /// Whether the calculator is to blame.
 fn by_calculator(code: Code) -> bool {
     use Code::{E404, E405, E410, E411, E412, E413, E414};
     matches!(code, E404 | E405 | E410 | E411 | E412 | E413 | E414)
 }
 
-fn describe(event: &mut WideEvent<FinalizationDetails>, claim: &Claim, data: &TripData, summary: &Summary) {
+fn describe(event: &mut WideEvent<FinalizationDetails>, data: &TripData, summary: &Summary) {
     let time = |ms: Option<i64>| ms.and_then(|ms| Timestamp::from_millisecond(ms).ok());
-    let start_ms = data.readings.times_ms.first().copied().or(Some(claim.start_time_ms));
+    let start_ms = Some(data.start_time_ms);
     let end_ms = data.readings.times_ms.last().copied();
     let details = &mut event.details;
     details.profile_name.clone_from(&data.profile_name);

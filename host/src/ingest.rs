@@ -42,9 +42,16 @@ pub async fn receive(app: &App, event: &mut WideEvent<UploadDetails>, raw: RawUp
     let started = Instant::now();
     let decoded = torque::decode(app.catalogue, raw.query, raw.body, received_ms);
     event.timings.add_since("parse_telemetry", started);
+    let hide = |identity: &str| app.key.pseudonym(identity);
     match decoded {
-        Ok(upload) => store_upload(app, event, upload, &raw).await,
-        Err(refusal) => refuse(app, event, &refusal, &raw).await,
+        Ok(mut upload) => {
+            upload.redact(hide);
+            store_upload(app, event, upload, &raw).await
+        }
+        Err(mut refusal) => {
+            refusal.redact(hide);
+            refuse(app, event, &refusal, &raw).await
+        }
     }
 }
 
@@ -67,6 +74,7 @@ async fn store_upload(
         vehicle: vehicle.clone(),
         session: upload.session_id,
         received_ms,
+        time_ms: upload.time_ms.unwrap_or(received_ms),
         profile_name: None,
         profile: None,
         default_units: None,
@@ -105,7 +113,7 @@ async fn store_upload(
         }
         Content::UserUnits(units) => Record::Session(SessionFacts { user_units: json(&units), ..facts }),
         Content::Notice { text, .. } => {
-            event.details.notice = Some(torque::redact_text(&text, |identity| app.key.pseudonym(identity)));
+            event.details.notice = Some(text);
             return Received::Kept;
         }
     };
@@ -115,7 +123,7 @@ async fn store_upload(
         Err(error @ StoreError::Constraint(_)) => {
             quarantine(app, event, Failure::from(&error), Some(vehicle), Some(upload.session_id), raw).await
         }
-        Err(error) => Received::NotKept(Failure::from(&error)),
+        Err(error) => not_kept(event, &error),
     }
 }
 
@@ -202,8 +210,16 @@ async fn quarantine(
             describe_put(event, &put);
             Received::Quarantined(failure)
         }
-        Err(error) => Received::NotKept(Failure::from(&error)),
+        Err(error) => not_kept(event, &error),
     }
+}
+
+/// What is known of the vehicle may be outdated: the store does not say.
+fn not_kept(event: &mut WideEvent<UploadDetails>, error: &StoreError) -> Received {
+    if let Some(vehicle) = &mut event.vehicle {
+        vehicle.stale = true;
+    }
+    Received::NotKept(Failure::from(error))
 }
 
 /// Names the vehicle, with its last known figures until the store gives its
@@ -211,7 +227,7 @@ async fn quarantine(
 fn recognize(app: &App, event: &mut WideEvent<UploadDetails>, vehicle: &VehicleId) {
     event.details.vehicle_id = Some(vehicle.to_string());
     if let Some(stats) = app.known_vehicles.get(vehicle) {
-        event.vehicle = Some(VehicleContext { stats: Some(stats), stale: true, ..VehicleContext::default() });
+        event.vehicle = Some(VehicleContext { stats: Some(stats), ..VehicleContext::default() });
     }
 }
 
@@ -222,6 +238,9 @@ fn describe_header(event: &mut WideEvent<UploadDetails>, header: &Header, kind: 
     details.raw_params_count = Some(header.raw_params_count);
     details.unknown_params_count = Some(header.unknown_params_count);
     details.dropped_values_count = Some(header.dropped_values_count);
+    if header.ignored_params_count > 0 {
+        event.technical.set("ignored_params_count", header.ignored_params_count);
+    }
 }
 
 fn describe_reading(event: &mut WideEvent<UploadDetails>, reading: &Reading, received_ms: i64) {
@@ -305,7 +324,6 @@ impl From<&StoreError> for Failure {
             StoreError::TimedOut(_) => (Code::E201, "the store did not answer in time"),
             StoreError::Exhausted(_) => (Code::E501, "the store has no room left"),
             StoreError::Constraint(_) => (Code::E202, "the store refused the data"),
-            StoreError::QueueFull => (Code::E501, "too many uploads are waiting to be written"),
             StoreError::Closed => (Code::E503, "the service is shutting down"),
         };
         Failure::new(code, message).caused_by("StoreError", error)

@@ -10,6 +10,8 @@ mod open;
 mod open_trips;
 mod plugins;
 mod previous_fuel;
+mod quarantine;
+mod readiness;
 mod readings;
 mod reads;
 mod record;

@@ -6,6 +6,7 @@ mod form;
 mod header;
 mod parameters;
 mod reading;
+mod redaction;
 mod unit;
 
 #[cfg(test)]
@@ -17,11 +18,11 @@ use std::fmt;
 use uuid::Uuid;
 
 pub use catalogue::{Catalogue, CatalogueError, Field};
-pub use form::{redact, redact_text};
 pub use header::{Header, Identity};
 use parameters::Parameters;
 pub use reading::Reading;
 use reading::{Settled, Telemetry};
+pub use redaction::redact;
 
 /// A request that says something worth keeping.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,6 +31,9 @@ pub struct Upload {
     pub identity: Identity,
     /// The session it belongs to, which with the identity makes the trip.
     pub session_id: Uuid,
+    /// When it was sent by the phone's clock, where it says so believably: epoch
+    /// milliseconds.
+    pub time_ms: Option<i64>,
     /// What it can be counted and explained by.
     pub header: Header,
     /// What it says.
@@ -142,7 +146,7 @@ pub struct Refusal {
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.code.as_str(), self.message)
+        f.write_str(self.message)
     }
 }
 
@@ -163,19 +167,6 @@ pub enum RefusalCode {
     NoTelemetry,
 }
 
-impl RefusalCode {
-    /// The code in the error taxonomy.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::MissingIdentity => "E002",
-            Self::BadSession => "E005",
-            Self::Unreadable => "E300",
-            Self::BadTime => "E301",
-            Self::NoTelemetry => "E304",
-        }
-    }
-}
-
 /// Reads a request: its raw query string (without `?`) and its form body, either
 /// of which may be empty. Where both have a parameter, the body's comes later.
 ///
@@ -188,7 +179,7 @@ pub fn decode(catalogue: &Catalogue, query: &[u8], body: &[u8], received_ms: i64
     let mut sent = Parameters::sort(catalogue, query, body);
     let kind = sent.kind();
     let telemetry = sent.telemetry.take().map(Telemetry::settle);
-    let header = header_of(&sent, telemetry.as_ref());
+    let header = header_of(&sent, kind, telemetry.as_ref());
     let identity = Identity::new(sent.device_id.as_deref(), sent.email.as_deref());
     let session_id = sent.session.as_deref().and_then(header::session_id);
 
@@ -212,21 +203,23 @@ pub fn decode(catalogue: &Catalogue, query: &[u8], body: &[u8], received_ms: i64
         let reason = (RefusalCode::BadSession, "no session");
         return Err(refuse(Some(identity), reason));
     };
-    match content_of(catalogue, sent, kind, telemetry, received_ms) {
-        Ok(content) => Ok(Upload { identity, session_id, header, content }),
+    let time_ms = header::time_ms(sent.time.as_deref(), received_ms);
+    match content_of(catalogue, sent, kind, telemetry, time_ms) {
+        Ok(content) => Ok(Upload { identity, session_id, time_ms: time_ms.ok(), header, content }),
         Err(reason) => Err(refuse(Some(identity), reason)),
     }
 }
 
 type Reason = (RefusalCode, &'static str);
 
-fn header_of(sent: &Parameters<'_, '_>, telemetry: Option<&Settled>) -> Header {
+fn header_of(sent: &Parameters<'_, '_>, kind: Option<UploadKind>, telemetry: Option<&Settled>) -> Header {
     let version = sent.version.as_deref().map(str::trim);
     Header {
         app_version: version.filter(|text| !text.is_empty()).map(str::to_owned),
         raw_params_count: sent.count,
         unknown_params_count: telemetry.map_or(0, Settled::unknown_params_count),
         dropped_values_count: telemetry.map_or(0, |settled| settled.dropped_values_count),
+        ignored_params_count: sent.ignored(kind),
     }
 }
 
@@ -236,11 +229,10 @@ fn content_of(
     sent: Parameters<'_, '_>,
     kind: Option<UploadKind>,
     telemetry: Option<Settled>,
-    received_ms: i64,
+    time_ms: Result<i64, Reason>,
 ) -> Result<Content, Reason> {
     if let Some(settled) = telemetry {
-        let time_ms = header::time_ms(sent.time.as_deref(), received_ms)?;
-        return Ok(Content::Reading(settled.into_reading(time_ms)));
+        return Ok(Content::Reading(settled.into_reading(time_ms?)));
     }
     match kind {
         Some(UploadKind::Profile) => Ok(Content::Profile(profile(sent.profile))),

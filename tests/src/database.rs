@@ -143,6 +143,24 @@ impl Look {
         }
     }
 
+    /// Every row of every table of a PostgreSQL database, as text.
+    ///
+    /// # Errors
+    /// The database refuses it.
+    pub async fn everything(&mut self) -> anyhow::Result<Vec<String>> {
+        let tables =
+            "SELECT CAST(table_name AS TEXT) FROM information_schema.tables WHERE table_schema = 'public'";
+        let tables: Vec<String> =
+            sqlx::query_scalar(tables).fetch_all(&mut self.connection).await.context(tables)?;
+        let mut rows = Vec::new();
+        for table in tables {
+            let every =
+                AssertSqlSafe(format!("SELECT CAST(everything AS TEXT) FROM \"{table}\" AS everything"));
+            rows.extend(sqlx::query_scalar::<_, String>(every).fetch_all(&mut self.connection).await?);
+        }
+        Ok(rows)
+    }
+
     /// Does something without rows, such as taking a lock.
     ///
     /// # Errors

@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::binary::{binary, patient_plugins};
-use crate::database::{Database, Look};
+use crate::database::{Database, Engine, Look};
 use crate::phone::{self, Answer};
 use crate::process::Process;
 use crate::settings::Settings;
@@ -229,6 +229,11 @@ impl Server {
     /// What it said on standard error so far.
     pub fn stderr(&self) -> String {
         self.stderr.borrow().clone()
+    }
+
+    /// Which database it runs on.
+    pub fn engine(&self) -> Engine {
+        if self.database.url.is_none() { Engine::Sqlite } else { Engine::Postgres }
     }
 
     /// Opens its database.

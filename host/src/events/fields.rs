@@ -116,11 +116,15 @@ pub struct Timings(Vec<(Cow<'static, str>, f64)>);
 impl Timings {
     /// Adds `ms` milliseconds to the time of `name` (without `_ms`).
     pub fn add(&mut self, name: impl Into<Cow<'static, str>>, ms: f64) {
+        if !ms.is_finite() {
+            return;
+        }
         let name = name.into();
         match self.0.iter_mut().find(|(other, _)| *other == name) {
-            Some((_, total)) => *total += ms,
-            None if ms.is_finite() => self.0.push((name, ms)),
-            None => {}
+            // A sum may overflow, and stays what it was then.
+            Some((_, total)) if (*total + ms).is_finite() => *total += ms,
+            Some(_) => {}
+            None => self.0.push((name, ms)),
         }
     }
 }
@@ -158,10 +162,16 @@ mod tests {
     }
 
     #[test]
-    fn times_of_one_name_add_up() {
+    fn times_of_one_name_add_up_and_only_finite_ones_enter() {
         let mut timings = Timings::default();
         timings.add("db_queue", 1.5);
         timings.add("db_queue", 0.25);
+        for ms in [f64::NAN, f64::INFINITY, f64::MAX, f64::MAX] {
+            timings.add("odd", ms);
+        }
+        timings.add("db_queue", f64::NAN);
+        assert_eq!(timings.0, [("db_queue".into(), 1.75), ("odd".into(), f64::MAX)]);
+        timings.0.truncate(1);
         assert_eq!(serde_json::to_string(&timings).expect("serializes"), r#"{"db_queue_ms":1.75}"#);
     }
 }

@@ -16,6 +16,13 @@ pub struct Totals {
     pub lost_by_sink: u64,
 }
 
+impl Totals {
+    /// After a sink lost that many events that it had taken.
+    pub(super) fn without(self, lost: u64) -> Self {
+        Self { kept: self.kept.saturating_sub(lost), lost_by_sink: self.lost_by_sink + lost, ..self }
+    }
+}
+
 #[derive(Default)]
 pub(super) struct Ledger {
     received: AtomicU64,

@@ -101,7 +101,7 @@ impl Pipeline {
     }
 
     pub(super) fn totals(&self) -> Totals {
-        self.shared.ledger.totals()
+        self.shared.ledger.totals().without(self.shared.sink.lost())
     }
 
     pub(super) async fn drain(&self, by: Instant) -> Drained {

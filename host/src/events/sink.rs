@@ -34,6 +34,14 @@ impl Sink {
         }
     }
 
+    /// Lines that it took, and lost all the same.
+    pub(super) fn lost(&self) -> u64 {
+        match self {
+            Self::Stdout(stdout) => stdout.lost(),
+            Self::Memory(_) => 0,
+        }
+    }
+
     /// Writes out what is waiting, for at most a few seconds.
     pub async fn close(&self) {
         if let Self::Stdout(stdout) = self {

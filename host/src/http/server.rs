@@ -31,8 +31,9 @@ const CONNECTIONS: usize = 16_384;
 const BACKLOG: u32 = 4096;
 /// Files that this process has open beside its connections: the database's.
 const OTHER_FILES: usize = 256;
-/// The largest head of a request: a unit request has about 15 KB.
-const LARGEST_HEAD: usize = 128 * 1024;
+/// The largest head of a request: a unit request has about 15 KB. Clients may
+/// leave as many unfinished as there are connections: 400 MB of them.
+const LARGEST_HEAD: usize = 24 * 1024;
 
 /// What is done about a connection that ended with an error.
 pub trait OnRefused: Fn(SocketAddr, &hyper::Error) + Clone + Send + 'static {}

@@ -174,13 +174,17 @@ fn come_back() -> Response {
 }
 
 fn slow_down(too_often: TooOften) -> (Response, Outcome) {
-    let message = format!("more uploads a minute from this {} than it may send", too_often.limit);
-    let failure = Failure::new(Code::E007, message);
+    let failure = came_too_often(&too_often);
     let mut response = plain(status_of(failure.code), "not kept: send it again, more slowly");
     // In whole seconds, and not before the time.
     let seconds = too_often.retry_after.as_secs() + 1;
     response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     (response, Outcome::Rejected(failure))
+}
+
+fn came_too_often(too_often: &TooOften) -> Failure {
+    let message = format!("more uploads a minute from this {} than it may send", too_often.limit);
+    Failure::new(Code::E007, message)
 }
 
 fn plain(status: StatusCode, text: &str) -> Response {
@@ -193,20 +197,25 @@ pub(super) fn tell_of_refused(app: &App, client: SocketAddr, error: &hyper::Erro
     if !error.is_parse() {
         return;
     }
-    let (code, message, status) = if !error.is_parse_too_large() {
-        (Code::E300, "the request line or a header cannot be read", 400)
-    } else if error.to_string().starts_with("URI") {
-        (Code::E006, "the request target is too large", 414)
+    let (code, message, status) = if error.is_parse_version_h2() {
+        // Hyper hangs up without a word.
+        (Code::E300, "the client speaks HTTP/2 without having asked", None)
+    } else if !error.is_parse_too_large() {
+        (Code::E300, "the request line or a header cannot be read", Some(400))
     } else {
-        (Code::E006, "the head of the request is too large", 431)
+        (Code::E006, "the head of the request is too large", Some(431))
     };
     let details = UploadDetails {
-        http_status: Some(status),
+        http_status: status,
         remote_addr: Some(client.ip().to_string()),
         ..UploadDetails::default()
     };
-    let failure = Failure::new(code, message).caused_by("HttpError", error);
-    app.events.open(app.plugins.pin(), details).finish(Outcome::Rejected(failure));
+    let event = app.events.open(app.plugins.pin(), details);
+    let outcome = match app.rate_limits.admit_address(client.ip()) {
+        Ok(()) => Outcome::Rejected(Failure::new(code, message).caused_by("HttpError", error)),
+        Err(too_often) => Outcome::Rejected(came_too_often(&too_often)),
+    };
+    event.finish(outcome);
 }
 
 /// Development builds only: lets a test see what a panic leaves behind.

@@ -10,9 +10,10 @@ use super::group_commit::{Batch, Committed};
 use super::layout::Layouts;
 use super::open::{Engine, PATIENCE, WritePool};
 use super::open_trips::OpenTrips;
+use super::quarantine::quarantine_all;
 use super::readings::{Writing, WrittenReadings, write_readings};
 use super::record::{Put, QuarantinedRequest, ReadingRow, Record, SessionFacts, Stored};
-use super::sessions::{keep_session, quarantine};
+use super::sessions::keep_session;
 
 /// Writes batches of uploads.
 pub(super) struct UploadBatch {
@@ -81,9 +82,7 @@ impl UploadBatch {
         for facts in sessions(items) {
             keep_session(&mut transaction, facts).await?;
         }
-        for request in items.iter().filter_map(Record::as_quarantine) {
-            quarantine(&mut transaction, request).await?;
-        }
+        quarantine_all(&mut transaction, items.iter().filter_map(Record::as_quarantine)).await?;
         let started = Instant::now();
         transaction.commit().await?;
         phases.commit_ms = since(started);

@@ -18,9 +18,6 @@ pub enum StoreError {
     /// The database answered what this program does not understand.
     #[error("the database and this program disagree: {0}")]
     Unexpected(String),
-    /// Too much is waiting to be written.
-    #[error("too many uploads are waiting to be written")]
-    QueueFull,
     /// The writer has stopped.
     #[error("the store is shutting down")]
     Closed,

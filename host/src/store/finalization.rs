@@ -25,8 +25,15 @@ pub struct Claim {
     pub session_id: String,
     /// First reading: epoch milliseconds.
     pub start_time_ms: i64,
-    /// The how-many-th attempt this is, from 1.
+    /// The how-many-th attempt this is, from 1, once it [began](Store::begin_attempt).
     pub attempt: i64,
+    /// Attempts before it, in a row, that failed through no fault of the
+    /// calculator.
+    pub setbacks: i64,
+    /// Its readings.
+    pub readings: i64,
+    /// Where it began when it was closed last.
+    pub(super) closed_start_ms: Option<i64>,
     owner: String,
     last_received_ms: i64,
 }
@@ -42,7 +49,8 @@ pub struct ClaimRequest<'a> {
     pub timeout: Duration,
     /// How long the claim holds.
     pub lease: Duration,
-    /// Digest of the calculator: a trip that failed with another is tried again.
+    /// Digest of the calculator and its settings: a trip that failed with
+    /// others is tried again.
     pub calculator_digest: &'a str,
     /// At most that many trips.
     pub limit: i64,
@@ -53,6 +61,9 @@ pub struct ClaimRequest<'a> {
 pub struct TripData {
     /// The readings in time order.
     pub readings: TripReadings,
+    /// The first of them: epoch milliseconds. Not the claim's start: an earlier
+    /// one may have come since.
+    pub start_time_ms: i64,
     /// First known odometer: miles.
     pub start_odometer_miles: Option<f64>,
     /// First known state of charge: percent.
@@ -114,16 +125,58 @@ pub enum Retry<'a> {
     /// The calculator is not to blame: try again from this time on, and do
     /// not count the attempt.
     Uncounted(i64),
-    /// Not before another calculator than the one with this digest is there.
+    /// The trip goes on: nothing failed.
+    GoesOn,
+    /// Not before another calculator, or other settings, than those with this
+    /// digest are there.
     WithAnotherCalculator(&'a str),
 }
 
 /// The calculator's own figure for a steadier fuel level: percent.
 const SETTLED_FUEL: &str = "settled_fuel_level_percent";
 
-/// Whether any trip waits for its end.
-pub(super) const HAS_STALE: &str =
-    "SELECT 1 FROM trips WHERE status <> 'closed' AND quiet_since_ms <= $1 LIMIT 1";
+/// A time that far ahead was written by a clock that has been set back since.
+const AHEAD_MS: i64 = 86_400_000;
+/// Readings that are read at one time.
+const PAGE: i64 = 4096;
+
+/// Whether any trip waits for its end. `$1` is when its last receipt must have
+/// been, `$2` now, `$3` a day ahead of it, `$4` the calculator. Two searches: one
+/// for both would walk through the index.
+pub(super) fn has_stale_text() -> String {
+    let among = |quiet: &str| {
+        format!(
+            "SELECT 1 AS waits FROM trips WHERE status <> 'closed' AND {quiet}
+               AND (status = 'open' OR failed_digest <> $4)
+               AND (lease_until_ms < $2 OR lease_until_ms > $3)
+               AND (next_attempt_ms <= $2 OR next_attempt_ms > $3)"
+        )
+    };
+    format!("{} UNION ALL {} LIMIT 1", among("quiet_since_ms <= $1"), among("quiet_since_ms > $3"))
+}
+
+/// Which trips a clock may have left times of that are far ahead, by `$3`: those
+/// that seem to have ended, and those that seem never to end.
+pub(super) const SEEM_ENDED: &str = "quiet_since_ms <= $3";
+pub(super) const SEEM_ENDLESS: &str = "quiet_since_ms > $3";
+
+/// Mends what a clock wrote that was set back since: a trip was received now,
+/// `$1`, at the latest, and waits for nothing that is more than a day ahead, `$2`.
+pub(super) fn mend_clock_text(engine: Engine, among: &str) -> String {
+    format!(
+        "WITH ahead AS MATERIALIZED (
+             SELECT trip_id FROM trips
+             WHERE status <> 'closed' AND {among}
+               AND (last_received_ms > $2 OR lease_until_ms > $2 OR next_attempt_ms > $2) {})
+         UPDATE trips SET
+             quiet_since_ms = CASE WHEN quiet_since_ms > $2 THEN $1 ELSE quiet_since_ms END,
+             last_received_ms = CASE WHEN last_received_ms > $2 THEN $1 ELSE last_received_ms END,
+             lease_until_ms = CASE WHEN lease_until_ms > $2 THEN 0 ELSE lease_until_ms END,
+             next_attempt_ms = CASE WHEN next_attempt_ms > $2 THEN 0 ELSE next_attempt_ms END
+         FROM ahead WHERE trips.trip_id = ahead.trip_id",
+        skip_locked(engine)
+    )
+}
 
 /// Rows that a claim locks. SQLite has one writer at a time and no row locks;
 /// on PostgreSQL a claim must neither wait for rows that another host holds,
@@ -159,9 +212,10 @@ pub(super) fn claim_text(engine: Engine) -> String {
                AND lease_until_ms < $5 AND next_attempt_ms <= $6
              ORDER BY last_received_ms LIMIT $7 {lock})
          UPDATE trips SET lease_owner = $1, lease_until_ms = $2,
-                attempts = CASE WHEN status = 'failed' THEN 1 ELSE attempts + 1 END
+                attempts = CASE WHEN status = 'failed' THEN 0 ELSE attempts END
          FROM ended WHERE trips.trip_id = ended.trip_id
-         RETURNING trips.trip_id, vehicle_id, session_id, start_time_ms, last_received_ms, attempts"
+         RETURNING trips.trip_id, vehicle_id, session_id, start_time_ms, last_received_ms, attempts, setbacks,
+                   reading_count, closed_start_ms"
     )
 }
 
@@ -170,14 +224,23 @@ impl Store {
     /// longest waiting first.
     pub async fn claim_stale(&self, request: ClaimRequest<'_>) -> Result<Vec<Claim>, StoreError> {
         let mut transaction = self.writes.begin().await?;
+        let (ended_ms, ahead_ms) = (request.now_ms - millis(request.timeout), request.now_ms + AHEAD_MS);
+        for (among, bound_ms) in [(SEEM_ENDED, ended_ms), (SEEM_ENDLESS, ahead_ms)] {
+            sqlx::query(AssertSqlSafe(mend_clock_text(self.engine(), among)))
+                .bind(request.now_ms)
+                .bind(ahead_ms)
+                .bind(bound_ms)
+                .execute(&mut *transaction)
+                .await?;
+        }
         sqlx::query(AssertSqlSafe(pass_over_text(self.engine())))
-            .bind(request.now_ms - millis(request.timeout))
+            .bind(ended_ms)
             .execute(&mut *transaction)
             .await?;
         let rows = sqlx::query(AssertSqlSafe(claim_text(self.engine())))
             .bind(request.owner)
             .bind(request.now_ms + millis(request.lease))
-            .bind(request.now_ms - millis(request.timeout))
+            .bind(ended_ms)
             .bind(request.calculator_digest)
             .bind(request.now_ms)
             .bind(request.now_ms)
@@ -191,7 +254,10 @@ impl Store {
                 vehicle: VehicleId::from_stored(row.try_get("vehicle_id")?),
                 session_id: row.try_get("session_id")?,
                 start_time_ms: row.try_get("start_time_ms")?,
-                attempt: row.try_get("attempts")?,
+                attempt: row.try_get::<i64, _>("attempts")? + 1,
+                setbacks: row.try_get("setbacks")?,
+                readings: row.try_get("reading_count")?,
+                closed_start_ms: row.try_get("closed_start_ms")?,
                 owner: request.owner.to_owned(),
                 last_received_ms: row.try_get("last_received_ms")?,
             };
@@ -218,17 +284,53 @@ impl Store {
         Ok(())
     }
 
+    /// Begins the attempt of a claimed trip: counts it, so that a trip that ends
+    /// the process is given up some day, and lets the lease last from now on.
+    /// `false` if another host has the trip by now.
+    pub async fn begin_attempt(
+        &self,
+        claim: &Claim,
+        now_ms: i64,
+        lease: Duration,
+    ) -> Result<bool, StoreError> {
+        let mut transaction = self.writes.begin().await?;
+        let begun = sqlx::query(
+            "UPDATE trips SET status = 'open', failed_digest = NULL, attempts = $1, lease_until_ms = $2
+             WHERE trip_id = $3 AND lease_owner = $4 AND status <> 'closed'",
+        )
+        .bind(claim.attempt)
+        .bind(now_ms + millis(lease))
+        .bind(&claim.trip_id)
+        .bind(&claim.owner)
+        .execute(&mut *transaction)
+        .await?;
+        transaction.commit().await?;
+        Ok(begun.rows_affected() > 0)
+    }
+
     /// Whether any trip waits for its end: cheap enough to ask every second.
-    pub async fn has_stale(&self, now_ms: i64, timeout: Duration) -> Result<bool, StoreError> {
-        let row = sqlx::query(HAS_STALE).bind(now_ms - millis(timeout)).fetch_optional(&self.pool).await?;
+    pub async fn has_stale(
+        &self,
+        now_ms: i64,
+        timeout: Duration,
+        calculator_digest: &str,
+    ) -> Result<bool, StoreError> {
+        let row = sqlx::query(AssertSqlSafe(has_stale_text()))
+            .bind(now_ms - millis(timeout))
+            .bind(now_ms)
+            .bind(now_ms + AHEAD_MS)
+            .bind(calculator_digest)
+            .fetch_optional(&self.pool)
+            .await?;
         Ok(row.is_some())
     }
 
     /// A trip's readings in time order.
     pub async fn trip_data(&self, claim: &Claim) -> Result<TripData, StoreError> {
         let readings = self.readings(&claim.trip_id).await?;
+        let start_time_ms = readings.times_ms.first().copied().unwrap_or(claim.start_time_ms);
         let previous_fuel_level_percent =
-            previous_fuel::before(&self.pool, &claim.vehicle, start_ms(&readings, claim)).await?;
+            previous_fuel::before(&self.pool, &claim.vehicle, start_time_ms).await?;
         let profile_name: Option<Option<String>> =
             sqlx::query_scalar("SELECT profile_name FROM sessions WHERE vehicle_id = $1 AND session_id = $2")
                 .bind(claim.vehicle.as_str())
@@ -241,29 +343,39 @@ impl Store {
             start_soc: first("state_of_charge"),
             previous_fuel_level_percent,
             profile_name: profile_name.flatten(),
+            start_time_ms,
             readings,
         })
     }
 
-    /// A trip's readings in time order, as columns.
+    /// A trip's readings in time order, as columns. Read page by page, so that
+    /// they are in memory once; what comes meanwhile is told from the claim
+    /// when the trip is closed.
     async fn readings(&self, trip_id: &str) -> Result<TripReadings, StoreError> {
-        let text = "SELECT time_ms, layout_id, numbers FROM readings WHERE trip_id = $1 ORDER BY time_ms";
-        let rows = sqlx::query(text).bind(trip_id).fetch_all(&self.pool).await?;
-        let mut times_ms = Vec::with_capacity(rows.len());
-        let mut columns = Columns::new(rows.len());
-        for (index, row) in rows.iter().enumerate() {
-            times_ms.push(row.try_get("time_ms")?);
-            let layout = self.layouts.get(&self.pool, row.try_get("layout_id")?).await?;
-            columns.add(index, &layout, row.try_get("numbers")?)?;
+        let text = "SELECT time_ms, layout_id, numbers FROM readings
+                    WHERE trip_id = $1 AND time_ms > $2 ORDER BY time_ms LIMIT $3";
+        let mut times_ms: Vec<i64> = Vec::new();
+        let mut columns = Columns::default();
+        loop {
+            let after_ms = times_ms.last().copied().unwrap_or_default();
+            let rows =
+                sqlx::query(text).bind(trip_id).bind(after_ms).bind(PAGE).fetch_all(&self.pool).await?;
+            for row in &rows {
+                let layout = self.layouts.get(&self.pool, row.try_get("layout_id")?).await?;
+                columns.add(times_ms.len(), &layout, row.try_get("numbers")?)?;
+                times_ms.push(row.try_get("time_ms")?);
+            }
+            if rows.len() < PAGE as usize {
+                return Ok(TripReadings { columns: columns.by_name(times_ms.len()), times_ms });
+            }
         }
-        Ok(TripReadings { times_ms, columns: columns.by_name() })
     }
 
     /// Closes a claimed trip and counts it for its vehicle, in one
     /// transaction, if it still has exactly the readings that were summarized.
     pub async fn close_trip(&self, claim: &Claim, closing: &Closing<'_>) -> Result<Closed, StoreError> {
         let mut transaction = self.writes.begin().await?;
-        let start_ms = start_ms(&closing.data.readings, claim);
+        let start_ms = closing.data.start_time_ms;
         let later =
             previous_fuel::lock_with_later_trips(&mut transaction, self.engine(), claim, start_ms).await?;
         let Some(finalization_number) = write_closing(&mut transaction, claim, closing).await? else {
@@ -280,35 +392,52 @@ impl Store {
             // The trip before was closed meanwhile, and what it left counts.
             return Ok(Closed::Outdated);
         }
-        let level = settled_fuel_level(closing.summary).or(closing.summary.fuel_level_at_end);
-        previous_fuel::judge_again(&mut transaction, &later, level).await?;
+        previous_fuel::judge_again(&mut transaction, &claim.vehicle, &later).await?;
         let vehicle = contribute(&mut transaction, '+', &claim.trip_id).await?.stats(closing.now_ms);
         let battery_health = battery_health(&mut transaction, &claim.vehicle).await?;
         transaction.commit().await?;
         Ok(Closed::Done { finalization_number, vehicle, battery_health })
     }
 
-    /// Gives a claimed trip back after a failed attempt.
+    /// Gives a claimed trip back after an attempt that did not close it. Those
+    /// after a trip that is given up no longer see what it left in the tank
+    /// when it was closed before.
     pub async fn fail_attempt(&self, claim: &Claim, retry: Retry<'_>) -> Result<(), StoreError> {
-        let (status, next_attempt_ms, digest, uncounted) = match retry {
-            Retry::At(time_ms) => ("open", time_ms, None, 0_i64),
-            Retry::Uncounted(time_ms) => ("open", time_ms, None, 1),
-            Retry::WithAnotherCalculator(digest) => ("failed", 0, Some(digest.to_owned()), 0),
+        let (status, next_attempt_ms, digest) = match retry {
+            Retry::At(time_ms) | Retry::Uncounted(time_ms) => ("open", time_ms, None),
+            Retry::GoesOn => ("open", 0, None),
+            Retry::WithAnotherCalculator(digest) => ("failed", 0, Some(digest.to_owned())),
+        };
+        let (uncounted, setbacks) = match retry {
+            Retry::At(_) | Retry::WithAnotherCalculator(_) => (0_i64, 0),
+            Retry::Uncounted(_) => (1, claim.setbacks + 1),
+            Retry::GoesOn => (1, 0),
         };
         let mut transaction = self.writes.begin().await?;
-        sqlx::query(
-            "UPDATE trips SET status = $1, next_attempt_ms = $2, failed_digest = $3, attempts = attempts - $4,
+        let later = match retry {
+            Retry::WithAnotherCalculator(_) => {
+                let (engine, start_ms) = (self.engine(), claim.start_time_ms);
+                previous_fuel::lock_with_later_trips(&mut transaction, engine, claim, start_ms).await?
+            }
+            _ => Vec::new(),
+        };
+        let failed = sqlx::query(
+            "UPDATE trips SET status = $1, next_attempt_ms = $2, failed_digest = $3, attempts = $4, setbacks = $5,
                     lease_owner = NULL, lease_until_ms = 0
-             WHERE trip_id = $5 AND lease_owner = $6",
+             WHERE trip_id = $6 AND lease_owner = $7",
         )
         .bind(status)
         .bind(next_attempt_ms)
         .bind(digest)
-        .bind(uncounted)
+        .bind(claim.attempt - uncounted)
+        .bind(setbacks)
         .bind(&claim.trip_id)
         .bind(&claim.owner)
         .execute(&mut *transaction)
         .await?;
+        if failed.rows_affected() > 0 {
+            previous_fuel::judge_again(&mut transaction, &claim.vehicle, &later).await?;
+        }
         transaction.commit().await?;
         Ok(())
     }
@@ -337,12 +466,12 @@ async fn write_closing(
     let summary = closing.summary;
     let row = sqlx::query(
         "UPDATE trips SET status = 'closed', closed_ms = $1, finalization_number = finalization_number + 1,
-                lease_owner = NULL, lease_until_ms = 0, attempts = 0, next_attempt_ms = 0, failed_digest = NULL,
-                start_odometer_miles = $2, start_soc = $3, distance_miles = $4, electric_miles = $5,
+                lease_owner = NULL, lease_until_ms = 0, attempts = 0, setbacks = 0, next_attempt_ms = 0,
+                failed_digest = NULL, start_odometer_miles = $2, start_soc = $3, distance_miles = $4, electric_miles = $5,
                 kwh_per_mile = $6, soc_at_gas_transition = $7, fuel_level_at_end = $8,
                 settled_fuel_level_percent = $9, summary = $10, calculator = $11, counted = 1,
                 counted_miles_e6 = $12, counted_kwh_per_mile_e6 = $13, counted_gas_mpg_e6 = $14,
-                previous_fuel_level_percent = $15
+                previous_fuel_level_percent = $15, closed_start_ms = start_time_ms
          WHERE trip_id = $16 AND lease_owner = $17 AND status <> 'closed' AND last_received_ms = $18 AND reading_count = $19
          RETURNING finalization_number",
     )
@@ -372,11 +501,6 @@ async fn write_closing(
     .fetch_optional(&mut **transaction)
     .await?;
     Ok(row.map(|row| row.try_get("finalization_number")).transpose()?)
-}
-
-/// The first reading. Not the claim's start: an earlier one may have come since.
-fn start_ms(readings: &TripReadings, claim: &Claim) -> i64 {
-    readings.times_ms.first().copied().unwrap_or(claim.start_time_ms)
 }
 
 fn settled_fuel_level(summary: &Summary) -> Option<f64> {

@@ -13,7 +13,8 @@ use tokio::task::JoinHandle;
 
 use super::StoreError;
 
-/// Items that wait for the writer; beyond them clients are told to come back.
+/// Items that wait for the writer: more than uploads may be under way, so that
+/// who has to come back learns it at the door, and nobody waits for a place here.
 const QUEUE: usize = 4096;
 /// The largest batch: what one commit may cost its neighbours in latency.
 const LARGEST: usize = 512;
@@ -74,10 +75,7 @@ impl<B: Batch> GroupCommit<B> {
     pub async fn submit(&self, item: B::Item) -> Result<Committed<B::Outcome>, StoreError> {
         let (reply, answer) = oneshot::channel();
         let queue = self.queue.lock().map_err(|_| StoreError::Closed)?.clone().ok_or(StoreError::Closed)?;
-        queue.try_send(Waiting { item, since: Instant::now(), reply }).map_err(|refused| match refused {
-            mpsc::error::TrySendError::Full(_) => StoreError::QueueFull,
-            mpsc::error::TrySendError::Closed(_) => StoreError::Closed,
-        })?;
+        queue.send(Waiting { item, since: Instant::now(), reply }).await.map_err(|_| StoreError::Closed)?;
         drop(queue);
         answer.await.map_err(|_| StoreError::Closed)?
     }

@@ -161,18 +161,13 @@ impl Layouts {
 
 /// Readings of one trip as columns, by field; NaN where a reading has no
 /// number.
+#[derive(Default)]
 pub(super) struct Columns {
-    readings: usize,
     by_layout: HashMap<i64, (Arc<Layout>, Vec<Vec<f64>>)>,
 }
 
 impl Columns {
-    /// Columns for that many readings.
-    pub(super) fn new(readings: usize) -> Self {
-        Self { readings, by_layout: HashMap::new() }
-    }
-
-    /// Adds the reading with this index.
+    /// Adds the reading with this index, which is larger than all before it.
     pub(super) fn add(
         &mut self,
         index: usize,
@@ -182,19 +177,19 @@ impl Columns {
         let empty = || (layout.clone(), vec![Vec::new(); layout.names.len()]);
         let (_, columns) = self.by_layout.entry(layout.id).or_insert_with(empty);
         for (place, number) in layout.unpack(packed)? {
-            if columns[place].is_empty() {
-                columns[place] = vec![f64::NAN; self.readings];
-            }
-            columns[place][index] = number;
+            columns[place].resize(index, f64::NAN);
+            columns[place].push(number);
         }
         Ok(())
     }
 
-    /// The columns that have any number, by name.
-    pub(super) fn by_name(self) -> BTreeMap<String, Vec<f64>> {
+    /// The columns of that many readings that have any number, by name.
+    pub(super) fn by_name(self, readings: usize) -> BTreeMap<String, Vec<f64>> {
         let mut by_name: BTreeMap<String, Vec<f64>> = BTreeMap::new();
         for (layout, columns) in self.by_layout.into_values() {
-            for (name, column) in layout.names.iter().zip(columns).filter(|(_, column)| !column.is_empty()) {
+            let columns = layout.names.iter().zip(columns).filter(|(_, column)| !column.is_empty());
+            for (name, mut column) in columns {
+                column.resize(readings, f64::NAN);
                 match by_name.get_mut(name) {
                     // The catalogue was changed during the trip.
                     Some(there) => there
@@ -261,10 +256,10 @@ mod tests {
     #[test]
     fn columns_of_two_layouts_are_one() {
         let (before, after) = (Arc::new(Layout::new(["a", "b"])), Arc::new(Layout::new(["b", "c"])));
-        let mut columns = Columns::new(2);
+        let mut columns = Columns::default();
         columns.add(0, &before, &before.pack(&[("a", 1.0), ("b", 2.0)]).numbers).unwrap();
         columns.add(1, &after, &after.pack(&[("b", 3.0)]).numbers).unwrap();
-        let by_name = columns.by_name();
+        let by_name = columns.by_name(2);
         assert_eq!(by_name.keys().collect::<Vec<_>>(), ["a", "b"]);
         assert_eq!(by_name["b"], [2.0, 3.0]);
         assert!(by_name["a"][1].is_nan());

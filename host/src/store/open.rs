@@ -10,6 +10,7 @@ use sqlx::{Any, AnyConnection, AnyPool, Connection as _, Executor, Transaction};
 use super::batch::UploadBatch;
 use super::group_commit::GroupCommit;
 use super::layout::{Layout, Layouts};
+use super::readiness::Readiness;
 use super::record::{Put, Record};
 use super::{StoreError, batch};
 use crate::config::{StoreConfig, TripConfig};
@@ -25,6 +26,11 @@ const CACHE_PAGES: u32 = 4_000;
 /// may not write for reading only, keeps to that when it may, and begins all
 /// the same: a write that changes nothing tells.
 const BEGIN_ON_SQLITE: &str = "BEGIN IMMEDIATE; DELETE FROM installation WHERE FALSE";
+/// Connections that read,
+const READERS: u32 = 8;
+/// and those that write to PostgreSQL: uploads, ends of trips, activations, and
+/// one for who asks whether it can be written.
+const WRITERS: u32 = 4;
 /// How long a batch, a query or a wait for a connection may take.
 pub(super) const PATIENCE: Duration = Duration::from_secs(8);
 
@@ -71,9 +77,10 @@ pub struct Store {
     engine: Engine,
     /// For reads.
     pub(super) pool: AnyPool,
-    /// For writes. SQLite has one writer at a time: a pool of one connection
-    /// hands it out first come, first served.
+    /// For writes, so that no read keeps them waiting. SQLite has one writer at a
+    /// time: a pool of one connection hands it out first come, first served.
     pub(super) writes: WritePool,
+    pub(super) readiness: Readiness,
     pub(super) layouts: Arc<Layouts>,
     uploads: GroupCommit<UploadBatch>,
 }
@@ -82,7 +89,7 @@ pub struct Store {
 #[derive(Clone)]
 pub(super) struct WritePool {
     engine: Engine,
-    pool: AnyPool,
+    pub(super) pool: AnyPool,
 }
 
 impl WritePool {
@@ -137,7 +144,7 @@ impl Store {
         anyhow::ensure!(!in_memory, "DATABASE_URL must name a file: what is in memory is not kept");
         let options: AnyConnectOptions = url.parse().context("DATABASE_URL is not a URL")?;
         let pool = |connections| pool_options(engine, connections).connect_with(options.clone());
-        let reads = pool(8).await.with_context(|| match engine {
+        let reads = pool(READERS).await.with_context(|| match engine {
             Engine::Sqlite => {
                 "the SQLite file cannot be opened: check DATA_DIR or DATABASE_URL, and its permissions"
             }
@@ -146,7 +153,7 @@ impl Store {
         sqlx::migrate!().run(&reads).await.context("the database schema cannot be brought up to date")?;
         let writes = match engine {
             Engine::Sqlite => pool(1).await.context("the SQLite file cannot be opened for writing")?,
-            Engine::Postgres => reads.clone(),
+            Engine::Postgres => pool(WRITERS).await.context("PostgreSQL cannot be reached for writing")?,
         };
         let writes = WritePool { engine, pool: writes };
         writes
@@ -156,7 +163,8 @@ impl Store {
         let layouts = Layouts::open(&writes.pool, layout).await.context("the layout of readings")?;
         let layouts = Arc::new(layouts);
         let batch = UploadBatch::new(writes.clone(), reads.clone(), layouts.clone(), trips.late_readings());
-        Ok(Self { engine, pool: reads, writes, layouts, uploads: GroupCommit::start(batch) })
+        let (readiness, uploads) = (Readiness::default(), GroupCommit::start(batch));
+        Ok(Self { engine, pool: reads, writes, readiness, layouts, uploads })
     }
 
     /// How this process packs readings.

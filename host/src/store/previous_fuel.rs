@@ -29,21 +29,24 @@ pub(super) async fn before(
     Ok(level)
 }
 
-/// A closed trip after the one that is closed.
+/// A closed trip whose fills may be judged against what another one left.
 pub(super) struct LaterTrip {
     trip_id: String,
-    previous_fuel_level_percent: Option<f64>,
+    start_ms: i64,
+    judged_against: Option<f64>,
 }
 
-/// The trips whose fills are judged against what this one leaves in the tank:
-/// those after it, up to the first that knows a level itself.
+/// The trips whose fills may be judged against what this one leaves in the
+/// tank: those after the earlier of its old place and its new one, up to the
+/// first after the later of both that knows a level itself. If that one is open
+/// again, it looks after those behind it when it closes.
 pub(super) fn later_trips_text(engine: Engine) -> String {
     format!(
-        "SELECT trips.trip_id, status, previous_fuel_level_percent FROM trips
-         WHERE vehicle_id = $1 AND start_time_ms >= $2 AND (start_time_ms > $3 OR trip_id = $4)
+        "SELECT trip_id, status, start_time_ms, previous_fuel_level_percent FROM trips
+         WHERE vehicle_id = $1 AND start_time_ms >= $2
            AND start_time_ms <= COALESCE(
                (SELECT next.start_time_ms FROM trips AS next
-                WHERE next.vehicle_id = $5 AND next.start_time_ms > $6 AND next.status = 'closed'
+                WHERE next.vehicle_id = $3 AND next.start_time_ms > $4 AND next.status <> 'failed'
                   AND COALESCE(next.settled_fuel_level_percent, next.fuel_level_at_end) IS NOT NULL
                 ORDER BY next.start_time_ms LIMIT 1), 9223372036854775807)
          {}",
@@ -59,36 +62,40 @@ pub(super) async fn lock_with_later_trips(
     claim: &Claim,
     start_ms: i64,
 ) -> Result<Vec<LaterTrip>, StoreError> {
+    let closed_start_ms = claim.closed_start_ms.unwrap_or(start_ms);
     let rows = sqlx::query(AssertSqlSafe(later_trips_text(engine)))
         .bind(claim.vehicle.as_str())
-        .bind(start_ms)
-        .bind(start_ms)
-        .bind(&claim.trip_id)
+        .bind(start_ms.min(closed_start_ms))
         .bind(claim.vehicle.as_str())
-        .bind(start_ms)
+        .bind(start_ms.max(closed_start_ms))
         .fetch_all(&mut **transaction)
         .await?;
     let mut later = Vec::new();
     for row in &rows {
         let trip_id: String = row.try_get("trip_id")?;
         if trip_id != claim.trip_id && row.try_get::<&str, _>("status")? == "closed" {
-            let previous_fuel_level_percent = row.try_get("previous_fuel_level_percent")?;
-            later.push(LaterTrip { trip_id, previous_fuel_level_percent });
+            let start_ms = row.try_get("start_time_ms")?;
+            let judged_against = row.try_get("previous_fuel_level_percent")?;
+            later.push(LaterTrip { trip_id, start_ms, judged_against });
         }
     }
     Ok(later)
 }
 
-/// Opens those trips again whose fills were judged against another level: they
-/// are finalized again with this one.
+/// Opens those of these trips again that were judged against another level
+/// than the one before them has now: they are finalized again.
 pub(super) async fn judge_again(
     transaction: &mut Transaction<'static, Any>,
+    vehicle: &VehicleId,
     later: &[LaterTrip],
-    level: Option<f64>,
 ) -> Result<(), StoreError> {
-    // Without a level of its own this trip says nothing to them.
-    let Some(level) = level else { return Ok(()) };
-    for trip in later.iter().filter(|trip| trip.previous_fuel_level_percent != Some(level)) {
+    let mut outdated = Vec::new();
+    for trip in later {
+        if before(&mut **transaction, vehicle, trip.start_ms).await? != trip.judged_against {
+            outdated.push(trip);
+        }
+    }
+    for trip in outdated {
         withdraw_contribution(transaction, &trip.trip_id).await?;
     }
     Ok(())

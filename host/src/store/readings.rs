@@ -136,9 +136,11 @@ async fn insert_readings(
     let mut firsts: HashMap<(&str, i64), usize> = HashMap::with_capacity(readings.len());
     let mut repeats: HashMap<usize, Vec<usize>> = HashMap::new();
     let (mut new, mut perhaps_known) = (Vec::with_capacity(readings.len()), Vec::new());
+    let mut too_late = Vec::new();
     for (index, row) in readings.iter().enumerate() {
         let trip = &trips[&row.key()];
         if trip.too_late {
+            too_late.push((trip.trip_id.as_str(), row.time_ms, index));
             continue;
         }
         match firsts.entry((trip.trip_id.as_str(), row.time_ms)) {
@@ -167,6 +169,16 @@ async fn insert_readings(
     }
     for (chunk, rows) in sql::chunks(&perhaps_known) {
         insert_unless_known(transaction, with, readings, (chunk, rows), &repeats, &mut fates).await?;
+    }
+    for (chunk, rows) in sql::chunks(&too_late) {
+        compare_with_stored(transaction, with, readings, (chunk, rows), &mut fates).await?;
+    }
+    for (_, _, index) in too_late {
+        // What is there already is acknowledged at any time. What says something
+        // else is as late as any other, and nothing of it must be lost.
+        if fates[index] == (Fate::Duplicate { conflicting: true }) {
+            fates[index] = Fate::TooLate;
+        }
     }
     Ok(Some(fates))
 }

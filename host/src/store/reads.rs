@@ -1,15 +1,10 @@
 //! What the read API shows.
 
-use std::time::Duration;
-
 use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};
 
 use super::StoreError;
 use super::open::Store;
-
-/// How long a probe of readiness waits.
-const READINESS: Duration = Duration::from_secs(1);
 
 /// A trip as the API shows it.
 #[derive(Debug, Clone, serde::Serialize)]
@@ -129,11 +124,9 @@ impl Store {
         })
     }
 
-    /// Whether an upload could be written now.
+    /// Whether an upload could be written now, or within the last second.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        tokio::time::timeout(READINESS, self.writes.probe())
-            .await
-            .map_err(|_| StoreError::TimedOut(READINESS))?
+        self.readiness.ask(self.writes.probe()).await
     }
 }
 

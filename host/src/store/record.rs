@@ -42,6 +42,9 @@ pub struct SessionFacts {
     pub session: Uuid,
     /// When it was received: epoch milliseconds.
     pub received_ms: i64,
+    /// When it was sent, as far as it says so, else received: epoch
+    /// milliseconds. What was sent last counts.
+    pub time_ms: i64,
     /// Name of the vehicle profile.
     pub profile_name: Option<String>,
     /// The whole profile: JSON object.

@@ -4,14 +4,17 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails there")]
 
+mod beside_readings;
 mod claiming;
 mod closing;
+mod connections;
 pub(crate) mod home;
 mod hosts;
 pub(crate) mod model;
 mod outages;
 mod plans;
 mod plugins;
+mod previous_fuel;
 mod reading_back;
 mod remembering;
 mod totals;

@@ -212,7 +212,7 @@ pub(super) async fn add(
     engine: Engine,
     trips: &Trips<'_>,
 ) -> Result<bool, StoreError> {
-    let touched: Vec<_> = trips.values().filter(|trip| !trip.too_late).collect();
+    let touched: Vec<_> = trips.values().filter(|trip| !trip.too_late || trip.duplicates > 0).collect();
     let mut added = 0;
     for (chunk, rows) in sql::chunks(&touched) {
         let mut query = sqlx::query(AssertSqlSafe(add_text(engine, rows)));

@@ -143,7 +143,7 @@ pub(super) async fn withdraw_contribution(
 ) -> Result<VehicleTotals, StoreError> {
     let totals = contribute(transaction, '-', trip_id).await?;
     sqlx::query(
-        "UPDATE trips SET status = 'open', attempts = 0, next_attempt_ms = 0, failed_digest = NULL, counted = 0,
+        "UPDATE trips SET status = 'open', attempts = 0, setbacks = 0, next_attempt_ms = 0, failed_digest = NULL, counted = 0,
                 counted_miles_e6 = 0, counted_kwh_per_mile_e6 = NULL, counted_gas_mpg_e6 = NULL
          WHERE trip_id = $1",
     )

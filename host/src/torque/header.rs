@@ -23,6 +23,9 @@ pub struct Header {
     pub unknown_params_count: u32,
     /// How many values of known PIDs were no number, or not plausible.
     pub dropped_values_count: u32,
+    /// How many parameters of other kinds than this upload's came with it: they
+    /// are not looked at.
+    pub ignored_params_count: u32,
 }
 
 /// Who sends an upload: the device's id, the account's e-mail, or both. Raw

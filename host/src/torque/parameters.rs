@@ -129,6 +129,20 @@ impl<'c, 'q> Parameters<'c, 'q> {
             None
         }
     }
+
+    /// How many parameters are of other kinds than that which won.
+    pub(super) fn ignored(&self, kind: Option<UploadKind>) -> u32 {
+        let notice = usize::from(self.notice.is_some()) + usize::from(self.notice_class.is_some());
+        let all = notice + self.user_units.len() + self.default_units.len() + self.profile.len();
+        let won = match kind {
+            Some(UploadKind::Telemetry) | None => 0,
+            Some(UploadKind::Profile) => self.profile.len(),
+            Some(UploadKind::DefaultUnits) => self.default_units.len(),
+            Some(UploadKind::UserUnits) => self.user_units.len(),
+            Some(UploadKind::Notice) => notice,
+        };
+        u32::try_from(all - won).unwrap_or(u32::MAX)
+    }
 }
 
 fn put<'q>(place: &mut Option<Cow<'q, str>>, value: Cow<'q, str>) {

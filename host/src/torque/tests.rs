@@ -189,6 +189,49 @@ fn the_kind_is_told_by_the_parameters_and_telemetry_wins() {
 }
 
 #[test]
+fn what_comes_with_an_upload_of_another_kind_is_counted() {
+    let ignored = |parameters: &str| uploaded(parameters).header.ignored_params_count;
+    assert_eq!(ignored("k5=1&kc=2&colour=red"), 0);
+    assert_eq!(ignored("k5=1&notice=x&noticeClass=y&profileName=Van&defaultUnit05=C&userUnit05=F"), 5);
+    assert_eq!(ignored("profileName=Van&profileFuelType=1&notice=x"), 1);
+    assert_eq!(ignored("defaultUnit05=C&defaultUnit0c=rpm&userUnit05=F"), 1);
+    assert_eq!(ignored("userUnit05=F&notice=x"), 1);
+    assert_eq!(ignored("notice=x&noticeClass=y"), 0);
+}
+
+#[test]
+fn an_upload_knows_when_it_was_sent_where_it_says_so_believably() {
+    assert_eq!(uploaded("profileName=Van").time_ms, Some(1_767_312_345_678));
+    let sent = |time: &str| {
+        let query = format!("session=1&id=d1&time={time}&profileName=Van");
+        decode(Catalogue::volt_gen2(), query.as_bytes(), b"", RECEIVED_MS).expect("an upload").time_ms
+    };
+    assert_eq!((sent("0"), sent("4102444800000"), sent("")), (None, None, None));
+}
+
+#[test]
+fn who_drives_is_told_by_no_text_of_any_kind_of_upload() {
+    let (mail, id) = ("driver%40b.example", "00c0ffeedeadbeefdeadbeef00c0ffee");
+    for parameters in [
+        format!("k5=1&v={mail}&kfe12={mail}&kfe13=by+{id}&k{id}=1"),
+        format!("profileName={mail}&profileNote=car+of+{id}&profile{id}=1&profile{mail}=2"),
+        format!("defaultUnit05={mail}&defaultUnit0c={id}&defaultUnit{id}=x"),
+        format!("userUnit05={mail}&userFullName0c=device:{id}&userShortName{id}=x"),
+        format!("notice=Trip+by+{id}&noticeClass={mail}"),
+    ] {
+        let mut upload = uploaded(&parameters);
+        assert!(format!("{upload:?}").contains(id), "{upload:?}");
+        upload.redact(|identity| format!("[{}]", identity.len()));
+        let shown = format!("{upload:?}");
+        assert!(!shown.contains(id) && !shown.contains("driver@b"), "{shown}");
+        assert!(shown.contains("[32]") && shown.contains("[16]"), "{shown}");
+    }
+    let mut refusal = refused(&format!("id=d1&v={id}&kc=1"));
+    refusal.redact(|_| "hidden".to_owned());
+    assert_eq!(refusal.header.app_version.as_deref(), Some("hidden"));
+}
+
+#[test]
 fn a_profile_has_a_name_and_its_other_values() {
     let Content::Profile(profile) = uploaded("profileName=My%20Volt&profileFuelType=2").content else {
         panic!("not a profile")
@@ -236,9 +279,10 @@ fn a_refusal_says_what_is_known_and_not_who_it_was() {
         raw_params_count: 7,
         unknown_params_count: 1,
         dropped_values_count: 1,
+        ignored_params_count: 0,
     };
     assert_eq!(refusal.header, expected);
-    assert_eq!(refusal.to_string(), "E301: time is zero");
+    assert_eq!(refusal.to_string(), "time is zero");
     let shown = format!("{refusal:?} {refusal}");
     assert!(!shown.contains("secret") && !shown.contains("who@b.c"), "{shown}");
 }

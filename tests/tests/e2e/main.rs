@@ -6,6 +6,7 @@ mod crashes;
 mod demo;
 mod events;
 mod faults;
+mod hopeless_trips;
 mod hostile_plugins;
 mod lifecycle;
 mod new_plugin;

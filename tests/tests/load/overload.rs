@@ -53,6 +53,11 @@ async fn ten_thousand_idle_connections_cost_little_and_keep_nobody_out() -> anyh
 
 /// Clients of each kind of slowness.
 const SLOW_HEADS: usize = 300;
+/// Heads that are never finished: just below the largest, and far beyond it.
+const LARGE_HEADS: usize = 300;
+const TOO_LARGE_HEADS: usize = 300;
+/// The largest head: bytes.
+const LARGEST_HEAD: usize = 24 * 1024;
 const SLOW_BODIES: usize = 1200;
 const NEVER_READING: usize = 64;
 /// Bodies that may arrive at one time.
@@ -60,8 +65,11 @@ const BODIES: usize = 1024;
 /// A head has 30 s, an answer that nobody takes too, and a body 15.
 const ALL_GONE: Duration = Duration::from_secs(45);
 /// What slow clients may cost: as much as idle ones and an event each, since
-/// they sent little; and 16 pages on their way to readers, 500 rows each.
-const SLOW_CLIENTS: u64 = (SLOW_HEADS + SLOW_BODIES + NEVER_READING) as u64 * 48 * KIB + 16 * 2 * MIB;
+/// they sent little; a head that may be that large twice, for what is read ahead;
+/// and 16 pages on their way to readers, 500 rows each.
+const SLOW_CLIENTS: u64 = (SLOW_HEADS + SLOW_BODIES + TOO_LARGE_HEADS + NEVER_READING) as u64 * 48 * KIB
+    + LARGE_HEADS as u64 * (32 * KIB + 2 * LARGEST_HEAD as u64)
+    + 16 * 2 * MIB;
 
 #[tokio::test]
 async fn slow_clients_are_shown_the_door_and_keep_nobody_out() -> anyhow::Result<()> {
@@ -74,10 +82,18 @@ async fn slow_clients_are_shown_the_door_and_keep_nobody_out() -> anyhow::Result
 
     let mut slow = JoinSet::new();
     for client in connect(address, SLOW_HEADS).await? {
-        slow.spawn(drip(client, b"GET /torque/upload?eml="));
+        slow.spawn(drip(client, b"GET /torque/upload?eml=".to_vec()));
+    }
+    for (count, length) in [(LARGE_HEADS, LARGEST_HEAD - KIB as usize), (TOO_LARGE_HEADS, 8 * LARGEST_HEAD)] {
+        for client in connect(address, count).await? {
+            let mut head = b"GET /torque/upload?eml=".to_vec();
+            head.resize(length, b'x');
+            slow.spawn(drip(client, head));
+        }
     }
     for client in connect(address, SLOW_BODIES).await? {
-        slow.spawn(drip(client, b"POST /torque/upload HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n"));
+        let head = "POST /torque/upload HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n";
+        slow.spawn(drip(client, head.into()));
     }
     let mut never_reading = Vec::new();
     for _ in 0..NEVER_READING {
@@ -100,13 +116,14 @@ async fn slow_clients_are_shown_the_door_and_keep_nobody_out() -> anyhow::Result
     upload_ordinarily(&server, round + 1).await?;
     // A client that goes on sending may lose its answer to a reset.
     let answers = slow.join_all().await;
-    assert!(answers.iter().flatten().all(|answer| matches!(answer.status, 408 | 503)), "{answers:?}");
+    assert!(answers.iter().flatten().all(|answer| matches!(answer.status, 408 | 431 | 503)), "{answers:?}");
 
     let events = server.stop().await?;
     let told = |code: &str| events.iter().filter(|event| event["error"]["code"] == *code).count();
     let (timed_out, refused) = (told("E502"), told("E501"));
     assert_eq!(timed_out + refused, SLOW_BODIES, "{timed_out} timed out, {refused} refused");
     assert!(timed_out <= BODIES, "{timed_out} bodies were under way at one time");
+    assert_eq!(told("E006"), TOO_LARGE_HEADS);
     Ok(())
 }
 
@@ -205,9 +222,9 @@ async fn connect(address: SocketAddr, count: usize) -> anyhow::Result<Vec<TcpStr
 
 /// Sends this, and then a byte every half a second, as long as the server
 /// listens; returns its answer, if there is one.
-async fn drip(client: TcpStream, beginning: &[u8]) -> Option<Answer> {
+async fn drip(client: TcpStream, beginning: Vec<u8>) -> Option<Answer> {
     let (mut reading, mut writing) = client.into_split();
-    writing.write_all(beginning).await.ok()?;
+    writing.write_all(&beginning).await.ok()?;
     let dripping = async {
         while writing.write_all(b"x").await.is_ok() {
             tokio::time::sleep(Duration::from_millis(500)).await;

@@ -4,7 +4,7 @@ use super::home::{homes, number};
 use super::model::*;
 use crate::events::BatteryHealth;
 use crate::plugin_host::Summary;
-use crate::store::{Closed, ReadingRow, Retry};
+use crate::store::{Closed, ReadingRow, Record, Retry};
 
 fn with_fields(row: ReadingRow, json: &str) -> ReadingRow {
     ReadingRow { fields: fields(json), ..row }
@@ -51,18 +51,39 @@ async fn readings_come_as_columns_in_time_order() {
 }
 
 #[tokio::test]
+async fn a_trip_of_several_pages_is_read_whole() {
+    for home in homes().await {
+        let store = home.open().await;
+        let count = 2 * 4096;
+        let speed = |second: i64| format!("{{\"speed_mph\":{second}}}");
+        let records = (0..count)
+            .map(|second| Record::Reading(with_fields(reading(1, 1, 1000 * second), &speed(second))));
+        for put in put_together(&store, records.collect()).await {
+            put.unwrap();
+        }
+        let claim = claim_one(&store, "owner").await;
+        assert_eq!(claim.readings, count);
+        let readings = store.trip_data(&claim).await.unwrap().readings;
+        assert_eq!(readings.times_ms, (0..count).map(|second| START_MS + 1000 * second).collect::<Vec<_>>());
+        let expected: Vec<_> = (0..count).map(|second| second as f64).collect();
+        assert_eq!(readings.columns["speed_mph"], expected, "{:?}", home.engine);
+    }
+}
+
+#[tokio::test]
 async fn a_trip_whose_phone_sends_more_while_it_is_calculated_goes_on() {
     for home in homes().await {
         let store = home.open().await;
         keep(&store, reading(1, 1, 0)).await;
         let claim = claim_one(&store, "owner").await;
         let data = store.trip_data(&claim).await.unwrap();
-        keep(&store, reading(1, 1, 1000)).await;
+        keep(&store, ReadingRow { time_ms: START_MS - 1000, ..reading(1, 1, 1000) }).await;
+        assert_eq!(store.trip_data(&claim).await.unwrap().start_time_ms, START_MS - 1000);
         let closed = close_with(&store, &claim, &miles(1.0), &data).await.unwrap();
         assert!(matches!(closed, Closed::Outdated), "{:?}: {closed:?}", home.engine);
         assert_eq!(stats(&store, 1).await.total_trips, 0);
         assert!(matches!(close(&store, &claim, &miles(2.0)).await, Closed::Outdated), "not by this claim");
-        store.fail_attempt(&claim, Retry::Uncounted(0)).await.unwrap();
+        store.fail_attempt(&claim, Retry::GoesOn).await.unwrap();
         let claim = claim_one(&store, "owner").await;
         assert_eq!(claim.attempt, 1);
         assert!(matches!(close(&store, &claim, &miles(2.0)).await, Closed::Done { .. }));
@@ -97,90 +118,6 @@ async fn a_late_reading_withdraws_the_contribution_until_the_trip_closes_again()
         let closed = end_trip(&store, &miles(12.3)).await;
         let Closed::Done { finalization_number: 2, vehicle, .. } = closed else { panic!("{closed:?}") };
         assert_eq!((vehicle.total_trips, vehicle.total_miles, vehicle.avg_kwh_per_mile), (1, 12.3, None));
-    }
-}
-
-#[tokio::test]
-async fn the_fuel_level_before_is_the_settled_one_of_the_trip_before() {
-    let cases = [
-        (Some(50.0), Some(47.5), Some(47.5)),
-        (Some(50.0), None, Some(50.0)),
-        (None, Some(30.0), Some(30.0)),
-        (None, None, Some(99.0)),
-    ];
-    for home in homes().await {
-        let store = home.open().await;
-        for (v, (at_end, settled, expected)) in cases.into_iter().enumerate() {
-            keep(&store, reading(v, 1, 0)).await;
-            end_trip(&store, &Summary { fuel_level_at_end: Some(99.0), ..summary() }).await;
-            keep(&store, reading(v, 2, 10_000)).await;
-            let metrics = settled.map(|level| ("settled_fuel_level_percent".to_owned(), level));
-            let metrics = [("other".to_owned(), 1.0)].into_iter().chain(metrics).collect();
-            end_trip(&store, &Summary { fuel_level_at_end: at_end, metrics, ..summary() }).await;
-            keep(&store, reading(v, 4, 30_000)).await;
-            end_trip(&store, &Summary { fuel_level_at_end: Some(11.0), ..summary() }).await;
-            keep(&store, reading(v, 3, 20_000)).await;
-            let claim = claim_one(&store, "owner").await;
-            let before = store.trip_data(&claim).await.unwrap().previous_fuel_level_percent;
-            assert_eq!(before, expected, "{:?}: {at_end:?} {settled:?}", home.engine);
-            store.fail_attempt(&claim, Retry::At(i64::MAX)).await.unwrap();
-        }
-    }
-}
-
-#[tokio::test]
-async fn a_trip_that_comes_late_has_those_after_it_judged_again() {
-    let level = |percent: Option<f64>| Summary { fuel_level_at_end: percent, ..miles(1.0) };
-    for home in homes().await {
-        let store = home.open().await;
-        // Two trips, of which the first does not know a level; then one that
-        // was judged against the second and stays as it is.
-        for (s, percent) in [(5, None), (6, Some(90.0)), (7, Some(80.0))] {
-            keep(&store, reading(1, s, 1000 * s as i64)).await;
-            end_trip(&store, &level(percent)).await;
-        }
-        keep(&store, reading(1, 1, 1000)).await;
-        let Closed::Done { vehicle, .. } = end_trip(&store, &level(Some(40.0))).await else { panic!() };
-        assert_eq!(vehicle.total_trips, 2, "{:?}: two are to be counted again", home.engine);
-
-        let claims = claim(&store, "owner").await;
-        let sessions: Vec<_> = claims.iter().map(|claim| claim.session_id.clone()).collect();
-        assert_eq!(sessions, [session(5).to_string(), session(6).to_string()]);
-        for (claim, percent) in claims.iter().zip([None, Some(90.0)]) {
-            let data = store.trip_data(claim).await.unwrap();
-            assert_eq!(data.previous_fuel_level_percent, Some(40.0));
-            let closed = close_with(&store, claim, &level(percent), &data).await.unwrap();
-            assert!(matches!(closed, Closed::Done { finalization_number: 2, .. }), "{closed:?}");
-        }
-        assert_eq!(stats(&store, 1).await.total_trips, 4);
-        assert!(claim(&store, "owner").await.is_empty(), "nothing else has changed");
-
-        // The same level again changes nothing, and no level says nothing.
-        for percent in [Some(40.0), None] {
-            keep(&store, reading(1, 1, percent.map_or(1002, |_| 1001))).await;
-            end_trip(&store, &level(percent)).await;
-            assert_eq!(stats(&store, 1).await.total_trips, 4);
-        }
-    }
-}
-
-#[tokio::test]
-async fn a_trip_before_that_closes_meanwhile_has_this_one_calculated_again() {
-    for home in homes().await {
-        let store = home.open().await;
-        keep(&store, reading(1, 2, 2000)).await;
-        let later = claim_one(&store, "owner").await;
-        let outdated = store.trip_data(&later).await.unwrap();
-        keep(&store, reading(1, 1, 1000)).await;
-        end_trip(&store, &Summary { fuel_level_at_end: Some(40.0), ..miles(1.0) }).await;
-
-        let closed = close_with(&store, &later, &miles(2.0), &outdated).await.unwrap();
-        assert!(matches!(closed, Closed::Outdated), "{:?}: {closed:?}", home.engine);
-        let data = store.trip_data(&later).await.unwrap();
-        assert_eq!(data.previous_fuel_level_percent, Some(40.0));
-        let closed = close_with(&store, &later, &miles(2.0), &data).await.unwrap();
-        assert!(matches!(closed, Closed::Done { .. }), "{closed:?}");
-        assert_eq!(stats(&store, 1).await.total_miles, 3.0);
     }
 }
 

@@ -60,6 +60,7 @@ pub(super) fn facts(v: usize, s: usize) -> SessionFacts {
         vehicle: vehicle(v),
         session: session(s),
         received_ms: START_MS,
+        time_ms: START_MS,
         profile_name: None,
         profile: None,
         default_units: None,

@@ -5,7 +5,9 @@ use sqlx::{AssertSqlSafe, Row as _};
 
 use super::home::sqlite;
 use super::model::*;
-use crate::store::finalization::{HAS_STALE, claim_text, pass_over_text};
+use crate::store::finalization::{
+    SEEM_ENDED, SEEM_ENDLESS, claim_text, has_stale_text, mend_clock_text, pass_over_text,
+};
 use crate::store::previous_fuel::later_trips_text;
 use crate::store::readings::{compare_text, insert_text};
 use crate::store::trips::{add_text, find_text, open_text};
@@ -37,7 +39,9 @@ async fn no_statement_of_an_upload_a_claim_or_a_closing_walks_through_a_table() 
         ("trips that go on", pass_over_text(Engine::Sqlite), Some("trips_unfinished")),
         ("claim", claim_text(Engine::Sqlite), Some("trips_unfinished")),
         ("trips after one", later_trips_text(Engine::Sqlite), Some("trips_by_vehicle")),
-        ("whether trips have ended", HAS_STALE.to_owned(), Some("trips_unfinished")),
+        ("whether trips have ended", has_stale_text(), Some("trips_unfinished")),
+        ("ended by a clock set back", mend_clock_text(Engine::Sqlite, SEEM_ENDED), Some("trips_unfinished")),
+        ("endless by it", mend_clock_text(Engine::Sqlite, SEEM_ENDLESS), Some("trips_unfinished")),
     ];
     for (name, text, expected) in statements {
         let plan = plan(&store, &text).await;

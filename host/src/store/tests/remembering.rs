@@ -113,15 +113,15 @@ async fn a_trip_that_goes_on_is_passed_over_until_it_ends() {
         let late = ReadingRow { received_ms: LATER_MS - 1000, ..reading(1, 1, 1000) };
         keep(&store, late).await;
         assert!(
-            store.has_stale(LATER_MS, TIMEOUT).await.unwrap(),
+            store.has_stale(LATER_MS, TIMEOUT, "digest").await.unwrap(),
             "{:?}: it has to be looked at",
             home.engine
         );
         assert!(claim(&store, "owner").await.is_empty());
-        assert!(!store.has_stale(LATER_MS, TIMEOUT).await.unwrap(), "and not again");
+        assert!(!store.has_stale(LATER_MS, TIMEOUT, "digest").await.unwrap(), "and not again");
         let timeout_ms = i64::try_from(TIMEOUT.as_millis()).unwrap();
         assert!(
-            store.has_stale(LATER_MS - 1000 + timeout_ms, TIMEOUT).await.unwrap(),
+            store.has_stale(LATER_MS - 1000 + timeout_ms, TIMEOUT, "digest").await.unwrap(),
             "until it may have ended"
         );
     }

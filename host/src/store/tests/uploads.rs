@@ -1,11 +1,10 @@
 //! What becomes of uploads.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::home::{LATE_DAYS, homes, number};
 use super::model::*;
-use crate::store::{Engine, ReadingRow, Record, SessionFacts, StoreError, Stored};
+use crate::store::{ReadingRow, Record, StoreError, Stored};
 
 #[tokio::test]
 async fn the_first_reading_opens_the_trip_and_the_next_one_joins_it() {
@@ -100,26 +99,14 @@ async fn concurrent_puts_are_grouped_and_every_one_is_stored_once() {
 }
 
 #[tokio::test]
-async fn more_than_may_wait_is_refused_at_once() {
+async fn more_than_the_queue_holds_waits_to_be_let_in() {
     for home in homes().await {
         let store = home.open().await;
-        // As long as this transaction lasts the writer gets no further than
-        // the first batch it takes.
-        let mut transaction = store.writes.begin().await.unwrap();
-        if home.engine == Engine::Postgres {
-            sqlx::query("LOCK TABLE trips IN ACCESS EXCLUSIVE MODE")
-                .execute(&mut *transaction)
-                .await
-                .unwrap();
-        }
         let sent = 4096 + 512 + 100;
         let records = (0..sent).map(|at_ms| Record::Reading(reading(1, 1, at_ms))).collect();
-        let (puts, ended) = tokio::join!(put_together(&store, records), transaction.rollback());
-        ended.unwrap();
-        let refused = puts.iter().filter(|put| matches!(put, Err(StoreError::QueueFull))).count();
-        assert!((100..=100 + 512).contains(&refused), "{:?}: {refused}", home.engine);
-        let stored = number(&store, "SELECT COUNT(*) FROM readings").await;
-        assert_eq!(stored, sent - i64::try_from(refused).unwrap());
+        let puts = put_together(&store, records).await;
+        assert!(puts.iter().all(Result::is_ok), "{:?}", home.engine);
+        assert_eq!(number(&store, "SELECT COUNT(*) FROM readings").await, sent);
     }
 }
 
@@ -184,55 +171,27 @@ async fn a_reading_after_the_late_days_changes_nothing() {
 }
 
 #[tokio::test]
-async fn what_requests_teach_about_a_session_adds_up_in_any_order() {
+async fn a_reading_that_is_there_is_a_duplicate_also_after_the_late_days() {
     for home in homes().await {
         let store = home.open().await;
         let trip = keep(&store, reading(1, 1, 0)).await.trip_id;
-        let profile = SessionFacts {
-            profile_name: Some("Volt".to_owned()),
-            profile: Some("{\"w\":1}".to_owned()),
-            ..facts(1, 1)
+        end_trip(&store, &miles(10.0)).await;
+        let late = |json: &str, at_ms: i64| {
+            let received_ms = LATER_MS + LATE_DAYS * DAY_MS + 1;
+            Record::Reading(ReadingRow { received_ms, fields: fields(json), ..reading(1, 1, at_ms) })
         };
-        let units = SessionFacts { default_units: Some("{\"k5\":\"F\"}".to_owned()), ..facts(1, 1) };
-        store.put(Record::Session(profile.clone())).await.unwrap();
-        store.put(Record::Session(units)).await.unwrap();
-        let row: (String, String, String) =
-            sqlx::query_as("SELECT profile_name, profile, default_units FROM sessions")
-                .fetch_one(&store.pool)
-                .await
-                .unwrap();
-        assert_eq!(row, ("Volt".to_owned(), "{\"w\":1}".to_owned(), "{\"k5\":\"F\"}".to_owned()));
-
-        let session = SessionFacts { session: session(2), ..profile };
-        store.put(Record::Session(session)).await.unwrap();
-        let later = keep(&store, reading(1, 2, 0)).await.trip_id;
-        for trip in [trip, later] {
-            let trip = store.trip(&trip).await.unwrap().unwrap();
-            assert_eq!(trip.profile_name.as_deref(), Some("Volt"), "{:?}", home.engine);
+        // What is there, what says something else, what is new, and again.
+        let records = vec![late("{}", 0), late(r#"{"speed_mph":1}"#, 0), late("{}", 1000), late("{}", 0)];
+        let puts = put_together(&store, records).await;
+        let stored: Vec<_> = puts.into_iter().map(|put| put.unwrap().stored).collect();
+        let too_late = Stored::TooLate { trip_id: trip.clone() };
+        assert_eq!(stored[1..3], [too_late.clone(), too_late], "{:?}", home.engine);
+        for stored in [stored[0].clone(), stored[3].clone()] {
+            let kept = kept(stored);
+            assert!(kept.duplicate && !kept.conflicting && !kept.reopened, "{:?}", home.engine);
+            assert_eq!(kept.vehicle.total_trips, 1);
         }
-        let names: HashSet<_> = {
-            let mut names = HashSet::new();
-            for claim in claim(&store, "owner").await {
-                names.insert(store.trip_data(&claim).await.unwrap().profile_name);
-            }
-            names
-        };
-        assert_eq!(names, HashSet::from([Some("Volt".to_owned())]));
-    }
-}
-
-#[tokio::test]
-async fn a_request_in_quarantine_is_kept_as_it_came() {
-    for home in homes().await {
-        let store = home.open().await;
-        let put = store.put(Record::Quarantine(quarantined())).await.unwrap();
-        assert_eq!(put.stored, Stored::Kept);
-        let row: (String, String, Option<String>, Option<String>, String) =
-            sqlx::query_as("SELECT code, reason, vehicle_id, session_id, request FROM quarantine")
-                .fetch_one(&store.pool)
-                .await
-                .unwrap();
-        let vehicle = Some(vehicle(1).to_string());
-        assert_eq!(row, ("E301".into(), "no time".into(), vehicle, None, "eml=#1&time=x".into()));
+        let row = store.trip(&trip).await.unwrap().unwrap();
+        assert_eq!((row.readings, row.duplicates, row.status.as_str()), (1, 2, "closed"));
     }
 }

@@ -24,6 +24,8 @@ pub(super) struct Drive {
     readings: u32,
     start_soc: f64,
     start_fuel: f64,
+    /// What the gauge is off by at each reading, as a real one is.
+    gauge_noise: Vec<f64>,
     /// From which reading on the engine drives.
     engine_from: u32,
     has_odometer: bool,
@@ -44,9 +46,16 @@ pub(super) fn drives() -> impl Strategy<Value = Vec<Drive>> {
 fn drive(device: usize, session: usize) -> impl Strategy<Value = Drive> {
     // Sessions alternate, so that either may be the first of a device.
     let days_ago = (0..10_i64).prop_map(move |day| day * 2 + i64::try_from(session).unwrap_or_default());
-    let levels = (15.0..95.0_f64, 10.0..95.0_f64);
+    let levels = (15.0..95.0_f64, 10.0..95.0_f64, prop::collection::vec(-12.0..12.0_f64, 8));
     (days_ago, 20..100_i64, 1..9_u32, levels, 0..9_u32, any::<bool>()).prop_map(
-        move |(days_ago, every_seconds, readings, (start_soc, start_fuel), engine_from, has_odometer)| {
+        move |(
+            days_ago,
+            every_seconds,
+            readings,
+            (start_soc, start_fuel, noise),
+            engine_from,
+            has_odometer,
+        )| {
             Drive {
                 device,
                 session,
@@ -55,6 +64,7 @@ fn drive(device: usize, session: usize) -> impl Strategy<Value = Drive> {
                 readings,
                 start_soc: start_soc.round(),
                 start_fuel: start_fuel.round(),
+                gauge_noise: noise.into_iter().map(f64::round).collect(),
                 engine_from,
                 has_odometer,
             }
@@ -98,7 +108,9 @@ impl Drive {
     fn values(&self, index: u32) -> String {
         let (at, on_engine) = (f64::from(index), index >= self.engine_from);
         let soc = (self.start_soc - 4.0 * at).max(8.0);
-        let fuel = if on_engine { self.start_fuel - 0.3 * at } else { self.start_fuel };
+        let used = if on_engine { 0.3 * at } else { 0.0 };
+        let noise = self.gauge_noise[index as usize % self.gauge_noise.len()];
+        let fuel = (self.start_fuel - used + noise).clamp(0.0, 100.0);
         let rpm = if on_engine { 1500.0 } else { 0.0 };
         let mut values = format!(
             "kff1001=48.3&kff1005={}&kff1006=37.25&kff1204={}&kc={rpm}&k5b={soc}&k2f={fuel}&k46={}&k22000b={}",

@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use vectors::{Group, Ours, Report, agree};
 
 use super::NOT_FINITE;
+use crate::events::Code;
 use crate::torque::{Catalogue, Content, Reading, Upload, decode};
 
 const NOT_PLAUSIBLE: &str = "a level is from 0 to 100 %";
@@ -41,7 +42,7 @@ fn answer(catalogue: &Catalogue, input: &Value) -> Value {
             "fields": fields(&reading),
         }),
         Ok(upload) => json!({ "kind": upload.kind().as_str() }),
-        Err(refusal) => json!({ "refused": refusal.code.as_str() }),
+        Err(refusal) => json!({ "refused": Code::from(refusal.code).as_str() }),
     }
 }
 

@@ -10,8 +10,9 @@ use crate::volt::Phone;
 
 const TOKEN: &str = "the-right-token-4711";
 const WRONG_TOKEN: &str = "a-wrong-token-0815";
-/// The largest body: bytes.
+/// The largest body, and the largest head: bytes.
 const LARGEST_BODY: usize = 64 * 1024;
+const LARGEST_HEAD: usize = 24 * 1024;
 const FORM: &str = "application/x-www-form-urlencoded";
 
 #[tokio::test]
@@ -50,7 +51,7 @@ async fn a_wrong_token() -> anyhow::Result<()> {
     }
     let events = server.stop().await?;
     no_output_contains(&server, &events, &[TOKEN, WRONG_TOKEN, ID, EMAIL]);
-    super::nothing_kept_contains(server.data_dir(), &[TOKEN, WRONG_TOKEN, ID, EMAIL])?;
+    super::nothing_kept_contains(&server, &[TOKEN, WRONG_TOKEN, ID, EMAIL]).await?;
     let uploads: Vec<_> =
         events.into_iter().filter(|event| event["operation"] == "telemetry_upload").collect();
     let [event] = uploads.try_into().expect("one upload");
@@ -155,6 +156,40 @@ async fn a_request_line_that_http_refuses() -> anyhow::Result<()> {
     let event = told(server).await?;
     assert_eq!(event["error"]["code"], "E300");
     insta::assert_json_snapshot!(event);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_head_over_the_limit() -> anyhow::Result<()> {
+    let server = server().await?;
+    let mut head = format!("GET /torque/upload?{}&x=", reading("kc=900")).into_bytes();
+    head.resize(LARGEST_HEAD, b'x');
+    assert_eq!(raw(server.address(), &head).await?.status, 431);
+    assert!(server.trips().await?.is_empty());
+    let event = told(server).await?;
+    assert_eq!((&event["error"]["code"], &event["http_status"]), (&"E006".into(), &431.into()));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_client_that_speaks_http_2_is_told_of_without_an_answer() -> anyhow::Result<()> {
+    let server = server().await?;
+    let answer = raw(server.address(), b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
+    assert!(answer.is_err(), "it is hung up on: {answer:?}");
+    let event = told(server).await?;
+    assert_eq!((&event["error"]["code"], event.get("http_status")), (&"E300".into(), None));
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_address_that_sends_nothing_but_what_http_refuses_too_often() -> anyhow::Result<()> {
+    let mut server = Server::start(settings().set("RATE_LIMIT_PER_MINUTE", "3")).await?;
+    for _ in 0..4 {
+        assert_eq!(raw(server.address(), b"GET /torque/\xb0 HTTP/1.0\r\n\r\n").await?.status, 400);
+    }
+    let codes: Vec<_> = server.stop().await?.iter().map(|event| event["error"]["code"].clone()).collect();
+    let count = |code: &str| codes.iter().filter(|other| **other == code).count();
+    assert_eq!((count("E300"), count("E007")), (3, 1));
     Ok(())
 }
 

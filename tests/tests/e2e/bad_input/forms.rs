@@ -3,7 +3,7 @@
 
 use sqlx::Row as _;
 
-use super::{EMAIL, HEADER, ID, TIME_MS, is_kept, post, reading, readings, server, told};
+use super::{EMAIL, HEADER, ID, TIME_MS, post, reading, readings, server, told};
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
@@ -71,7 +71,9 @@ async fn a_body_that_is_no_form() -> anyhow::Result<()> {
     let answer = post(&server, "", "application/json", &body).await?;
     assert!(answer.is_ok(), "the app would send it for ever: {answer:?}");
     assert_eq!(server.api("/api/status").await?["store"]["quarantined"], 1);
-    assert!(is_kept(server.data_dir(), "900")?);
+    let rows = server.look().await?.rows("SELECT request FROM quarantine").await?;
+    let request: &str = rows[0].try_get("request")?;
+    assert!(request.contains(r#""kc":900"#), "{request}");
     let event = told(server).await?;
     assert_eq!(event["error"]["code"], "E300");
     insta::assert_json_snapshot!(event);
