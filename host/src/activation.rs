@@ -1,12 +1,14 @@
 //! The story of an activation: candidate → checks → library → publication →
 //! event. Who begins one is told in the modules: a start, a file, an operator,
-//! another host, or a plugin that fails. How a plugin is checked and run is
+//! another host, or a plugin that fails. A shadow stands the same checks and
+//! serves nothing. How a plugin is checked and run is
 //! `plugin_host`'s business, where it rests is the store's.
 
 mod attempt;
 mod containment;
 mod inbox;
 mod requests;
+mod shadow;
 mod shared;
 mod start;
 mod telling;
@@ -25,6 +27,7 @@ use crate::plugin_host::{PluginIdentity, Refusal, Slot};
 use crate::store::StoreError;
 
 pub use requests::{activate, put, refuse_upload, roll_back_for_operator, upload_limit};
+pub use shadow::{Beside, begin_shadow, begin_shadow_from_library, discard, promote};
 pub use start::{Started, start};
 pub use telling::{Report, tell};
 
@@ -64,6 +67,12 @@ pub enum Way {
     AutoRollback,
     /// Another host that shares the database activated it.
     Shared,
+    /// It ran beside the one before it.
+    Promotion,
+    /// It is to run beside what serves the slot.
+    Shadow,
+    /// It ran beside what serves the slot, and failed too often.
+    AutoDiscard,
 }
 
 impl Way {
@@ -77,6 +86,9 @@ impl Way {
             Self::Rollback => "rollback",
             Self::AutoRollback => "auto_rollback",
             Self::Shared => "shared",
+            Self::Promotion => "promotion",
+            Self::Shadow => "shadow",
+            Self::AutoDiscard => "auto_discard",
         }
     }
 }

@@ -12,8 +12,10 @@ mod life;
 mod lookup;
 mod pipeline;
 mod record;
+mod shadow;
 pub mod sink;
 mod taxonomy;
+mod waiting;
 #[cfg(test)]
 mod tests;
 

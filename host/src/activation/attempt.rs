@@ -46,7 +46,17 @@ pub(super) type Ended = Vec<(Slot, Result<Swapped, NotSwapped>)>;
 /// Takes candidates through every check, and publishes those that are fit
 /// together. A refusal leaves its slot as it was.
 pub(super) async fn swap(app: &App, swaps: Vec<Swap>) -> Ended {
-    let attempts: Vec<_> = swaps.into_iter().map(|swap| begin(app, swap)).collect();
+    go_on(app, swaps.into_iter().map(|swap| begin(app, swap)).collect()).await
+}
+
+/// Publishes a shadow, which has stood the checks, like any other plugin.
+pub(super) async fn promote(app: &App, plugin: Prepared) -> Ended {
+    let candidate = Ok(plugin.as_candidate("the shadow"));
+    let swap = Swap { slot: plugin.slot(), way: Way::Promotion, candidate, back_from: None };
+    go_on(app, vec![begin_with(app, swap, async { Ok(plugin) })]).await
+}
+
+async fn go_on(app: &App, attempts: Vec<Attempt>) -> Ended {
     let (mut ready, mut ended) = (Vec::new(), Ended::new());
     for mut attempt in attempts {
         match prepared(&mut attempt).await {
@@ -63,13 +73,23 @@ pub(super) async fn swap(app: &App, swaps: Vec<Swap>) -> Ended {
     ended
 }
 
-fn begin(app: &App, swap: Swap) -> Attempt {
+/// Opens the event of a swap, and begins with the checks.
+pub(super) fn begin(app: &App, swap: Swap) -> Attempt {
+    let runtime = app.plugins.runtime().clone();
+    let candidate = swap.candidate.clone();
+    begin_with(app, swap, async move { prepare(&runtime, candidate).await })
+}
+
+fn begin_with(
+    app: &App,
+    swap: Swap,
+    preparing: impl Future<Output = Result<Prepared, Refusal>> + Send + 'static,
+) -> Attempt {
     let Swap { slot, way, candidate, back_from } = swap;
     let target = telling::target(&candidate);
     let event = telling::open(app, slot, way, &candidate, &target);
-    let runtime = app.plugins.runtime().clone();
     // A task of its own: a panic ends this attempt only.
-    let preparing = tokio::spawn(async move { prepare(&runtime, candidate).await });
+    let preparing = tokio::spawn(preparing);
     Attempt { slot, way, back_from, target, event, preparing }
 }
 
@@ -80,7 +100,8 @@ pub(super) async fn prepare(
     runtime.prepare(candidate?).await
 }
 
-async fn prepared(attempt: &mut Attempt) -> Result<Prepared, Refusal> {
+/// Waits for the checks.
+pub(super) async fn prepared(attempt: &mut Attempt) -> Result<Prepared, Refusal> {
     match (&mut attempt.preparing).await {
         Ok(prepared) => prepared,
         Err(panic) => {
@@ -150,6 +171,12 @@ async fn keep_ready(
     {
         let message = format!("another plugin came into the slot {slot} meanwhile");
         return Err(NotSwapped::Impossible(message));
+    }
+    for (Attempt { slot, way, .. }, prepared) in ready {
+        let is_shadow = || before.shadow(*slot).is_some_and(|shadow| shadow.is_clone_of(prepared));
+        if *way == Way::Promotion && !is_shadow() {
+            return Err(NotSwapped::Impossible(format!("the shadow of the slot {slot} has ended meanwhile")));
+        }
     }
     let plugins = ready.iter().map(|(attempt, prepared)| (attempt.way, prepared));
     let rejection = back_from.map(|(_, back_from)| &back_from.rejection);

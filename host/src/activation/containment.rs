@@ -1,10 +1,10 @@
 //! Plugins that fail again and again: back to the last good one, and where
-//! there is none, a slot that says so.
+//! there is none, a slot that says so. A shadow that does is withdrawn.
 
 use std::time::Duration;
 
 use super::requests::roll_back;
-use super::{NotSwapped, Way, telling};
+use super::{NotSwapped, Way, shadow, telling};
 use crate::app::App;
 use crate::events::{Failure, Outcome};
 use crate::plugin_host::{Slot, Trouble};
@@ -22,6 +22,7 @@ pub(super) async fn run(app: &App) {
             if let Some(trouble) = plugins.trouble(slot) {
                 contain(app, slot, &trouble).await;
             }
+            shadow::withdraw(app, slot).await;
         }
         tokio::time::sleep(PAUSE).await;
     }

@@ -1,5 +1,6 @@
 //! The end of a trip in the store: claim, readings, closing, failing.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::any::AnyRow;
@@ -52,7 +53,7 @@ pub struct ClaimRequest<'a> {
 #[derive(Debug)]
 pub struct TripData {
     /// The readings in time order.
-    pub readings: TripReadings,
+    pub readings: Arc<TripReadings>,
     /// First known odometer: miles.
     pub start_odometer_miles: Option<f64>,
     /// First known state of charge: percent.
@@ -241,7 +242,7 @@ impl Store {
             start_soc: first("state_of_charge"),
             previous_fuel_level_percent,
             profile_name: profile_name.flatten(),
-            readings,
+            readings: Arc::new(readings),
         })
     }
 
