@@ -19,7 +19,7 @@ mod watcher;
 use std::sync::Arc;
 
 use tokio::signal::unix::Signal;
-use tokio::sync::{Mutex, watch};
+use tokio::sync::Mutex;
 
 use crate::app::App;
 use crate::events::{Code, Failure};
@@ -118,6 +118,9 @@ pub enum NotSwapped {
     /// What was asked for is not there.
     #[error("{0}")]
     Impossible(String),
+    /// The process ends before it was done.
+    #[error("the service is shutting down")]
+    Stopping,
 }
 
 impl From<&NotSwapped> for Failure {
@@ -129,17 +132,13 @@ impl From<&NotSwapped> for Failure {
             }
             NotSwapped::Store(error) => Failure::from(error),
             NotSwapped::Impossible(message) => Failure::new(Code::E412, message),
+            NotSwapped::Stopping => Failure::new(Code::E503, error.to_string()),
         }
     }
 }
 
-/// Looks after the slots until `stop` says so.
-pub async fn run(app: Arc<App>, hangup: Signal, mut stop: watch::Receiver<bool>) {
-    let work = async {
-        tokio::join!(watcher::run(&app, hangup), containment::run(&app), shared::run(&app));
-    };
-    tokio::select! {
-        _ = stop.changed() => {}
-        () = work => {}
-    }
+/// Looks after the slots until the process stops. What is under way then is
+/// given up and told so.
+pub async fn run(app: Arc<App>, hangup: Signal) {
+    tokio::join!(watcher::run(&app, hangup), containment::run(&app), shared::run(&app));
 }

@@ -15,9 +15,9 @@ mod record;
 mod shadow;
 pub mod sink;
 mod taxonomy;
-mod waiting;
 #[cfg(test)]
 mod tests;
+mod waiting;
 
 pub use details::{
     Details, FinalizationDetails, PluginSwapDetails, ServiceStartDetails, ServiceStopDetails, SwappedPlugin,

@@ -1,7 +1,7 @@
 //! One try to put plugins into their slots: checked side by side, kept in the
 //! library and published together, each with its event.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use tokio::task::JoinHandle;
@@ -11,6 +11,9 @@ use crate::app::App;
 use crate::events::{Failure, PluginSwapDetails, SwappedPlugin, WideEvent};
 use crate::plugin_host::{Candidate, Placed, PluginRuntime, PluginSet, Prepared, Refusal, Slot};
 use crate::store::{Activation, NewActivation, Rejection, Store, StoreError};
+
+/// A stop does not wait longer for the library.
+const LAST_WRITE: Duration = Duration::from_secs(1);
 
 /// What somebody wants to serve a slot.
 pub(super) struct Swap {
@@ -59,12 +62,9 @@ pub(super) async fn promote(app: &App, plugin: Prepared) -> Ended {
 async fn go_on(app: &App, attempts: Vec<Attempt>) -> Ended {
     let (mut ready, mut ended) = (Vec::new(), Ended::new());
     for mut attempt in attempts {
-        match prepared(&mut attempt).await {
+        match prepared(app, &mut attempt).await {
             Ok(prepared) => ready.push((attempt, prepared)),
-            Err(refusal) => {
-                remember(&app.store, &attempt.target, &refusal).await;
-                ended.push((attempt.slot, telling::end(attempt, Err(NotSwapped::Refused(refusal)))));
-            }
+            Err(error) => ended.push((attempt.slot, telling::end(attempt, Err(error)))),
         }
     }
     if !ready.is_empty() {
@@ -100,15 +100,31 @@ pub(super) async fn prepare(
     runtime.prepare(candidate?).await
 }
 
-/// Waits for the checks.
-pub(super) async fn prepared(attempt: &mut Attempt) -> Result<Prepared, Refusal> {
-    match (&mut attempt.preparing).await {
-        Ok(prepared) => prepared,
-        Err(panic) => {
-            let problems = vec![format!("cannot be checked: {panic}")];
-            Err(Refusal::new(attempt.slot, attempt.event.details.origin.clone(), problems))
+/// Waits for the checks, and remembers a refusal. A stop waits for none.
+pub(super) async fn prepared(app: &App, attempt: &mut Attempt) -> Result<Prepared, NotSwapped> {
+    let refusal = match app.until_stop(&mut attempt.preparing).await {
+        None => {
+            attempt.preparing.abort();
+            return Err(NotSwapped::Stopping);
         }
+        Some(Ok(Ok(prepared))) => return Ok(prepared),
+        Some(Ok(Err(refusal))) => refusal,
+        Some(Err(panic)) => {
+            let problems = vec![format!("cannot be checked: {panic}")];
+            Refusal::new(attempt.slot, attempt.event.details.origin.clone(), problems)
+        }
+    };
+    tokio::select! {
+        () = remember(&app.store, &attempt.target, &refusal) => {}
+        () = stop_is_due(app) => tracing::warn!("a refusal is not remembered: the store does not answer"),
     }
+    Err(NotSwapped::Refused(refusal))
+}
+
+/// Waits until a stop has waited for long enough.
+async fn stop_is_due(app: &App) {
+    app.stopped().await;
+    tokio::time::sleep(LAST_WRITE).await;
 }
 
 /// Remembers a refusal: the same component with the same settings is not tried
@@ -134,7 +150,10 @@ async fn publish(app: &App, ready: Vec<(Attempt, Prepared)>) -> Ended {
     let _turn = app.activations.publishing.lock().await;
     let before = app.plugins.pin();
     let started = Instant::now();
-    let kept = keep_ready(&app.store, &before, &ready).await;
+    let kept = tokio::select! {
+        kept = keep_ready(&app.store, &before, &ready) => kept,
+        () = stop_is_due(app) => Err(NotSwapped::Stopping),
+    };
     let activations = match kept {
         Ok(activations) => activations,
         Err(error) => {

@@ -13,10 +13,9 @@ use crate::plugin_host::{Slot, Trouble};
 /// plugin fails, but not for each of its failures.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Rolls failing plugins back for ever.
+/// Rolls failing plugins back until the process stops.
 pub(super) async fn run(app: &App) {
-    loop {
-        app.plugins.alarm().await;
+    while app.until_stop(app.plugins.alarm()).await.is_some() {
         let plugins = app.plugins.pin();
         for slot in Slot::ALL {
             if let Some(trouble) = plugins.trouble(slot) {
@@ -24,7 +23,7 @@ pub(super) async fn run(app: &App) {
             }
             shadow::withdraw(app, slot).await;
         }
-        tokio::time::sleep(PAUSE).await;
+        app.until_stop(tokio::time::sleep(PAUSE)).await;
     }
 }
 

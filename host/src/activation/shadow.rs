@@ -2,7 +2,7 @@
 //! discards them, and one that fails too often is withdrawn. They live in this
 //! process only; the library knows them once they are promoted.
 
-use super::attempt::{Swap, begin, prepared, remember};
+use super::attempt::{Swap, begin, prepared};
 use super::requests::{from_library, one, uploaded};
 use super::{NotSwapped, Swapped, Way, attempt, telling};
 use crate::app::App;
@@ -80,15 +80,12 @@ async fn run_beside(
     candidate: Result<Candidate, Refusal>,
 ) -> Result<Beside, NotSwapped> {
     let mut attempt = begin(app, Swap { slot, way: Way::Shadow, candidate, back_from: None });
-    let begun = match prepared(&mut attempt).await {
+    let begun = match prepared(app, &mut attempt).await {
         Ok(prepared) => {
             telling::describe(&mut attempt.event, &prepared);
             publish(app, prepared).await
         }
-        Err(refusal) => {
-            remember(&app.store, &attempt.target, &refusal).await;
-            Err(NotSwapped::Refused(refusal))
-        }
+        Err(error) => Err(error),
     };
     match &begun {
         Ok(begun) => telling::end_begun(attempt, &begun.shadow),

@@ -89,13 +89,20 @@ fn end_well(attempt: Attempt, swapped: &Swapped) {
 pub(super) fn end_badly(attempt: Attempt, error: &NotSwapped) {
     let Attempt { slot, way, mut event, .. } = attempt;
     let failure = Failure::from(error);
-    if let NotSwapped::Refused(refusal) = error {
-        event.details.problems.clone_from(&refusal.problems);
-        tracing::warn!("plugin refused ({}): {refusal}", way.as_str());
-        event.finish(Outcome::Rejected(failure));
-    } else {
-        tracing::error!(%slot, way = way.as_str(), %error, "plugin not activated");
-        event.finish(Outcome::Failure(failure));
+    match error {
+        NotSwapped::Refused(refusal) => {
+            event.details.problems.clone_from(&refusal.problems);
+            tracing::warn!("plugin refused ({}): {refusal}", way.as_str());
+            event.finish(Outcome::Rejected(failure));
+        }
+        NotSwapped::Stopping => {
+            tracing::info!(%slot, way = way.as_str(), %error, "plugin not activated");
+            event.finish(Outcome::Rejected(failure));
+        }
+        NotSwapped::Store(_) | NotSwapped::Impossible(_) => {
+            tracing::error!(%slot, way = way.as_str(), %error, "plugin not activated");
+            event.finish(Outcome::Failure(failure));
+        }
     }
 }
 

@@ -131,7 +131,8 @@ mod tests {
     #[test]
     fn figures_are_the_same_but_for_the_last_bits() {
         let trip = json!({"miles": 12.5, "refuels": [{"gallons": 0.1 + 0.2}], "source": "odometer"});
-        let with = |gallons: f64| json!({"miles": 12.5, "refuels": [{"gallons": gallons}], "source": "odometer"});
+        let with =
+            |gallons: f64| json!({"miles": 12.5, "refuels": [{"gallons": gallons}], "source": "odometer"});
         assert!(same_values(&trip, &with(0.3)));
         assert!(!same_values(&trip, &with(0.300_001)));
         assert!(!same_values(&trip, &json!({"miles": 12.5, "refuels": [], "source": "odometer"})));
