@@ -177,7 +177,10 @@ async fn a_trip_keeps_the_figures_of_what_serves_and_its_event_has_those_of_the_
         assert_eq!((&event["success"], &event["gas_mode_entered"]), (&json!(true), &json!(true)), "{event}");
         let trips = server.trips().await?;
         assert!(trips.iter().all(|trip| trip["status"] == "closed"), "{trips:?}");
-        assert!(trips.iter().all(|trip| trip["electric_miles"] == event["electric_miles"]), "{trips:?}");
+        assert!(
+            trips.iter().all(|trip| trip["summary"]["electric_miles"] == event["electric_miles"]),
+            "{trips:?}"
+        );
         let running = shadow(&server, "trip-calculator").await?;
         assert!(running["disagreements"].as_u64() > Some(0), "{running}");
         server.stop().await?;

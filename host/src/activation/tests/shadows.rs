@@ -263,5 +263,6 @@ async fn a_shadow_that_sleeps_delays_no_event_for_long() {
     assert_eq!(shadow.calls.calls, 0);
     // One is asked, 512 wait, and the rest found no room.
     assert_eq!((shadow.compared.skipped, shadow.compared.late), (488, 513));
+    discard(&process.app, POLICY).await.expect("an end in the middle of its sleep");
     process.stop().await;
 }

@@ -143,7 +143,7 @@ mod tests {
           1200 calls, half within 1.5 µs, 99 % within 9.2 µs, all within 812.0 µs
           1 trapped, 0 late, 0 over memory, 2 nonsense, 0 without an instance; 0 failures in a row
           1 of 8 instances at work, 2 idle, 4 made; 1114112 of 16777216 bytes of memory
-            shadow: my-policy 0.2.0 (cc0c9a3b5d7e), since 2026-01-05T15:00:00Z
+          shadow: my-policy 0.2.0 (cc0c9a3b5d7e), since 2026-01-05T15:00:00Z
             90 agreements, 10 disagreements, 3 keeps gained, 1 lost; 0 skipped, 2 late
             100 calls, half within 2.5 µs, 99 % within 19.2 µs, all within 12.0 µs
             0 trapped, 0 late, 0 over memory, 0 nonsense, 0 without an instance; 0 failures in a row

@@ -73,7 +73,7 @@ mod tests {
         let (begun, begins) = oneshot::channel::<()>();
         let first = job(async move {
             begun.send(()).ok();
-            std::future::pending().await
+            std::future::pending::<()>().await;
         });
         assert!(jobs.try_send(first).is_ok());
         begins.await.expect("it begins");
