@@ -226,8 +226,10 @@ async fn run_with(habits: &[&str]) -> anyhow::Result<Vec<Value>> {
             begin_one(&server, POLICY, variant(&guest("guest-wayward-policy")?, u8::try_from(number)?))
                 .await?;
         }
-        let phones = (0..8).map(|phone| Phone::new(phone, LONG_AGO_MS + number as i64 * 1_000_000));
-        for phone in phones {
+        // Vehicles of their own: a tier depends on how many trips are closed by now.
+        let first = u32::try_from(number)? * 8;
+        for number in first..first + 8 {
+            let phone = Phone::new(number, LONG_AGO_MS + i64::from(number) * 1_000_000);
             for reading in 0..2 {
                 let time_ms = phone.session.parse::<i64>()? + reading * 1000;
                 assert!(server.upload(&phone.reading(time_ms, "kc=900")).await?.is_ok(), "{habit}");

@@ -169,7 +169,7 @@ async fn an_activation_that_is_under_way_at_a_stop_is_given_up_without_waiting_f
     let Stopped { status, took, events } = server.terminate().await?;
     assert!(status.success() && took < Duration::from_secs(8), "{status} after {took:?}");
     assert!(events.iter().all(|event| event["outcome"] != "abandoned"), "{events:?}");
-    let swap = events.iter().rfind(|event| event["operation"] == "plugin_swap").context("a swap")?;
+    let swap = events.iter().rfind(|event| event["slot"] == "sampling-policy").context("a swap")?;
     assert_eq!((&swap["swap"], &swap["outcome"]), (&"refusal".into(), &"rejected".into()), "{swap}");
     assert_eq!(swap["error"]["code"], "E503", "{swap}");
     Ok(())
