@@ -1,12 +1,14 @@
 //! The story of an activation: candidate → checks → library → publication →
 //! event. Who begins one is told in the modules: a start, a file, an operator,
-//! another host, or a plugin that fails. How a plugin is checked and run is
+//! another host, or a plugin that fails. A shadow stands the same checks and
+//! serves nothing. How a plugin is checked and run is
 //! `plugin_host`'s business, where it rests is the store's.
 
 mod attempt;
 mod containment;
 mod inbox;
 mod requests;
+mod shadow;
 mod shared;
 mod start;
 mod telling;
@@ -17,7 +19,7 @@ mod watcher;
 use std::sync::Arc;
 
 use tokio::signal::unix::Signal;
-use tokio::sync::{Mutex, watch};
+use tokio::sync::Mutex;
 
 use crate::app::App;
 use crate::events::{Code, Failure};
@@ -25,6 +27,7 @@ use crate::plugin_host::{PluginIdentity, Refusal, Slot};
 use crate::store::StoreError;
 
 pub use requests::{activate, put, refuse_upload, roll_back_for_operator, upload_limit};
+pub use shadow::{Beside, begin_shadow, begin_shadow_from_library, discard, promote};
 pub use start::{Started, start};
 pub use telling::{Report, tell};
 
@@ -64,6 +67,12 @@ pub enum Way {
     AutoRollback,
     /// Another host that shares the database activated it.
     Shared,
+    /// It ran beside the one before it.
+    Promotion,
+    /// It is to run beside what serves the slot.
+    Shadow,
+    /// It ran beside what serves the slot, and failed too often.
+    AutoDiscard,
 }
 
 impl Way {
@@ -77,6 +86,9 @@ impl Way {
             Self::Rollback => "rollback",
             Self::AutoRollback => "auto_rollback",
             Self::Shared => "shared",
+            Self::Promotion => "promotion",
+            Self::Shadow => "shadow",
+            Self::AutoDiscard => "auto_discard",
         }
     }
 }
@@ -106,6 +118,9 @@ pub enum NotSwapped {
     /// What was asked for is not there.
     #[error("{0}")]
     Impossible(String),
+    /// The process ends before it was done.
+    #[error("the service is shutting down")]
+    Stopping,
 }
 
 impl From<&NotSwapped> for Failure {
@@ -117,17 +132,13 @@ impl From<&NotSwapped> for Failure {
             }
             NotSwapped::Store(error) => Failure::from(error),
             NotSwapped::Impossible(message) => Failure::new(Code::E412, message),
+            NotSwapped::Stopping => Failure::new(Code::E503, error.to_string()),
         }
     }
 }
 
-/// Looks after the slots until `stop` says so.
-pub async fn run(app: Arc<App>, hangup: Signal, mut stop: watch::Receiver<bool>) {
-    let work = async {
-        tokio::join!(watcher::run(&app, hangup), containment::run(&app), shared::run(&app));
-    };
-    tokio::select! {
-        _ = stop.changed() => {}
-        () = work => {}
-    }
+/// Looks after the slots until the process stops. What is under way then is
+/// given up and told so.
+pub async fn run(app: Arc<App>, hangup: Signal) {
+    tokio::join!(watcher::run(&app, hangup), containment::run(&app), shared::run(&app));
 }

@@ -78,6 +78,23 @@ pub struct App {
     pub trip_timeout: Duration,
 }
 
+impl App {
+    /// Waits until the process stops.
+    pub async fn stopped(&self) {
+        // The sender is this one's own.
+        self.stopping.subscribe().wait_for(|stopping| *stopping).await.ok();
+    }
+
+    /// Waits for `work`, but not any longer once the process stops.
+    pub async fn until_stop<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            biased;
+            () = self.stopped() => None,
+            done = work => Some(done),
+        }
+    }
+}
+
 /// Runs the receiver until `stop` resolves with the reason; returns when
 /// everything acknowledged is durable and every event is written.
 pub async fn serve(config: Config, stop: impl Future<Output = &'static str>) -> anyhow::Result<()> {
@@ -109,7 +126,7 @@ pub async fn serve(config: Config, stop: impl Future<Output = &'static str>) -> 
 
     marker.begin(app.events.instance_id())?;
     let finalizer = tokio::spawn(crate::finalize::run(app.clone(), app.stopping.subscribe()));
-    let activations = tokio::spawn(activation::run(app.clone(), hangup, app.stopping.subscribe()));
+    let activations = tokio::spawn(activation::run(app.clone(), hangup));
     let server = http::serve(app.clone(), listener);
     let reason = stop.await;
     tracing::info!(reason, "stopping");
@@ -155,11 +172,12 @@ async fn stop_receiving(
     app: &App,
     server: http::Server,
     mut finalizer: JoinHandle<()>,
-    activations: JoinHandle<()>,
+    mut activations: JoinHandle<()>,
 ) {
     app.stopping.send_replace(true);
     let finalized = tokio::time::timeout(LAST_REQUESTS, &mut finalizer);
-    let (finalized, connections) = tokio::join!(finalized, server.stop(LAST_REQUESTS));
+    let activated = tokio::time::timeout(LAST_REQUESTS, &mut activations);
+    let (finalized, activated, connections) = tokio::join!(finalized, activated, server.stop(LAST_REQUESTS));
     match finalized {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::error!(%error, "the finalizer ended badly"),
@@ -168,9 +186,13 @@ async fn stop_receiving(
             finalizer.abort();
         }
     }
-    // It ends at once: what is under way in it is dropped.
-    if let Err(error) = activations.await {
-        tracing::error!(%error, "the watch over the plugins ended badly");
+    match activated {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::error!(%error, "the watch over the plugins ended badly"),
+        Err(_) => {
+            tracing::warn!("the watch over the plugins did not end in time");
+            activations.abort();
+        }
     }
     app.store.close(LAST_COMMITS).await;
     connections.end(LAST_ANSWERS).await;

@@ -54,6 +54,8 @@ pub fn run(cli: Cli) -> ExitCode {
             Command::Simulate(args) => simulate::run(args).await,
         }
     });
+    // What is still compiled is for nobody, and takes long.
+    runtime.shutdown_background();
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

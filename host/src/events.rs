@@ -12,10 +12,12 @@ mod life;
 mod lookup;
 mod pipeline;
 mod record;
+mod shadow;
 pub mod sink;
 mod taxonomy;
 #[cfg(test)]
 mod tests;
+mod waiting;
 
 pub use details::{
     Details, FinalizationDetails, PluginSwapDetails, ServiceStartDetails, ServiceStopDetails, SwappedPlugin,

@@ -145,7 +145,7 @@ async fn attempt(
     let started = Instant::now();
     let data = app.store.trip_data(claim).await.map_err(|error| Failure::from(&error))?;
     event.timings.add_since("db_query_telemetry", started);
-    let (data, calculation) = calculate(claim, event, data).await?;
+    let calculation = calculate(claim, event, &data).await?;
     let identity = event.plugins().identity(Slot::TripCalculator).clone();
     let closing = Closing {
         now_ms: Timestamp::now().as_millisecond(),
@@ -176,26 +176,28 @@ fn not_ours() -> Failure {
     Failure::new(Code::E204, "another host holds the trip's claim")
 }
 
-/// Asks the calculator; the data comes back with its figures.
+/// Asks the calculator, and the one beside it, for which nobody waits.
 async fn calculate(
     claim: &Claim,
     event: &mut WideEvent<FinalizationDetails>,
-    mut data: TripData,
-) -> Result<(TripData, Calculation), Failure> {
+    data: &TripData,
+) -> Result<Calculation, Failure> {
     let trip = Trip {
         start_time_ms: data.start_time_ms,
         start_odometer_miles: data.start_odometer_miles,
         start_soc: data.start_soc,
         previous_fuel_level_percent: data.previous_fuel_level_percent,
     };
-    let readings = Arc::new(std::mem::take(&mut data.readings));
+    let readings = &data.readings;
     let points = i64::try_from(readings.times_ms.len()).unwrap_or(i64::MAX);
     event.business.set("telemetry_points", points);
     let started = Instant::now();
     let plugins = event.plugins().clone();
-    let result = plugins.summarize(&claim.trip_id, trip, readings.clone(), event.began_ms()).await;
+    let (trip_id, at_ms) = (&claim.trip_id, event.began_ms());
+    let result = plugins.summarize(trip_id, trip, readings.clone(), at_ms).await;
     event.timings.add_since("trip_calculator", started);
-    data.readings = Arc::try_unwrap(readings).unwrap_or_else(|shared| (*shared).clone());
+    let served = result.as_ref().ok().map(|calculation| &calculation.summary);
+    event.shadow_trip = plugins.shadow_summarize(trip_id, trip, readings.clone(), at_ms, served);
     let stages = match &result {
         Ok(calculation) => &calculation.stages,
         Err(SummarizeError::Failed { stages, .. } | SummarizeError::Plugin { stages, .. }) => stages,
@@ -203,10 +205,7 @@ async fn calculate(
     for (stage, ms) in stages {
         event.timings.add(stage.clone(), *ms);
     }
-    match result {
-        Ok(calculation) => Ok((data, calculation)),
-        Err(error) => Err(Failure::from(&Trouble::from(&error))),
-    }
+    result.map_err(|error| Failure::from(&Trouble::from(&error)))
 }
 
 impl From<&Trouble> for Failure {

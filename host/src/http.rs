@@ -35,6 +35,9 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/plugins/{slot}", put(plugins::replace))
         .route("/api/plugins/{slot}/rollback", post(plugins::roll_back))
         .route("/api/plugins/{slot}/activate/{digest}", post(plugins::activate))
+        .route("/api/plugins/{slot}/shadow", put(plugins::begin_shadow).delete(plugins::discard))
+        .route("/api/plugins/{slot}/shadow/{digest}", post(plugins::begin_shadow_from_library))
+        .route("/api/plugins/{slot}/shadow/promote", post(plugins::promote))
         // The service itself
         .route("/api/status", get(api::status))
         .route("/healthz", get(api::healthz))

@@ -25,6 +25,7 @@ mod samples;
 mod sandbox;
 mod set;
 mod settings;
+mod shadow;
 mod usage;
 mod workbench;
 mod world;
@@ -60,6 +61,7 @@ pub use readings::TripReadings;
 pub use runtime::PluginRuntime;
 pub use set::{Calculation, PluginIdentity, PluginSet};
 pub use settings::{Limits, PluginSettings, SlotSettings};
+pub use shadow::{Decided, Said, ShadowStatus, Shadowed};
 pub use usage::Spent;
 pub use workbench::{CallError, Called, Fit, Inspection, Instances, Measured, Measurement, Workbench};
 
@@ -142,12 +144,37 @@ impl PluginHost {
     /// Puts plugins in their slots, all at once: operations that start from
     /// now on use them. Not to be called twice at the same time.
     pub fn publish(&self, placed: Vec<Placed>) {
-        let next = Arc::new(self.pin().with(placed, &self.alarm));
+        self.replace(self.pin().with(placed, &self.alarm));
+    }
+
+    /// Lets a prepared plugin run beside the one that serves its slot, in
+    /// place of the shadow before it. Like [`PluginHost::publish`] not to be
+    /// called twice at the same time.
+    ///
+    /// # Errors
+    /// The machine has no thread for it.
+    pub fn begin_shadow(&self, plugin: Prepared) -> std::io::Result<()> {
+        let set = self.pin();
+        let shadows = set.shadows.with(plugin, &self.alarm)?;
+        self.replace(set.with_shadows(shadows));
+        Ok(())
+    }
+
+    /// Ends the shadow of a slot: it is asked nothing more. Like
+    /// [`PluginHost::publish`] not to be called twice at the same time.
+    pub fn end_shadow(&self, slot: Slot) {
+        let set = self.pin();
+        self.replace(set.with_shadows(set.shadows.without(slot)));
+    }
+
+    fn replace(&self, next: PluginSet) {
+        let next = Arc::new(next);
         let before = self.active.swap(Arc::clone(&next));
         before.retire_for(&next);
     }
 
-    /// Waits until the plugin in some slot has failed too often in a row.
+    /// Waits until the plugin in some slot, or the one beside it, has failed
+    /// too often in a row.
     pub async fn alarm(&self) {
         self.alarm.notified().await;
     }

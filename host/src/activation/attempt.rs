@@ -1,7 +1,7 @@
 //! One try to put plugins into their slots: checked side by side, kept in the
 //! library and published together, each with its event.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use tokio::task::JoinHandle;
@@ -11,6 +11,9 @@ use crate::app::App;
 use crate::events::{Failure, PluginSwapDetails, SwappedPlugin, WideEvent};
 use crate::plugin_host::{Candidate, Placed, PluginRuntime, PluginSet, Prepared, Refusal, Slot};
 use crate::store::{Activation, NewActivation, Rejection, Store, StoreError};
+
+/// A stop does not wait longer for the library.
+const LAST_WRITE: Duration = Duration::from_secs(1);
 
 /// What somebody wants to serve a slot.
 pub(super) struct Swap {
@@ -46,15 +49,22 @@ pub(super) type Ended = Vec<(Slot, Result<Swapped, NotSwapped>)>;
 /// Takes candidates through every check, and publishes those that are fit
 /// together. A refusal leaves its slot as it was.
 pub(super) async fn swap(app: &App, swaps: Vec<Swap>) -> Ended {
-    let attempts: Vec<_> = swaps.into_iter().map(|swap| begin(app, swap)).collect();
+    go_on(app, swaps.into_iter().map(|swap| begin(app, swap)).collect()).await
+}
+
+/// Publishes a shadow, which has stood the checks, like any other plugin.
+pub(super) async fn promote(app: &App, plugin: Prepared) -> Ended {
+    let candidate = Ok(plugin.as_candidate("the shadow"));
+    let swap = Swap { slot: plugin.slot(), way: Way::Promotion, candidate, back_from: None };
+    go_on(app, vec![begin_with(app, swap, async { Ok(plugin) })]).await
+}
+
+async fn go_on(app: &App, attempts: Vec<Attempt>) -> Ended {
     let (mut ready, mut ended) = (Vec::new(), Ended::new());
     for mut attempt in attempts {
-        match prepared(&mut attempt).await {
+        match prepared(app, &mut attempt).await {
             Ok(prepared) => ready.push((attempt, prepared)),
-            Err(refusal) => {
-                remember(&app.store, &attempt.target, &refusal).await;
-                ended.push((attempt.slot, telling::end(attempt, Err(NotSwapped::Refused(refusal)))));
-            }
+            Err(error) => ended.push((attempt.slot, telling::end(attempt, Err(error)))),
         }
     }
     if !ready.is_empty() {
@@ -63,13 +73,23 @@ pub(super) async fn swap(app: &App, swaps: Vec<Swap>) -> Ended {
     ended
 }
 
-fn begin(app: &App, swap: Swap) -> Attempt {
+/// Opens the event of a swap, and begins with the checks.
+pub(super) fn begin(app: &App, swap: Swap) -> Attempt {
+    let runtime = app.plugins.runtime().clone();
+    let candidate = swap.candidate.clone();
+    begin_with(app, swap, async move { prepare(&runtime, candidate).await })
+}
+
+fn begin_with(
+    app: &App,
+    swap: Swap,
+    preparing: impl Future<Output = Result<Prepared, Refusal>> + Send + 'static,
+) -> Attempt {
     let Swap { slot, way, candidate, back_from } = swap;
     let target = telling::target(&candidate);
     let event = telling::open(app, slot, way, &candidate, &target);
-    let runtime = app.plugins.runtime().clone();
     // A task of its own: a panic ends this attempt only.
-    let preparing = tokio::spawn(async move { prepare(&runtime, candidate).await });
+    let preparing = tokio::spawn(preparing);
     Attempt { slot, way, back_from, target, event, preparing }
 }
 
@@ -80,14 +100,31 @@ pub(super) async fn prepare(
     runtime.prepare(candidate?).await
 }
 
-async fn prepared(attempt: &mut Attempt) -> Result<Prepared, Refusal> {
-    match (&mut attempt.preparing).await {
-        Ok(prepared) => prepared,
-        Err(panic) => {
-            let problems = vec![format!("cannot be checked: {panic}")];
-            Err(Refusal::new(attempt.slot, attempt.event.details.origin.clone(), problems))
+/// Waits for the checks, and remembers a refusal. A stop waits for none.
+pub(super) async fn prepared(app: &App, attempt: &mut Attempt) -> Result<Prepared, NotSwapped> {
+    let refusal = match app.until_stop(&mut attempt.preparing).await {
+        None => {
+            attempt.preparing.abort();
+            return Err(NotSwapped::Stopping);
         }
+        Some(Ok(Ok(prepared))) => return Ok(prepared),
+        Some(Ok(Err(refusal))) => refusal,
+        Some(Err(panic)) => {
+            let problems = vec![format!("cannot be checked: {panic}")];
+            Refusal::new(attempt.slot, attempt.event.details.origin.clone(), problems)
+        }
+    };
+    tokio::select! {
+        () = remember(&app.store, &attempt.target, &refusal) => {}
+        () = stop_is_due(app) => tracing::warn!("a refusal is not remembered: the store does not answer"),
     }
+    Err(NotSwapped::Refused(refusal))
+}
+
+/// Waits until a stop has waited for long enough.
+async fn stop_is_due(app: &App) {
+    app.stopped().await;
+    tokio::time::sleep(LAST_WRITE).await;
 }
 
 /// Remembers a refusal: the same component with the same settings is not tried
@@ -113,7 +150,10 @@ async fn publish(app: &App, ready: Vec<(Attempt, Prepared)>) -> Ended {
     let _turn = app.activations.publishing.lock().await;
     let before = app.plugins.pin();
     let started = Instant::now();
-    let kept = keep_ready(&app.store, &before, &ready).await;
+    let kept = tokio::select! {
+        kept = keep_ready(&app.store, &before, &ready) => kept,
+        () = stop_is_due(app) => Err(NotSwapped::Stopping),
+    };
     let activations = match kept {
         Ok(activations) => activations,
         Err(error) => {
@@ -150,6 +190,12 @@ async fn keep_ready(
     {
         let message = format!("another plugin came into the slot {slot} meanwhile");
         return Err(NotSwapped::Impossible(message));
+    }
+    for (Attempt { slot, way, .. }, prepared) in ready {
+        let is_shadow = || before.shadow(*slot).is_some_and(|shadow| shadow.is_clone_of(prepared));
+        if *way == Way::Promotion && !is_shadow() {
+            return Err(NotSwapped::Impossible(format!("the shadow of the slot {slot} has ended meanwhile")));
+        }
     }
     let plugins = ready.iter().map(|(attempt, prepared)| (attempt.way, prepared));
     let rejection = back_from.map(|(_, back_from)| &back_from.rejection);

@@ -1,10 +1,10 @@
 //! Plugins that fail again and again: back to the last good one, and where
-//! there is none, a slot that says so.
+//! there is none, a slot that says so. A shadow that does is withdrawn.
 
 use std::time::Duration;
 
 use super::requests::roll_back;
-use super::{NotSwapped, Way, telling};
+use super::{NotSwapped, Way, shadow, telling};
 use crate::app::App;
 use crate::events::{Failure, Outcome};
 use crate::plugin_host::{Slot, Trouble};
@@ -13,17 +13,17 @@ use crate::plugin_host::{Slot, Trouble};
 /// plugin fails, but not for each of its failures.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Rolls failing plugins back for ever.
+/// Rolls failing plugins back until the process stops.
 pub(super) async fn run(app: &App) {
-    loop {
-        app.plugins.alarm().await;
+    while app.until_stop(app.plugins.alarm()).await.is_some() {
         let plugins = app.plugins.pin();
         for slot in Slot::ALL {
             if let Some(trouble) = plugins.trouble(slot) {
                 contain(app, slot, &trouble).await;
             }
+            shadow::withdraw(app, slot).await;
         }
-        tokio::time::sleep(PAUSE).await;
+        app.until_stop(tokio::time::sleep(PAUSE)).await;
     }
 }
 

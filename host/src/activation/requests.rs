@@ -31,14 +31,19 @@ pub async fn upload_limit(app: &App, slot: Slot) -> Result<u64, NotSwapped> {
 /// # Errors
 /// It is refused, or cannot be kept.
 pub async fn put(app: &App, slot: Slot, bytes: Vec<u8>) -> Result<Swapped, NotSwapped> {
-    let candidate = candidate(app, slot, UPLOAD.to_owned(), bytes).await;
+    let candidate = uploaded(app, slot, bytes).await;
     by_operator(app, slot, candidate).await
 }
 
+pub(super) async fn uploaded(app: &App, slot: Slot, bytes: Vec<u8>) -> Result<Candidate, Refusal> {
+    candidate(app, slot, UPLOAD.to_owned(), bytes).await
+}
+
 /// Refuses an upload that nobody reads to its end.
-pub async fn refuse_upload(app: &App, slot: Slot, problem: String) -> NotSwapped {
+pub async fn refuse_upload(app: &App, slot: Slot, way: Way, problem: String) -> NotSwapped {
     let refusal = Refusal::new(slot, UPLOAD, vec![problem]);
-    match by_operator(app, slot, Err(refusal.clone())).await {
+    let swap = Swap { slot, way, candidate: Err(refusal.clone()), back_from: None };
+    match one(slot, super::attempt::swap(app, vec![swap]).await) {
         Err(error) => error,
         Ok(_) => NotSwapped::Refused(refusal),
     }
@@ -50,6 +55,15 @@ pub async fn refuse_upload(app: &App, slot: Slot, problem: String) -> NotSwapped
 /// # Errors
 /// There is no such component, it is refused, or the library cannot be used.
 pub async fn activate(app: &App, slot: Slot, digest: &str) -> Result<Swapped, NotSwapped> {
+    let candidate = from_library(app, slot, digest).await?;
+    by_operator(app, slot, candidate).await
+}
+
+pub(super) async fn from_library(
+    app: &App,
+    slot: Slot,
+    digest: &str,
+) -> Result<Result<Candidate, Refusal>, NotSwapped> {
     let hex = digest.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
     if !hex || !(FEWEST_DIGITS..=64).contains(&digest.len()) {
         let message = format!("a digest is {FEWEST_DIGITS} to 64 digits of 0 to 9 and a to f");
@@ -62,8 +76,7 @@ pub async fn activate(app: &App, slot: Slot, digest: &str) -> Result<Swapped, No
         return Err(NotSwapped::Impossible(message));
     };
     let bytes = app.store.plugin_component(slot, digest).await?.unwrap_or_default();
-    let candidate = candidate(app, slot, format!("{digest} in the library"), bytes).await;
-    by_operator(app, slot, candidate).await
+    Ok(candidate(app, slot, format!("{digest} in the library"), bytes).await)
 }
 
 /// Puts the predecessor of what serves a slot back into it.
@@ -153,7 +166,7 @@ async fn by_operator(
     one(slot, swap(app, vec![Swap { slot, way: Way::Api, candidate, back_from: None }]).await)
 }
 
-fn one(slot: Slot, mut swapped: super::attempt::Ended) -> Result<Swapped, NotSwapped> {
+pub(super) fn one(slot: Slot, mut swapped: super::attempt::Ended) -> Result<Swapped, NotSwapped> {
     let lost = || Err(NotSwapped::Impossible(format!("the slot {slot} was left alone")));
     swapped.pop().map_or_else(lost, |(_, result)| result)
 }

@@ -15,11 +15,15 @@ use crate::store::{Activation, Engine, StoreError};
 /// How often the library is looked at.
 const TICK: Duration = Duration::from_secs(1);
 
-/// Follows the library for ever. A SQLite file has one host: nothing to do.
+/// Follows the library until the process stops. A SQLite file has one host:
+/// nothing to do. What it follows is told afterwards, so it may be dropped.
 pub(super) async fn run(app: &App) {
-    if app.store.engine() == Engine::Sqlite {
-        return std::future::pending().await;
+    if app.store.engine() != Engine::Sqlite {
+        app.until_stop(follow_all(app)).await;
     }
+}
+
+async fn follow_all(app: &App) {
     let mut unfit = BTreeSet::new();
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);

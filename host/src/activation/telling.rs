@@ -5,10 +5,10 @@ use std::path::Path;
 use std::time::Instant;
 
 use super::attempt::Attempt;
-use super::{NotSwapped, Swapped, Way};
+use super::{Beside, NotSwapped, Swapped, Way};
 use crate::app::App;
 use crate::events::{Code, Failure, Outcome, PluginSwapDetails, SwappedPlugin, WideEvent};
-use crate::plugin_host::{Candidate, PluginIdentity, Prepared, Refusal, Slot};
+use crate::plugin_host::{Candidate, PluginIdentity, Prepared, Refusal, ShadowStatus, Slot};
 
 /// What a swap aims at, as far as it is known.
 pub(super) fn target(candidate: &Result<Candidate, Refusal>) -> SwappedPlugin {
@@ -85,17 +85,69 @@ fn end_well(attempt: Attempt, swapped: &Swapped) {
     event.finish(Outcome::Success);
 }
 
-fn end_badly(attempt: Attempt, error: &NotSwapped) {
+/// Ends the event of what is not done.
+pub(super) fn end_badly(attempt: Attempt, error: &NotSwapped) {
     let Attempt { slot, way, mut event, .. } = attempt;
     let failure = Failure::from(error);
-    if let NotSwapped::Refused(refusal) = error {
-        event.details.problems.clone_from(&refusal.problems);
-        tracing::warn!("plugin refused ({}): {refusal}", way.as_str());
-        event.finish(Outcome::Rejected(failure));
-    } else {
-        tracing::error!(%slot, way = way.as_str(), %error, "plugin not activated");
-        event.finish(Outcome::Failure(failure));
+    match error {
+        NotSwapped::Refused(refusal) => {
+            event.details.problems.clone_from(&refusal.problems);
+            tracing::warn!("plugin refused ({}): {refusal}", way.as_str());
+            event.finish(Outcome::Rejected(failure));
+        }
+        NotSwapped::Stopping => {
+            tracing::info!(%slot, way = way.as_str(), %error, "plugin not activated");
+            event.finish(Outcome::Rejected(failure));
+        }
+        NotSwapped::Store(_) | NotSwapped::Impossible(_) => {
+            tracing::error!(%slot, way = way.as_str(), %error, "plugin not activated");
+            event.finish(Outcome::Failure(failure));
+        }
     }
+}
+
+/// Ends the event of a shadow that begins.
+pub(super) fn end_begun(attempt: Attempt, shadow: &ShadowStatus) {
+    let Attempt { slot, mut event, .. } = attempt;
+    event.details.swap = "shadow";
+    event.details.to = Some(shadow.into());
+    let ShadowStatus { name, version, digest, .. } = shadow;
+    tracing::info!(%slot, name, version, digest, "shadow begun");
+    event.finish(Outcome::Success);
+}
+
+/// Tells of a shadow that has ended without being promoted, with what it was
+/// found to be; `trouble` is why, where nobody asked for it.
+pub(super) fn tell_of_discard(app: &App, way: Way, ended: &Beside, trouble: Option<Failure>) {
+    let Beside { slot, beside, shadow } = ended;
+    let details = PluginSwapDetails {
+        slot: Some(slot.as_str()),
+        swap: "discard",
+        way: way.as_str(),
+        from: Some(beside.into()),
+        to: Some(shadow.into()),
+        ..PluginSwapDetails::default()
+    };
+    let mut event = app.events.open(app.plugins.pin(), details);
+    for (name, count) in [
+        ("agreements", shadow.compared.agreements),
+        ("disagreements", shadow.compared.disagreements),
+        ("keeps_gained", shadow.compared.keeps_gained),
+        ("keeps_lost", shadow.compared.keeps_lost),
+        ("skipped", shadow.compared.skipped),
+        ("late", shadow.compared.late),
+    ] {
+        event.technical.set(name, i64::try_from(count).unwrap_or(i64::MAX));
+    }
+    let ShadowStatus { name, version, digest, .. } = shadow;
+    match trouble {
+        Some(trouble) => {
+            tracing::warn!(%slot, name, version, digest, %trouble, "shadow withdrawn");
+            event.note(trouble);
+        }
+        None => tracing::info!(%slot, name, version, digest, "shadow discarded"),
+    }
+    event.finish(Outcome::Success);
 }
 
 /// Tells of a rollback that has nothing to go back to.
@@ -156,6 +208,18 @@ pub fn tell(app: &App, reports: Vec<Report>) {
             Ok(()) => Outcome::Success,
             Err(failure) => Outcome::Rejected(failure),
         });
+    }
+}
+
+impl From<&ShadowStatus> for SwappedPlugin {
+    fn from(shadow: &ShadowStatus) -> Self {
+        Self {
+            name: Some(shadow.name.clone()),
+            version: Some(shadow.version.clone()),
+            digest: Some(shadow.digest.clone()),
+            settings_digest: shadow.settings_digest.clone(),
+            generation: None,
+        }
     }
 }
 

@@ -4,7 +4,9 @@
 mod containment;
 mod hosts;
 mod requests;
+mod shadows;
 mod starts;
+mod stops;
 mod watching;
 
 use std::path::{Path, PathBuf};

@@ -31,7 +31,7 @@ const ABANDONED: Duration = Duration::from_secs(2);
 /// gives one.
 const TICK: Duration = Duration::from_secs(5);
 
-/// Looks whenever there is a reason to, for ever.
+/// Looks whenever there is a reason to, until the process stops.
 pub(super) async fn run(app: &App, mut hangup: Signal) {
     let activity = Arc::new(Activity::default());
     let mut watcher = new_watcher(&activity);
@@ -41,6 +41,7 @@ pub(super) async fn run(app: &App, mut hangup: Signal) {
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         let way = tokio::select! {
+            () = app.stopped() => return,
             () = activity.sign.notified() => Way::Watch,
             Some(()) = hangup.recv() => Way::Sighup,
             _ = tick.tick() => {
@@ -49,8 +50,9 @@ pub(super) async fn run(app: &App, mut hangup: Signal) {
                 Way::Watch
             }
         };
-        activity.calm().await;
-        look(app, way).await;
+        if app.until_stop(activity.calm()).await.is_some() {
+            look(app, way).await;
+        }
     }
 }
 
@@ -192,7 +194,7 @@ async fn try_offers(
         let became = match result {
             Ok(_) => Dealt::Taken,
             Err(NotSwapped::Refused(_)) => Dealt::Refused,
-            Err(NotSwapped::Store(_) | NotSwapped::Impossible(_)) => Dealt::Open,
+            Err(NotSwapped::Store(_) | NotSwapped::Impossible(_) | NotSwapped::Stopping) => Dealt::Open,
         };
         dealt.insert(slot, (became, files[&slot]));
     }

@@ -8,6 +8,7 @@ mod check;
 mod inspect;
 mod list;
 mod remote;
+mod shadow;
 mod table;
 
 use clap::{Args, Subcommand};
@@ -35,6 +36,12 @@ enum PluginCommand {
     Rollback(remote::RollbackArgs),
     /// Put a component of the library into a slot.
     Activate(remote::ActivateArgs),
+    /// Let a plugin run beside the one that serves a slot: asked the same, compared, without effect.
+    Shadow(shadow::ShadowArgs),
+    /// Let the shadow of a slot serve it.
+    Promote(shadow::SlotArgs),
+    /// End the shadow of a slot.
+    Discard(shadow::SlotArgs),
 }
 
 /// Runs one of the commands.
@@ -47,5 +54,8 @@ pub async fn run(args: PluginArgs) -> anyhow::Result<()> {
         PluginCommand::List(args) => list::run(args).await,
         PluginCommand::Rollback(args) => remote::roll_back(args).await,
         PluginCommand::Activate(args) => remote::activate(args).await,
+        PluginCommand::Shadow(args) => shadow::begin(args).await,
+        PluginCommand::Promote(args) => shadow::promote(args).await,
+        PluginCommand::Discard(args) => shadow::discard(args).await,
     }
 }

@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use super::shadow::ShadowTrip;
+
 /// The fields of the operation, beside the envelope.
 #[derive(Debug, Clone, Serialize)]
 #[serde(untagged)]
@@ -209,6 +211,9 @@ pub struct FinalizationDetails {
     /// Last known fuel level: percent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fuel_level_at_end: Option<f64>,
+    /// What the calculator beside this one says of the trip; it is not kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shadow: Option<ShadowTrip>,
 }
 
 /// One try to put another plugin into a slot.
@@ -217,10 +222,12 @@ pub struct PluginSwapDetails {
     /// The slot; absent where `plugins.toml` itself cannot be used.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub slot: Option<&'static str>,
-    /// What it came to: `activation`, `refusal` or `rollback`.
+    /// What it came to: `activation`, `refusal` or `rollback`; or `shadow` and
+    /// `discard`, where what serves the slot stays.
     pub swap: &'static str,
     /// Which way it came: `start`, `watch`, `sighup`, `api`, `rollback`,
-    /// `auto_rollback`, or `shared` from another host.
+    /// `auto_rollback`, `shared` from another host, `promotion` of a shadow;
+    /// `shadow` and `auto_discard` where it is about a shadow.
     pub way: &'static str,
     /// Where the component or the settings come from: a file, or words.
     #[serde(skip_serializing_if = "String::is_empty")]

@@ -13,7 +13,7 @@ use super::details::{
 };
 use super::fields::{Fields, Timings};
 use super::ledger::Totals;
-use super::pipeline::{Drained, Pipeline};
+use super::pipeline::{Drained, Finished, Pipeline};
 use super::record::{
     FeatureFlags, Operation, Outcome, OutcomeName, Record, SCHEMA_VERSION, ServiceInfo, ServiceRecord,
     VehicleContext,
@@ -22,7 +22,7 @@ use super::sink::Sink;
 use super::taxonomy::{Code, Failure};
 use crate::config::Config;
 use crate::identity::IdentityKey;
-use crate::plugin_host::PluginSet;
+use crate::plugin_host::{PluginSet, Shadowed, Summary};
 
 /// Where events are opened and finished events go. Cheap to clone.
 #[derive(Clone)]
@@ -69,6 +69,7 @@ impl Events {
                 business: Fields::default(),
                 technical: Fields::default(),
                 vehicle: None,
+                shadow_trip: None,
                 noted: Vec::new(),
             },
             plugins,
@@ -162,6 +163,8 @@ pub struct Open<D> {
     pub technical: Fields,
     /// What is known of the vehicle.
     pub vehicle: Option<VehicleContext>,
+    /// The trip that a shadow is asked about.
+    pub shadow_trip: Option<Shadowed<Summary>>,
     noted: Vec<Failure>,
 }
 
@@ -260,8 +263,9 @@ impl<D: Opening> DerefMut for WideEvent<D> {
 
 impl<D: Opening> Drop for WideEvent<D> {
     fn drop(&mut self) {
+        let trip = self.open.shadow_trip.take();
         let record = self.record();
-        self.events.pipeline.hand_over(record);
+        self.events.pipeline.hand_over(Finished { record, trip });
     }
 }
 

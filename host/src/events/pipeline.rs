@@ -1,5 +1,6 @@
 //! What happens to a finished event: tier, count, policy, coin, sink. All of
-//! it off the operation's path, behind bounded queues.
+//! it off the operation's path, behind bounded queues. What shadows say of it
+//! is waited for in `waiting`, and changes nothing.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,11 +11,13 @@ use tokio::sync::{mpsc, oneshot};
 use super::ledger::{Ledger, Totals};
 use super::lookup::Lookup;
 use super::record::{Operation, Record, SamplingRecord};
+use super::shadow::ShadowVerdict;
 use super::sink::{Sink, SinkFull};
 use super::taxonomy::{Code, Failure};
+use super::waiting::{Beside, Decided, Verdict, Waiting};
 use crate::config::{Config, SamplingUnit};
 use crate::identity::IdentityKey;
-use crate::plugin_host::{Facts, PluginError, Slot};
+use crate::plugin_host::{self, Facts, PluginError, Shadowed, Slot, Summary};
 
 /// Event tasks: one that waits for a slow policy leaves the other free.
 const TASKS: usize = 2;
@@ -42,12 +45,18 @@ pub(super) struct Pipeline {
     next: Arc<AtomicUsize>,
 }
 
+/// A finished event, and the trip that a shadow is asked about.
+pub(super) struct Finished {
+    pub(super) record: Record,
+    pub(super) trip: Option<Shadowed<Summary>>,
+}
+
 enum Job {
-    Event(Box<Record>),
+    Event(Box<Finished>),
     Flush(oneshot::Sender<()>),
 }
 
-struct Shared {
+pub(super) struct Shared {
     ledger: Ledger,
     sink: Sink,
     key: IdentityKey,
@@ -78,13 +87,13 @@ impl Pipeline {
 
     /// Takes a finished event. Never blocks: with full queues the event is
     /// kept without asking the policy.
-    pub(super) fn hand_over(&self, mut record: Record) {
-        record.bound();
-        if record.operation.always_kept() {
+    pub(super) fn hand_over(&self, mut finished: Finished) {
+        finished.record.bound();
+        if finished.record.operation.always_kept() {
             self.shared.ledger.received();
-            return self.shared.emit(record, Verdict::always("always_kept"));
+            return self.shared.emit(finished.record, Verdict::always("always_kept"), None);
         }
-        let mut job = Job::Event(Box::new(record));
+        let mut job = Job::Event(Box::new(finished));
         let first = self.next.fetch_add(1, Ordering::Relaxed);
         for offset in 0..TASKS {
             match self.queues[(first + offset) % TASKS].try_send(job) {
@@ -94,9 +103,9 @@ impl Pipeline {
                 }
             }
         }
-        if let Job::Event(record) = job {
+        if let Job::Event(finished) = job {
             self.shared.ledger.received();
-            self.shared.emit(*record, Verdict::always("policy_overload"));
+            self.shared.emit(finished.record, Verdict::always("policy_overload"), None);
         }
     }
 
@@ -123,67 +132,79 @@ impl Pipeline {
 
 async fn work(shared: Arc<Shared>, mut queue: mpsc::Receiver<Job>) {
     let mut jobs = Vec::with_capacity(HANDFUL);
-    while queue.recv_many(&mut jobs, HANDFUL).await > 0 {
+    let mut waiting = Waiting::default();
+    loop {
+        let taking = queue.recv_many(&mut jobs, HANDFUL);
+        let over = if waiting.is_empty() {
+            taking.await == 0
+        } else {
+            // What waits must not wait for the next event.
+            tokio::time::timeout(PAUSE, taking).await == Ok(0)
+        };
+        if over {
+            return waiting.end(&shared).await;
+        }
         for job in jobs.drain(..) {
             match job {
-                Job::Event(record) => shared.process(*record).await,
+                Job::Event(event) => {
+                    waiting.extend(shared.process(*event).await);
+                    waiting.look(&shared);
+                }
                 Job::Flush(done) => {
+                    waiting.end(&shared).await;
                     // Nobody may be waiting any more; then nobody minds.
                     done.send(()).ok();
                 }
             }
         }
         tokio::time::sleep(PAUSE).await;
-    }
-}
-
-/// What the policy, or the host in its place, wants.
-struct Verdict {
-    probability: f64,
-    reason: std::borrow::Cow<'static, str>,
-    by_policy: bool,
-}
-
-impl Verdict {
-    fn always(reason: &'static str) -> Self {
-        Self { probability: 1.0, reason: reason.into(), by_policy: false }
+        waiting.look(&shared);
     }
 }
 
 impl Shared {
-    async fn process(&self, mut record: Record) {
+    /// Decides on an event, and lets it go or emits it; comes back with one
+    /// that is kept and whose shadows have not answered yet.
+    async fn process(&self, Finished { mut record, trip }: Finished) -> Option<Decided> {
         self.ledger.received();
-        self.classify(&mut record).await;
+        let tier = self.classify(&mut record).await;
+        let coin = self.coin(&record);
         let facts = self.facts(&record);
         let plugins = record.service.plugins.clone();
+        let facts_again = plugins.shadow(Slot::SamplingPolicy).map(|_| facts.clone());
         let at_ms = record.timestamp.as_millisecond();
-        let lookup = Lookup::new(record);
+        let event = Lookup::new(record);
         let started = Instant::now();
-        let verdict = plugins.decide(facts, lookup.clone(), at_ms).await;
-        let mut record = lookup.into_record();
-        record.performance_breakdown.add_since("sampling_policy", started);
-        let verdict = match verdict {
-            Ok(verdict) => {
-                Verdict { probability: verdict.probability, reason: verdict.reason.into(), by_policy: true }
-            }
-            Err(error) => {
-                record.note(Failure::from(&error));
-                Verdict::always("policy_error")
-            }
-        };
-        self.emit(record, verdict);
+        let answer = plugins.decide(facts, event.clone(), at_ms).await;
+        let policy_ms = started.elapsed().as_secs_f64() * 1e3;
+        let probability = answer.as_ref().ok().map(|verdict| verdict.probability);
+        let verdict = Verdict::from(answer);
+        let kept = coin < verdict.probability;
+        let served = plugin_host::Decided { probability, coin, kept };
+        let beside = facts_again.and_then(|facts| plugins.shadow_decide(facts, event.clone(), at_ms, served));
+        if !kept {
+            self.ledger.sampled_out();
+            return None;
+        }
+        let beside = Beside { tier, verdict: beside, trip };
+        let mut decided = Decided::new(event, verdict, policy_ms, beside);
+        if decided.is_awaited() {
+            return Some(decided);
+        }
+        self.emit_decided(decided);
+        None
     }
 
-    /// Asks for the tier. Without an answer the event has none: the host
-    /// knows no thresholds.
-    async fn classify(&self, record: &mut Record) {
-        let Some(stats) = record.vehicle_context.as_ref().and_then(|vehicle| vehicle.stats) else {
-            return;
-        };
+    /// Asks for the tier; comes back with what was asked beside it. Without an
+    /// answer the event has none: the host knows no thresholds.
+    async fn classify(&self, record: &mut Record) -> Option<Shadowed<String>> {
+        let stats = record.vehicle_context.as_ref().and_then(|vehicle| vehicle.stats)?;
         let at_ms = record.timestamp.as_millisecond();
         let started = Instant::now();
-        let tier = record.service.plugins.clone().classify(stats, at_ms).await;
+        let plugins = record.service.plugins.clone();
+        let tier = plugins.classify(stats, at_ms).await;
         record.performance_breakdown.add_since("usage_tier", started);
+        let beside = plugins.shadow_classify(stats, at_ms, tier.as_deref().ok());
         match tier {
             Ok(tier) => {
                 if let Some(vehicle) = &mut record.vehicle_context {
@@ -192,6 +213,7 @@ impl Shared {
             }
             Err(error) => record.note(Failure::from(&error)),
         }
+        beside
     }
 
     fn facts(&self, record: &Record) -> Facts {
@@ -212,11 +234,14 @@ impl Shared {
         }
     }
 
-    /// Tosses the coin and hands a kept event to the sink.
-    fn emit(&self, mut record: Record, verdict: Verdict) {
-        if self.coin(&record) >= verdict.probability {
-            return self.ledger.sampled_out();
-        }
+    /// Hands an event that is kept to the sink, with what its shadows have said
+    /// by now.
+    pub(super) fn emit_decided(&self, decided: Decided) {
+        let (record, verdict, shadow) = decided.into_parts();
+        self.emit(record, verdict, shadow);
+    }
+
+    fn emit(&self, mut record: Record, verdict: Verdict, shadow: Option<ShadowVerdict>) {
         let policy = verdict.by_policy.then(|| record.service.plugins.identity(Slot::SamplingPolicy));
         record.sampling = Some(SamplingRecord {
             probability: verdict.probability,
@@ -224,6 +249,7 @@ impl Shared {
             policy: policy.map(|policy| policy.name.clone()),
             policy_version: policy.map(|policy| policy.version.clone()),
             reason: verdict.reason,
+            shadow,
         });
         match record.write_line().map(|line| self.sink.emit(&line)) {
             Ok(Ok(())) => self.ledger.kept(),

@@ -8,8 +8,9 @@ use uuid::Uuid;
 
 use super::details::Details;
 use super::fields::{Fields, Timings};
+use super::shadow::{ShadowTier, ShadowTrip, ShadowVerdict};
 use super::taxonomy::{Category, Code, Failure, Severity};
-use crate::plugin_host::{PluginIdentity, PluginSet, Slot, VehicleStats};
+use crate::plugin_host::{PluginIdentity, PluginSet, Said, Slot, Summary, VehicleStats};
 
 /// Version of the event schema; it grows when a field changes its meaning.
 pub(super) const SCHEMA_VERSION: u32 = 1;
@@ -152,6 +153,8 @@ pub struct VehicleContext {
     pub stats: Option<VehicleStats>,
     /// The owner's tier, as the `usage-tier` plugin sees it.
     pub usage_tier: Option<String>,
+    /// The same, as the plugin beside it sees it.
+    pub shadow_tier: Option<ShadowTier>,
     /// Whether the figures come from a cache because the store did not answer.
     pub stale: bool,
     /// The last trips, on a finalization.
@@ -182,6 +185,7 @@ impl Serialize for VehicleContext {
             entry_some(&mut map, "avg_gas_mpg", stats.avg_gas_mpg)?;
         }
         entry_some(&mut map, "usage_tier", self.usage_tier.as_deref())?;
+        entry_some(&mut map, "shadow_tier", self.shadow_tier.as_ref())?;
         if self.stale {
             map.serialize_entry("stale", &true)?;
         }
@@ -242,6 +246,9 @@ pub(super) struct SamplingRecord {
     pub(super) policy: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) policy_version: Option<String>,
+    /// What the policy beside it wanted: it decides nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) shadow: Option<ShadowVerdict>,
 }
 
 /// One finished event.
@@ -301,6 +308,13 @@ impl Record {
             }
             Some(_) => self.further_error_codes.push(noted.code),
             none => *none = Some(noted),
+        }
+    }
+
+    /// Adds what a shadow says of the trip.
+    pub(super) fn set_shadow_trip(&mut self, said: Option<Said<Summary>>) {
+        if let (Details::Finalization(trip), Some(said)) = (&mut self.details, said) {
+            trip.shadow = Some(ShadowTrip::from(said));
         }
     }
 

@@ -10,11 +10,12 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::api::{Answer, admit, store_problem};
 use super::problem::Problem;
-use crate::activation::{self, NotSwapped, Swapped};
+use crate::activation::{self, NotSwapped, Way};
 use crate::app::App;
 use crate::events::{Code, Failure};
 use crate::plugin_host::{PluginSet, Slot};
@@ -52,11 +53,58 @@ pub(super) async fn replace(
     let slot = admit_admin(&app, &headers, &slot)?;
     // One at a time: components are large.
     let _place = app.plugin_uploads.acquire().await.map_err(|_| shutting_down())?;
-    let bytes = match read(&app, slot, &headers, body).await? {
+    let bytes = match read(&app, slot, Way::Api, &headers, body).await? {
         Ok(bytes) => bytes,
         Err(refused) => return Ok(refusal(&refused)),
     };
     Ok(answer(activation::put(&app, slot, bytes).await))
+}
+
+/// `PUT /api/plugins/{slot}/shadow`: the body is a component that is to run
+/// beside the one that serves it.
+pub(super) async fn begin_shadow(
+    State(app): State<Arc<App>>,
+    Path(slot): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer {
+    let slot = admit_admin(&app, &headers, &slot)?;
+    let _place = app.plugin_uploads.acquire().await.map_err(|_| shutting_down())?;
+    let bytes = match read(&app, slot, Way::Shadow, &headers, body).await? {
+        Ok(bytes) => bytes,
+        Err(refused) => return Ok(refusal(&refused)),
+    };
+    Ok(answer(activation::begin_shadow(&app, slot, bytes).await))
+}
+
+/// `POST /api/plugins/{slot}/shadow/{digest}`: one of the library.
+pub(super) async fn begin_shadow_from_library(
+    State(app): State<Arc<App>>,
+    Path((slot, digest)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Answer {
+    let slot = admit_admin(&app, &headers, &slot)?;
+    Ok(answer(activation::begin_shadow_from_library(&app, slot, &digest).await))
+}
+
+/// `POST /api/plugins/{slot}/shadow/promote`: the shadow serves.
+pub(super) async fn promote(
+    State(app): State<Arc<App>>,
+    Path(slot): Path<String>,
+    headers: HeaderMap,
+) -> Answer {
+    let slot = admit_admin(&app, &headers, &slot)?;
+    Ok(answer(activation::promote(&app, slot).await))
+}
+
+/// `DELETE /api/plugins/{slot}/shadow`: it runs no more.
+pub(super) async fn discard(
+    State(app): State<Arc<App>>,
+    Path(slot): Path<String>,
+    headers: HeaderMap,
+) -> Answer {
+    let slot = admit_admin(&app, &headers, &slot)?;
+    Ok(answer(activation::discard(&app, slot).await))
 }
 
 /// `POST /api/plugins/{slot}/rollback`: back to what served it before.
@@ -107,6 +155,7 @@ fn shutting_down() -> Problem {
 async fn read(
     app: &App,
     slot: Slot,
+    way: Way,
     headers: &HeaderMap,
     body: Body,
 ) -> Result<Result<Vec<u8>, NotSwapped>, Problem> {
@@ -117,7 +166,7 @@ async fn read(
     let told = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
     if let Some(length) = told.filter(|length: &u64| *length > limit) {
         let problem = format!("is {} MB, more than {} MB", length.div_ceil(1 << 20), limit >> 20);
-        return Ok(Err(activation::refuse_upload(app, slot, problem).await));
+        return Ok(Err(activation::refuse_upload(app, slot, way, problem).await));
     }
     let largest = usize::try_from(limit).unwrap_or(usize::MAX);
     let mut stopping = app.stopping.subscribe();
@@ -129,7 +178,7 @@ async fn read(
         Ok(Ok(body)) => Ok(Ok(body.to_bytes().into())),
         Ok(Err(error)) if error.is::<LengthLimitError>() => {
             let problem = format!("is more than {} MB", limit >> 20);
-            Ok(Err(activation::refuse_upload(app, slot, problem).await))
+            Ok(Err(activation::refuse_upload(app, slot, way, problem).await))
         }
         Ok(Err(error)) => {
             Err(Problem(Failure::new(Code::E300, "the body cannot be read").caused_by("BodyError", error)))
@@ -141,9 +190,9 @@ async fn read(
     }
 }
 
-fn answer(result: Result<Swapped, NotSwapped>) -> Response {
+fn answer(result: Result<impl Serialize, NotSwapped>) -> Response {
     match result {
-        Ok(swapped) => Json(swapped).into_response(),
+        Ok(done) => Json(done).into_response(),
         Err(error) => refusal(&error),
     }
 }

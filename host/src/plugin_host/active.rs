@@ -16,6 +16,7 @@ use super::pool::{MemoryStatus, Pool, PoolStatus, bounded};
 use super::prepared::{Placed, Ready};
 use super::set::PluginIdentity;
 use super::settings::SlotSettings;
+use super::shadow::ShadowStatus;
 use super::world::{SamplingPolicy, TripCalculator, UsageTier, World};
 
 /// Settings of a plugin that are shown.
@@ -24,7 +25,7 @@ const KNOWN_SETTINGS: usize = 100;
 /// A plugin that serves its slot.
 pub(super) struct Active<W: World> {
     pub(super) identity: PluginIdentity,
-    pub(super) pool: Pool<W>,
+    pub(super) pool: Arc<Pool<W>>,
     pub(super) meter: Meter,
     pub(super) health: Health,
     placing: Placing,
@@ -69,6 +70,8 @@ pub struct PluginStatus {
     pub pool: PoolStatus,
     /// Their memory.
     pub memory: MemoryStatus,
+    /// What runs beside it, if anything does.
+    pub shadow: Option<ShadowStatus>,
 }
 
 impl<W: World> Active<W> {
@@ -122,6 +125,7 @@ impl<W: World> Active<W> {
             failures_in_a_row: self.health.in_a_row(),
             pool: self.pool.status(),
             memory: self.pool.memory(),
+            shadow: None,
         }
     }
 }

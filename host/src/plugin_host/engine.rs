@@ -24,9 +24,9 @@ const TABLES_PER_COMPONENT: u32 = 4;
 /// plugins are linked of dozens.
 const CORE_INSTANCES_PER_COMPONENT: u32 = 64;
 
-/// Three slots, two sets at once while one replaces the other, and room for
-/// the instances on which a new one is tried.
-const MAX_INSTANCES: u32 = 3 * 2 * 32 + 16;
+/// Three slots, two sets at once while one replaces the other, a shadow in
+/// each, and room for the instances on which a new one is tried.
+const MAX_INSTANCES: u32 = 3 * (2 * 32 + 2) + 16;
 
 /// Whether an engine counts how much plugins compute. It costs time, so the
 /// one of a receiver does not.

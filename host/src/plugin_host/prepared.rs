@@ -37,7 +37,8 @@ impl Candidate {
     }
 }
 
-/// A plugin that passed every check.
+/// A plugin that passed every check. Clones share its instances.
+#[derive(Clone)]
 pub struct Prepared {
     pub(super) about: PluginInfo,
     pub(super) bytes: Arc<[u8]>,
@@ -49,10 +50,11 @@ pub struct Prepared {
 }
 
 /// Its instances, by slot.
+#[derive(Clone)]
 pub(super) enum Ready {
-    SamplingPolicy(Pool<SamplingPolicy>),
-    UsageTier(Pool<UsageTier>),
-    TripCalculator(Pool<TripCalculator>),
+    SamplingPolicy(Arc<Pool<SamplingPolicy>>),
+    UsageTier(Arc<Pool<UsageTier>>),
+    TripCalculator(Arc<Pool<TripCalculator>>),
 }
 
 impl Prepared {
@@ -93,6 +95,22 @@ impl Prepared {
     /// Whether its code had to be compiled.
     pub fn compiled(&self) -> bool {
         self.compiled
+    }
+
+    /// What it was before the checks.
+    pub fn as_candidate(&self, origin: impl Into<String>) -> Candidate {
+        Candidate {
+            slot: self.slot(),
+            origin: origin.into(),
+            bytes: Arc::clone(&self.bytes),
+            digest: self.digest.clone(),
+            settings: self.settings.clone(),
+        }
+    }
+
+    /// Whether both are clones of one: then they share their instances.
+    pub fn is_clone_of(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.bytes, &other.bytes)
     }
 
     /// How long each step took: milliseconds.

@@ -49,7 +49,7 @@ impl PluginRuntime {
     async fn load<W: Ask>(
         &self,
         candidate: Candidate,
-        ready: impl FnOnce(Pool<W>) -> Ready,
+        ready: impl FnOnce(Arc<Pool<W>>) -> Ready,
     ) -> Result<Prepared, Refusal> {
         let Candidate { slot, origin, bytes, digest, settings } = candidate;
         let code = Arc::clone(&self.code);
@@ -66,7 +66,7 @@ impl PluginRuntime {
             settings,
             compiled: loaded.compiled,
             timings: loaded.timings,
-            ready: ready(loaded.pool),
+            ready: ready(Arc::new(loaded.pool)),
         })
     }
 }

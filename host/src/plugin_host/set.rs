@@ -25,6 +25,7 @@ use super::pool::{Pool, bounded};
 use super::prepared::Placed;
 use super::readings::TripReadings;
 use super::sandbox::within;
+use super::shadow::Shadows;
 use super::world::{SamplingPolicy, TripCalculator, UsageTier};
 
 /// Which plugin, in which version and with which settings, is active in a
@@ -53,11 +54,15 @@ pub struct Calculation {
 }
 
 /// One plugin for each slot. An operation pins the set when it starts and
-/// asks only this one, so nothing that it reports mixes generations.
+/// asks only this one, so nothing that it reports mixes generations. Clones
+/// share the plugins.
+#[derive(Clone)]
 pub struct PluginSet {
     pub(super) sampling_policy: Arc<Active<SamplingPolicy>>,
     pub(super) usage_tier: Arc<Active<UsageTier>>,
     pub(super) trip_calculator: Arc<Active<TripCalculator>>,
+    /// What runs beside them, and decides nothing.
+    pub(super) shadows: Shadows,
 }
 
 /// Does the same with the plugin of any slot.
@@ -98,7 +103,8 @@ impl PluginSet {
 
     /// How the plugin in a slot does.
     pub fn status(&self, slot: Slot) -> PluginStatus {
-        of!(self, slot, active => active.status())
+        let status = of!(self, slot, active => active.status());
+        PluginStatus { shadow: self.shadows.status(slot), ..status }
     }
 
     /// The plugin in a slot fails too often: how it failed last.
@@ -113,12 +119,9 @@ impl PluginSet {
 
     /// This set with other plugins in these slots.
     pub(super) fn with(&self, placed: Vec<Placed>, alarm: &Arc<Notify>) -> Self {
-        let mut set = Self {
-            sampling_policy: Arc::clone(&self.sampling_policy),
-            usage_tier: Arc::clone(&self.usage_tier),
-            trip_calculator: Arc::clone(&self.trip_calculator),
-        };
+        let mut set = self.clone();
         for placed in placed {
+            set.shadows.beside_another(&placed.plugin);
             match Serving::new(placed, alarm) {
                 Serving::SamplingPolicy(active) => set.sampling_policy = active,
                 Serving::UsageTier(active) => set.usage_tier = active,
@@ -138,7 +141,13 @@ impl PluginSet {
                 Serving::TripCalculator(active) => calculator = Some(active),
             }
         }
-        Some(Self { sampling_policy: policy?, usage_tier: tier?, trip_calculator: calculator? })
+        let shadows = Shadows::default();
+        Some(Self { sampling_policy: policy?, usage_tier: tier?, trip_calculator: calculator?, shadows })
+    }
+
+    /// This set with other shadows.
+    pub(super) fn with_shadows(&self, shadows: Shadows) -> Self {
+        Self { shadows, ..self.clone() }
     }
 
     /// Lets go of the instances of plugins that `next` does not have. Calls
@@ -149,6 +158,7 @@ impl PluginSet {
                 of!(self, slot, active => active.pool.retire());
             }
         }
+        self.shadows.end_for(next);
     }
 
     /// The usage tier of a vehicle's owner: a snake_case word. `at_ms` (epoch

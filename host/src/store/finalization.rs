@@ -1,5 +1,6 @@
 //! The end of a trip in the store: claim, readings, closing, failing.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::any::AnyRow;
@@ -60,7 +61,7 @@ pub struct ClaimRequest<'a> {
 #[derive(Debug)]
 pub struct TripData {
     /// The readings in time order.
-    pub readings: TripReadings,
+    pub readings: Arc<TripReadings>,
     /// The first of them: epoch milliseconds. Not the claim's start: an earlier
     /// one may have come since.
     pub start_time_ms: i64,
@@ -344,7 +345,7 @@ impl Store {
             previous_fuel_level_percent,
             profile_name: profile_name.flatten(),
             start_time_ms,
-            readings,
+            readings: Arc::new(readings),
         })
     }
 

@@ -14,6 +14,7 @@ mod plugin_files;
 mod plugins;
 mod real_drive;
 mod sampling;
+mod shadows;
 mod start_and_stop;
 mod swaps;
 

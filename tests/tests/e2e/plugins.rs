@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use e2e::{Inbox, Server, Settings, binary, built, guest, raw, variant};
+use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::process::Command;
 
@@ -34,8 +35,13 @@ pub async fn put_to(address: SocketAddr, slot: &str, component: Vec<u8>) -> anyh
 }
 
 async fn post(server: &Server, path: &str) -> anyhow::Result<Answer> {
+    admin(server, Method::POST, path, Vec::new()).await
+}
+
+/// Asks for something with the administrator's token.
+pub async fn admin(server: &Server, method: Method, path: &str, body: Vec<u8>) -> anyhow::Result<Answer> {
     let url = format!("http://{}/api/plugins/{path}", server.address());
-    answer(client()?.post(url).bearer_auth(ADMIN)).await
+    answer(client()?.request(method, url).bearer_auth(ADMIN).body(body)).await
 }
 
 fn client() -> anyhow::Result<reqwest::Client> {
@@ -149,13 +155,22 @@ async fn an_administrator_replaces_rolls_back_and_activates() -> anyhow::Result<
 }
 
 /// What `volttracker plugin …` says about this server.
-async fn plugin_command(server: &Server, arguments: &[&str]) -> anyhow::Result<String> {
+pub async fn plugin_command(server: &Server, arguments: &[&str]) -> anyhow::Result<String> {
+    plugin_command_as(server, ("ADMIN_TOKEN", ADMIN), arguments).await
+}
+
+/// The same with this token, by its variable.
+pub async fn plugin_command_as(
+    server: &Server,
+    token: (&str, &str),
+    arguments: &[&str],
+) -> anyhow::Result<String> {
     let output = Command::new(binary()?)
         .arg("plugin")
         .args(arguments)
         .args(["--url", &format!("http://{}", server.address())])
         .env_clear()
-        .env("ADMIN_TOKEN", ADMIN)
+        .env(token.0, token.1)
         .output()
         .await?;
     anyhow::ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -271,5 +286,30 @@ async fn each_event_says_what_its_plugins_cost() -> anyhow::Result<()> {
             assert!(event["performance_breakdown"][cost].as_f64() > Some(0.0), "{cost}: {event}");
         }
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_upload_whose_client_is_gone_is_checked_and_told_all_the_same() -> anyhow::Result<()> {
+    let inbox = Inbox::fresh()?;
+    let mut server = start(&inbox).await?;
+    let compiled = || std::fs::read_dir(server.data_dir().join("plugin-cache")).map(Iterator::count);
+    let before = compiled()?;
+    let settings = "[sampling-policy]\ndeadline_ms = 500\nsettings = { in_configure = 'sleep' }\n";
+    std::fs::write(inbox.path().join("plugins.toml"), settings)?;
+    let component = guest("guest-wayward-policy")?;
+    let address = server.address();
+    let client = tokio::spawn(async move { put_to(address, POLICY, component).await });
+    let deadline = std::time::Instant::now() + Duration::from_secs(30);
+    while compiled()? <= before {
+        anyhow::ensure!(std::time::Instant::now() < deadline, "it is not compiled: {}", server.stderr());
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    client.abort();
+    let refused = |event: &Value| event["way"] == "api" && event["swap"] == "refusal";
+    server.wait_for("the refusal", |events| events.iter().any(refused)).await?;
+    let events = server.stop().await?;
+    let refusal = events.iter().find(|event| refused(event)).context("a refusal")?;
+    assert_eq!((&refusal["outcome"], &refusal["error"]["code"]), (&json!("rejected"), &json!("E412")));
     Ok(())
 }

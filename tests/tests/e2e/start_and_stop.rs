@@ -1,8 +1,10 @@
 //! What a start and a stop say, and what makes a start refuse.
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
-use e2e::{Server, Settings, plugin_dir, upload_all};
+use anyhow::Context as _;
+use e2e::{Inbox, Server, Settings, Stopped, guest, plugin_dir, upload_all};
 use serde_json::Value;
 
 use crate::volt::{Phone, now_ms};
@@ -145,5 +147,30 @@ async fn an_upload_whose_body_is_under_way_at_a_stop_still_has_its_event() -> an
     assert_eq!(uploads[0]["error"]["code"], "E503");
     assert_eq!(uploads[0]["http_status"], 503);
     assert_eq!(events.last().expect("a stop has its event")["operation"], "service_stop");
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_activation_that_is_under_way_at_a_stop_is_given_up_without_waiting_for_it() -> anyhow::Result<()>
+{
+    let inbox = Inbox::fresh()?;
+    let mut server = Server::start(Settings::default().set("PLUGIN_DIR", inbox.path())).await?;
+    let compiled = || std::fs::read_dir(server.data_dir().join("plugin-cache")).map(Iterator::count);
+    let before = compiled()?;
+    // Its checks take a minute.
+    let settings = "[sampling-policy]\ndeadline_ms = 60000\nsettings = { in_configure = 'sleep' }\n";
+    inbox.put("sampling-policy", &guest("guest-wayward-policy")?)?;
+    std::fs::write(inbox.path().join("plugins.toml"), settings)?;
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while compiled()? <= before {
+        anyhow::ensure!(Instant::now() < deadline, "it is not compiled: {}", server.stderr());
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let Stopped { status, took, events } = server.terminate().await?;
+    assert!(status.success() && took < Duration::from_secs(8), "{status} after {took:?}");
+    assert!(events.iter().all(|event| event["outcome"] != "abandoned"), "{events:?}");
+    let swap = events.iter().rfind(|event| event["slot"] == "sampling-policy").context("a swap")?;
+    assert_eq!((&swap["swap"], &swap["outcome"]), (&"refusal".into(), &"rejected".into()), "{swap}");
+    assert_eq!(swap["error"]["code"], "E503", "{swap}");
     Ok(())
 }

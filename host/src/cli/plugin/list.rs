@@ -3,10 +3,11 @@
 use std::fmt::Write as _;
 
 use clap::Args;
-use reqwest::Method;
 use serde_json::Value;
 
-use super::remote::Receiver;
+use super::remote::{self, Receiver};
+use super::shadow::compared;
+use crate::config::Secret;
 
 /// What is shown.
 #[derive(Args)]
@@ -17,12 +18,15 @@ pub(super) struct ListArgs {
     /// Show the receiver's answer as it is.
     #[arg(long)]
     json: bool,
+    /// The receiver's token of reads, where there is no admin token.
+    #[arg(long, env, hide_env_values = true)]
+    torque_api_token: Option<Secret>,
     #[command(flatten)]
     receiver: Receiver,
 }
 
 pub(super) async fn run(args: ListArgs) -> anyhow::Result<()> {
-    let answer = args.receiver.ask(Method::GET, "/api/plugins").await?;
+    let answer = args.receiver.read("/api/plugins", args.torque_api_token.as_ref()).await?;
     if args.json {
         println!("{}", serde_json::to_string_pretty(&answer)?);
     } else {
@@ -48,22 +52,7 @@ fn lines(text: &mut String, slot: &str, plugin: &Value) -> std::fmt::Result {
         writeln!(text, "  DEGRADED: {reason}")?;
     }
     writeln!(text, "  settings {}", plugin["set"])?;
-    let calls = &plugin["calls"];
-    writeln!(
-        text,
-        "  {} calls, half within {} µs, 99 % within {} µs, all within {} µs",
-        calls["calls"], calls["p50_us"], calls["p99_us"], calls["max_us"]
-    )?;
-    writeln!(
-        text,
-        "  {} trapped, {} late, {} over memory, {} nonsense, {} without an instance; {} failures in a row",
-        calls["trapped"],
-        calls["deadline_exceeded"],
-        calls["memory_limit"],
-        calls["nonsense"],
-        calls["rejected"],
-        plugin["failures_in_a_row"]
-    )?;
+    calls(text, "  ", plugin)?;
     let (pool, memory) = (&plugin["pool"], &plugin["memory"]);
     writeln!(
         text,
@@ -75,6 +64,12 @@ fn lines(text: &mut String, slot: &str, plugin: &Value) -> std::fmt::Result {
         memory["peak_bytes"],
         memory["limit_bytes"]
     )?;
+    let shadow = &plugin["shadow"];
+    if shadow.is_object() {
+        writeln!(text, "  shadow: {}, since {}", remote::named(shadow), word(&shadow["since"]))?;
+        writeln!(text, "    {}", compared(shadow))?;
+        calls(text, "    ", shadow)?;
+    }
     for earlier in plugin["predecessors"].as_array().into_iter().flatten() {
         writeln!(text, "  before: {} by {}", named(earlier), word(&earlier["way"]))?;
     }
@@ -83,6 +78,25 @@ fn lines(text: &mut String, slot: &str, plugin: &Value) -> std::fmt::Result {
         writeln!(text, "  {verdict}: {}: {reason}", short(&rejection["digest"]))?;
     }
     Ok(())
+}
+
+fn calls(text: &mut String, indent: &str, plugin: &Value) -> std::fmt::Result {
+    let calls = &plugin["calls"];
+    writeln!(
+        text,
+        "{indent}{} calls, half within {} µs, 99 % within {} µs, all within {} µs",
+        calls["calls"], calls["p50_us"], calls["p99_us"], calls["max_us"]
+    )?;
+    writeln!(
+        text,
+        "{indent}{} trapped, {} late, {} over memory, {} nonsense, {} without an instance; {} failures in a row",
+        calls["trapped"],
+        calls["deadline_exceeded"],
+        calls["memory_limit"],
+        calls["nonsense"],
+        calls["rejected"],
+        plugin["failures_in_a_row"]
+    )
 }
 
 fn named(plugin: &Value) -> String {
@@ -113,6 +127,11 @@ mod tests {
             "failures_in_a_row": 0,
             "pool": {"size": 8, "at_work": 1, "idle": 2, "made": 4},
             "memory": {"limit_bytes": 16_777_216, "peak_bytes": 1_114_112},
+            "shadow": {"name": "my-policy", "version": "0.2.0", "digest": "cc0c9a3b5d7e1f0c",
+                "since": "2026-01-05T15:00:00Z", "agreements": 90, "disagreements": 10, "keeps_gained": 3,
+                "keeps_lost": 1, "skipped": 0, "late": 2, "failures_in_a_row": 0,
+                "calls": {"calls": 100, "p50_us": 2.5, "p99_us": 19.2, "max_us": 12.0, "trapped": 0,
+                "deadline_exceeded": 0, "rejected": 0, "memory_limit": 0, "nonsense": 0}},
             "predecessors": [{"generation": 2, "name": "sampling-policy", "version": "0.0.9", "way": "start",
                 "digest": "aa0c9a3b5d7e1f0c9a3b5d7e1f0c9a3b5d7e1f0c9a3b5d7e1f0c9a3b5d7e1f0c"}],
             "rejections": [{"digest": "bb0c9a3b5d7e1f0c", "verdict": "refused", "reason": "is empty"}],
@@ -124,6 +143,10 @@ mod tests {
           1200 calls, half within 1.5 µs, 99 % within 9.2 µs, all within 812.0 µs
           1 trapped, 0 late, 0 over memory, 2 nonsense, 0 without an instance; 0 failures in a row
           1 of 8 instances at work, 2 idle, 4 made; 1114112 of 16777216 bytes of memory
+          shadow: my-policy 0.2.0 (cc0c9a3b5d7e), since 2026-01-05T15:00:00Z
+            90 agreements, 10 disagreements, 3 keeps gained, 1 lost; 0 skipped, 2 late
+            100 calls, half within 2.5 µs, 99 % within 19.2 µs, all within 12.0 µs
+            0 trapped, 0 late, 0 over memory, 0 nonsense, 0 without an instance; 0 failures in a row
           before: sampling-policy 0.0.9, digest aa0c9a3b5d7e, generation 2 by start
           refused: bb0c9a3b5d7e: is empty
         "#);

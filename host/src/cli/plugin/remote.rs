@@ -56,12 +56,8 @@ pub(super) async fn activate(args: ActivateArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn report(swapped: &Value) {
-    let plugin = |side: &str| {
-        let text = |name: &str| swapped[side][name].as_str().unwrap_or_default().to_owned();
-        let digest: String = text("digest").chars().take(12).collect();
-        format!("{} {} ({digest}, generation {})", text("name"), text("version"), swapped[side]["generation"])
-    };
+pub(super) fn report(swapped: &Value) {
+    let plugin = |side: &str| named(&swapped[side]);
     let slot = swapped["slot"].as_str().unwrap_or_default();
     if swapped["changed"] == false {
         println!("{slot}: {}, as before", plugin("to"));
@@ -70,12 +66,37 @@ fn report(swapped: &Value) {
     }
 }
 
+/// Who a plugin is, in words.
+pub(super) fn named(plugin: &Value) -> String {
+    let text = |name: &str| plugin[name].as_str().unwrap_or_default().to_owned();
+    let digest: String = text("digest").chars().take(12).collect();
+    let generation = plugin.get("generation").map(|number| format!(", generation {number}"));
+    format!("{} {} ({digest}{})", text("name"), text("version"), generation.unwrap_or_default())
+}
+
 impl Receiver {
     /// Asks the receiver; the error is what it refuses it with.
     pub(super) async fn ask(&self, method: Method, path: &str) -> anyhow::Result<Value> {
+        self.ask_with(method, path, Vec::new(), None).await
+    }
+
+    /// Asks for what needs no more than the right to read, with `read_token`
+    /// where there is no admin token.
+    pub(super) async fn read(&self, path: &str, read_token: Option<&Secret>) -> anyhow::Result<Value> {
+        self.ask_with(Method::GET, path, Vec::new(), read_token).await
+    }
+
+    /// Asks with a body.
+    pub(super) async fn ask_with(
+        &self,
+        method: Method,
+        path: &str,
+        body: Vec<u8>,
+        read_token: Option<&Secret>,
+    ) -> anyhow::Result<Value> {
         let url = self.url.join(path).with_context(|| format!("{} has no path", self.url))?;
-        let mut request = Client::builder().build()?.request(method, url.clone());
-        if let Some(token) = &self.admin_token {
+        let mut request = Client::builder().build()?.request(method, url.clone()).body(body);
+        if let Some(token) = self.admin_token.as_ref().or(read_token) {
             request = request.bearer_auth(token.expose());
         }
         let response =

@@ -181,7 +181,8 @@ async fn in_words_of_the_reference(
     battery_health: Option<BatteryHealth>,
 ) -> Value {
     let usage_tier = Some(plugins.classify(stats, AT_MS).await.expect("a tier"));
-    let context = VehicleContext { stats: Some(stats), usage_tier, stale: false, battery_health };
+    let context =
+        VehicleContext { stats: Some(stats), usage_tier, shadow_tier: None, stale: false, battery_health };
     let Value::Object(context) = json!(context) else { panic!("a context is an object") };
     let of_battery =
         |(name, _): &(String, Value)| name.starts_with("recent_avg_") || name == "sample_size_trips";
