@@ -19,7 +19,7 @@ mod tests;
 
 pub use details::{
     Details, FinalizationDetails, PluginSwapDetails, ServiceStartDetails, ServiceStopDetails, SwappedPlugin,
-    UploadDetails,
+    UploadDetails, WeatherDetails,
 };
 pub use fields::{Fields, Timings, Value};
 pub use ledger::Totals;

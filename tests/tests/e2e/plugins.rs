@@ -39,7 +39,7 @@ async fn post(server: &Server, path: &str) -> anyhow::Result<Answer> {
 }
 
 fn client() -> anyhow::Result<reqwest::Client> {
-    Ok(reqwest::Client::builder().no_proxy().build()?)
+    e2e::http_client()
 }
 
 async fn answer(request: reqwest::RequestBuilder) -> anyhow::Result<Answer> {

@@ -3,10 +3,11 @@
 
 use anyhow::{Context as _, bail};
 use clap::Args;
-use reqwest::{Client, Method, Url};
+use reqwest::{Method, Url};
 use serde_json::Value;
 
 use crate::config::Secret;
+use crate::outbound;
 use crate::plugin_host::Slot;
 
 /// The receiver, and the right to administer it.
@@ -74,7 +75,8 @@ impl Receiver {
     /// Asks the receiver; the error is what it refuses it with.
     pub(super) async fn ask(&self, method: Method, path: &str) -> anyhow::Result<Value> {
         let url = self.url.join(path).with_context(|| format!("{} has no path", self.url))?;
-        let mut request = Client::builder().build()?.request(method, url.clone());
+        let mut request =
+            outbound::client(self.url.scheme() == "https").build()?.request(method, url.clone());
         if let Some(token) = &self.admin_token {
             request = request.bearer_auth(token.expose());
         }
