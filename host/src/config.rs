@@ -310,7 +310,7 @@ mod tests {
             ("--weather-api-timeout", "NaN", "WEATHER_API_TIMEOUT"),
             ("--weather-api-timeout", "60", "WEATHER_API_TIMEOUT"),
             ("--weather-api-max-retries", "0", "WEATHER_API_MAX_RETRIES"),
-            ("--weather-api-retry-delay", "-1", "WEATHER_API_RETRY_DELAY"),
+            ("--weather-api-retry-delay", "11", "WEATHER_API_RETRY_DELAY"),
             ("--weather-sample-interval", "0", "WEATHER_SAMPLE_INTERVAL"),
         ] {
             let refusal = Cli::try_parse_from(["volttracker", flag, value]).err().map(|e| e.to_string());

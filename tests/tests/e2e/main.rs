@@ -15,5 +15,6 @@ mod real_drive;
 mod sampling;
 mod start_and_stop;
 mod swaps;
+mod weather;
 
 use e2e::{on_both_engines, volt};
