@@ -20,7 +20,7 @@ const TICK: Duration = Duration::from_secs(1);
 const LEASE: Duration = Duration::from_secs(60);
 /// How long the trips of one look may ask for weather, all of them together.
 /// What is left of the lease is for calculating and storing.
-const WEATHER_OF_A_LOOK: Duration = Duration::from_secs(40);
+const WEATHER_OF_A_LOOK: Duration = Duration::from_secs(30);
 /// How long one trip may.
 const WEATHER_OF_A_TRIP: Duration = Duration::from_secs(15);
 /// Trips that one look claims.

@@ -27,7 +27,11 @@ fn has_certificates() -> bool {
     *FOUND.get_or_init(|| match Client::builder().build() {
         Ok(_) => true,
         Err(error) => {
-            tracing::warn!(%error, "no https server will be believed: are ca-certificates installed?");
+            let error = anyhow::Error::new(error);
+            tracing::warn!(
+                error = format!("{error:#}"),
+                "no https server will be believed: are ca-certificates installed?"
+            );
             false
         }
     })

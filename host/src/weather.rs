@@ -7,6 +7,7 @@ mod client;
 mod pause;
 mod plan;
 pub(crate) mod points;
+mod trouble;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};

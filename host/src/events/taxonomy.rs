@@ -78,7 +78,7 @@ taxonomy! {
     E006 Validation Warning false "The body, the target or the head of the request is too large.";
     E007 Validation Warning false "The address or the vehicle sends more uploads a minute than it may.";
     E100 ExternalApi Warning true "The weather service did not answer in time.";
-    E101 ExternalApi Warning true "No connection to the weather service stood until it answered.";
+    E101 ExternalApi Warning true "The weather service cannot be reached, or hung up before it answered.";
     E102 ExternalApi Warning true "The weather service refused a request, failed, or answered what cannot be used.";
     E103 ExternalApi Error true "The weather service wants fewer requests: it answered 429.";
     E200 Database Critical true "The store cannot be reached or written.";

@@ -5,21 +5,18 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use jiff::Timestamp;
-use reqwest::header::{HeaderMap, RETRY_AFTER};
-use reqwest::{Response, StatusCode, Url};
+use reqwest::{Response, Url};
 use tokio::sync::watch;
 
 use super::answer::{Hour, Unfit, parse};
 use super::plan::{Request, Source};
+use super::trouble::Trouble;
 use crate::config::{Secret, WeatherConfig};
-use crate::events::{Code, Failure, WeatherDetails, WideEvent};
+use crate::events::{Code, WeatherDetails, WideEvent};
 use crate::outbound;
 
 /// The largest answer: bytes. A week of hours takes a tenth of it.
 const LARGEST_ANSWER: usize = 256 * 1024;
-/// The most characters of a refusal that are told.
-const SHOWN_REASON: usize = 200;
 
 /// Asks Open-Meteo.
 pub(super) struct Client {
@@ -29,16 +26,6 @@ pub(super) struct Client {
     timeout: Duration,
     tries: u32,
     delay: Duration,
-}
-
-/// Why a request brought nothing.
-pub(super) struct Trouble {
-    pub(super) failure: Failure,
-    /// Whether the service itself is unwell, whatever it is asked for.
-    pub(super) is_unwell: bool,
-    /// When it wants to be asked again.
-    pub(super) retry_after: Option<Duration>,
-    is_worth_another_try: bool,
 }
 
 impl Client {
@@ -90,7 +77,7 @@ impl Client {
         tokio::select! {
             biased;
             _ = stop.wait_for(|stopping| *stopping) => {
-                Err(Trouble::ours(Code::E100, "it did not answer before the receiver stopped"))
+                Err(Trouble::ours(Code::E100, "the weather service did not answer before the receiver stopped"))
             }
             answer = self.attempts(request, by, event) => answer,
         }
@@ -104,8 +91,9 @@ impl Client {
     ) -> Result<BTreeMap<i64, Hour>, Trouble> {
         let mut url = self.address(request).clone();
         url.query_pairs_mut().extend_pairs(query(request));
-        let mut delay = self.delay;
-        for attempt in 1.. {
+        let (mut attempt, mut delay) = (0, self.delay);
+        loop {
+            attempt += 1;
             event.details.attempts = attempt;
             let started = Instant::now();
             let answered = self.attempt(url.clone(), &request.hours, &mut event.details).await;
@@ -121,7 +109,6 @@ impl Client {
             tokio::time::sleep(pause).await;
             delay *= 2;
         }
-        unreachable!("the last attempt returns")
     }
 
     async fn attempt(
@@ -173,7 +160,7 @@ async fn body(response: &mut Response) -> Result<Vec<u8>, Trouble> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(Trouble::broken_off)? {
         if body.len() + chunk.len() > LARGEST_ANSWER {
-            return Err(Trouble::ours(Code::E102, "its answer is too large"));
+            return Err(Trouble::ours(Code::E102, "the weather service's answer is too large"));
         }
         body.extend_from_slice(&chunk);
     }
@@ -194,78 +181,9 @@ fn shown(address: &Url, query: &[(&'static str, String)]) -> String {
     format!("{}{}?{}", address.origin().ascii_serialization(), address.path(), query.join("&"))
 }
 
-impl Trouble {
-    /// One that another try does not help, and that says nothing of others.
-    fn ours(code: Code, message: &'static str) -> Self {
-        let failure = Failure::new(code, message);
-        Self { failure, is_unwell: false, retry_after: None, is_worth_another_try: false }
-    }
-
-    fn no_answer(error: reqwest::Error) -> Self {
-        let failure = if error.is_timeout() {
-            Failure::new(Code::E100, "it did not answer in time")
-        } else {
-            Failure::new(Code::E101, "no connection to it stood until it answered")
-        };
-        let failure = failure.caused_by("reqwest::Error", causes(error));
-        Self { failure, is_unwell: true, retry_after: None, is_worth_another_try: true }
-    }
-
-    fn broken_off(error: reqwest::Error) -> Self {
-        if error.is_timeout() {
-            return Self::no_answer(error);
-        }
-        let failure =
-            Failure::new(Code::E102, "its answer broke off").caused_by("reqwest::Error", causes(error));
-        Self { failure, is_unwell: false, retry_after: None, is_worth_another_try: true }
-    }
-
-    fn refused(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Self {
-        let is_throttled = status == StatusCode::TOO_MANY_REQUESTS;
-        let code = if is_throttled { Code::E103 } else { Code::E102 };
-        let mut failure = Failure::new(code, format!("it answered {}", status.as_u16()));
-        if let Some(reason) = reason(body) {
-            failure = failure.caused_by("open_meteo", reason);
-        }
-        let is_unwell = is_throttled || status.is_server_error();
-        Self { failure, is_unwell, retry_after: retry_after(headers), is_worth_another_try: is_unwell }
-    }
-}
-
-impl From<Unfit> for Trouble {
-    fn from(unfit: Unfit) -> Self {
-        let is_worth_another_try = matches!(unfit, Unfit::BrokenOff(_));
-        let failure =
-            Failure::new(Code::E102, "its answer cannot be used").caused_by("Unfit", unfit.to_string());
-        Self { failure, is_unwell: false, retry_after: None, is_worth_another_try }
-    }
-}
-
-/// An error and what caused it, without the address, which may hold a key.
-fn causes(error: reqwest::Error) -> String {
-    format!("{:#}", anyhow::Error::new(error.without_url()))
-}
-
-/// The reason that the service gives with a refusal.
-fn reason(body: &[u8]) -> Option<String> {
-    let refusal: serde_json::Value = serde_json::from_slice(body).ok()?;
-    Some(refusal.get("reason")?.as_str()?.chars().take(SHOWN_REASON).collect())
-}
-
-/// How long the service does not want to be asked: seconds, or a time.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = text.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let time = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
-    Duration::try_from(time.duration_since(Timestamp::now())).ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use reqwest::header::HeaderValue;
 
     #[test]
     fn an_address_is_shown_without_what_the_operator_put_into_it() {
@@ -281,24 +199,5 @@ mod tests {
             let refusal = address(&setting, "WEATHER_API_URL").expect_err("unfit").to_string();
             assert!(refusal.contains("WEATHER_API_URL") && !refusal.contains("hunter2"), "{refusal}");
         }
-    }
-
-    #[test]
-    fn retry_after_is_seconds_or_a_time() {
-        let after = |text: &'static str| {
-            retry_after(&HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from_static(text))]))
-        };
-        assert_eq!(after("120"), Some(Duration::from_secs(120)));
-        assert_eq!(after("Wed, 21 Oct 2015 07:28:00 GMT"), None, "it is over");
-        assert!(after("Fri, 31 Dec 2100 23:59:59 GMT").is_some_and(|long| long > Duration::from_secs(1)));
-        assert_eq!(after("soon"), None);
-        assert_eq!(after("-1"), None);
-    }
-
-    #[test]
-    fn a_refusal_gives_its_reason_shortly() {
-        let long = format!(r#"{{"error":true,"reason":"{}"}}"#, "x".repeat(5000));
-        assert_eq!(reason(long.as_bytes()).map(|reason| reason.len()), Some(SHOWN_REASON));
-        assert_eq!(reason(b"<html>"), None);
     }
 }
