@@ -12,7 +12,7 @@ trap finish EXIT
 
 echo "── A receiver, with its business rules as WebAssembly components"
 env -i PATH="$PATH" HOME="${HOME:-/}" BIND_ADDR=127.0.0.1:0 DATA_DIR="$dir/data" PLUGIN_DIR=plugins/dist \
-    TRIP_TIMEOUT_SECONDS=3 RUST_LOG=warn "$volttracker" serve >"$dir/events.ndjson" &
+    TRIP_TIMEOUT_SECONDS=3 FEATURE_WEATHER=false RUST_LOG=warn "$volttracker" serve >"$dir/events.ndjson" &
 server=$!
 for _ in $(seq 100); do
     address=$(sed -n 's/.*"operation":"service_start".*"bind_addr":"\([^"]*\)".*/\1/p' "$dir/events.ndjson")

@@ -153,6 +153,7 @@ fn receiver_command(
         .env("DATA_DIR", dir)
         .env("ENVIRONMENT", "production")
         .env("ID_KEY", ID_KEY)
+        .env("FEATURE_WEATHER", "false")
         .env("RUST_LOG", "warn")
         // The longest bench must not end the trips that it uploads to.
         .env("TRIP_TIMEOUT_SECONDS", "86400")

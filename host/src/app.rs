@@ -20,6 +20,7 @@ use crate::rate_limit::RateLimits;
 use crate::run_marker::RunMarker;
 use crate::store::{Layout, Store};
 use crate::torque::Catalogue;
+use crate::weather::Weather;
 
 /// How long a stop may take: a service manager kills after ten seconds at the
 /// earliest.
@@ -76,6 +77,8 @@ pub struct App {
     pub plugin_dir: PathBuf,
     /// A trip ends when nothing was received for it for this long.
     pub trip_timeout: Duration,
+    /// Where the weather along a trip comes from, if it is wanted.
+    pub weather: Option<Weather>,
 }
 
 impl App {
@@ -141,6 +144,7 @@ pub async fn serve(config: Config, stop: impl Future<Output = &'static str>) -> 
 /// plugins that were found.
 pub async fn start(config: &Config, sink: Sink) -> anyhow::Result<(Arc<App>, Vec<Report>)> {
     let catalogue = catalogue(&config.http)?;
+    let weather = config.features.feature_weather.then(|| Weather::new(&config.weather)).transpose()?;
     let store = Store::open(&config.store, &config.trips, layout_of(catalogue)).await?;
     let key = store.identity_key(&config.store).await?;
     let plugin_dir = config.plugins.plugin_dir.clone();
@@ -163,6 +167,7 @@ pub async fn start(config: &Config, sink: Sink) -> anyhow::Result<(Arc<App>, Vec
         activations,
         plugin_dir,
         trip_timeout: config.trips.timeout(),
+        weather,
     });
     Ok((app, reports))
 }

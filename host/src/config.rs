@@ -31,6 +31,9 @@ pub struct Config {
     /// What is switched on.
     #[command(flatten)]
     pub features: FeatureConfig,
+    /// Where weather comes from.
+    #[command(flatten)]
+    pub weather: WeatherConfig,
 }
 
 /// Service metadata of every event.
@@ -215,6 +218,35 @@ pub struct FeatureConfig {
     pub feature_predictive_range: bool,
 }
 
+/// The weather service; asked only with FEATURE_WEATHER.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Weather")]
+pub struct WeatherConfig {
+    /// Open-Meteo's forecast, or what answers like it; a query in it, such as a key, is sent along.
+    #[arg(long, env, hide_env_values = true, default_value = "https://api.open-meteo.com/v1/forecast")]
+    pub weather_api_url: Secret,
+    /// Open-Meteo's archive, for what is older than five days.
+    #[arg(
+        long,
+        env,
+        hide_env_values = true,
+        default_value = "https://archive-api.open-meteo.com/v1/archive"
+    )]
+    pub weather_archive_url: Secret,
+    /// Seconds that one try may take.
+    #[arg(long, env, default_value_t = 3.0, value_parser = timeout_seconds)]
+    pub weather_api_timeout: f64,
+    /// Tries of one request.
+    #[arg(long, env, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=5))]
+    pub weather_api_max_retries: u32,
+    /// Seconds before the second try; they double with each further one.
+    #[arg(long, env, default_value_t = 0.5, value_parser = delay_seconds)]
+    pub weather_api_retry_delay: f64,
+    /// Minutes from one look at the weather along a trip to the next.
+    #[arg(long, env, default_value_t = 15, value_parser = clap::value_parser!(u64).range(1..=1440))]
+    pub weather_sample_interval: u64,
+}
+
 impl SamplingConfig {
     /// Share of ordinary upload events to keep in `environment`.
     pub fn telemetry_rate(&self, environment: Environment) -> f64 {
@@ -240,6 +272,21 @@ fn milliseconds(text: &str) -> Result<f64, String> {
     }
 }
 
+fn timeout_seconds(text: &str) -> Result<f64, String> {
+    seconds(text, 0.05..=10.0)
+}
+
+fn delay_seconds(text: &str) -> Result<f64, String> {
+    seconds(text, 0.0..=10.0)
+}
+
+fn seconds(text: &str, range: std::ops::RangeInclusive<f64>) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(seconds) if range.contains(&seconds) => Ok(seconds),
+        _ => Err(format!("takes seconds, {} to {}", range.start(), range.end())),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -260,6 +307,11 @@ mod tests {
             ("--environment", "moon", "ENVIRONMENT"),
             ("--bind-addr", "here", "BIND_ADDR"),
             ("--rate-limit-per-minute", "often", "RATE_LIMIT_PER_MINUTE"),
+            ("--weather-api-timeout", "NaN", "WEATHER_API_TIMEOUT"),
+            ("--weather-api-timeout", "60", "WEATHER_API_TIMEOUT"),
+            ("--weather-api-max-retries", "0", "WEATHER_API_MAX_RETRIES"),
+            ("--weather-api-retry-delay", "11", "WEATHER_API_RETRY_DELAY"),
+            ("--weather-sample-interval", "0", "WEATHER_SAMPLE_INTERVAL"),
         ] {
             let refusal = Cli::try_parse_from(["volttracker", flag, value]).err().map(|e| e.to_string());
             assert!(refusal.as_deref().is_some_and(|text| text.contains(variable)), "{flag}: {refusal:?}");

@@ -21,7 +21,7 @@ mod waiting;
 
 pub use details::{
     Details, FinalizationDetails, PluginSwapDetails, ServiceStartDetails, ServiceStopDetails, SwappedPlugin,
-    UploadDetails,
+    UploadDetails, WeatherDetails,
 };
 pub use fields::{Fields, Timings, Value};
 pub use ledger::Totals;

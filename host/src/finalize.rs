@@ -1,4 +1,4 @@
-//! The story of a trip's end: claim → readings → calculate → store → event.
+//! The story of a trip's end: claim → readings → calculate → weather → store → event.
 //! No rule on trips lives here; the `trip-calculator` plugin holds them.
 
 use std::sync::Arc;
@@ -10,13 +10,19 @@ use tokio::task::JoinSet;
 
 use crate::app::App;
 use crate::events::{Code, Failure, FinalizationDetails, Outcome, VehicleContext, WideEvent};
-use crate::plugin_host::{Calculation, PluginSet, Slot, SummarizeError, Summary, Trip, Trouble};
+use crate::plugin_host::{Calculation, Impact, PluginSet, Slot, SummarizeError, Summary, Trip, Trouble};
 use crate::store::{Calculator, Claim, ClaimRequest, Closed, Closing, Retry, StoreError, TripData};
+use crate::weather::Missed;
 
 /// How often ended trips are looked for.
 const TICK: Duration = Duration::from_secs(1);
 /// How long a claim holds: far more than a calculation may take.
 const LEASE: Duration = Duration::from_secs(60);
+/// How long the trips of one look may ask for weather, all of them together.
+/// What is left of the lease is for calculating and storing.
+const WEATHER_OF_A_LOOK: Duration = Duration::from_secs(30);
+/// How long one trip may.
+const WEATHER_OF_A_TRIP: Duration = Duration::from_secs(15);
 /// Trips that one look claims.
 const CLAIMS: i64 = 8;
 /// Attempts before a trip waits for another calculator.
@@ -61,6 +67,7 @@ pub(crate) async fn finalize_stale(app: &Arc<App>, stop: &watch::Receiver<bool>)
             calculator_digest: &calculator,
             limit: CLAIMS,
         };
+        let weather_by = Instant::now() + WEATHER_OF_A_LOOK;
         let claims = app.store.claim_stale(request).await?;
         if claims.is_empty() {
             return Ok(());
@@ -73,7 +80,7 @@ pub(crate) async fn finalize_stale(app: &Arc<App>, stop: &watch::Receiver<bool>)
             // A task of its own: a panic ends this trip's attempt only. When a
             // stop does not wait for it any more, it ends with the set.
             let mut finalization = JoinSet::new();
-            finalization.spawn(finalize(app.clone(), claim, plugins.clone()));
+            finalization.spawn(finalize(app.clone(), claim, plugins.clone(), weather_by));
             if let Some(Err(error)) = finalization.join_next().await {
                 tracing::error!(%error, "a finalization ended badly; its claim runs out");
             }
@@ -90,7 +97,7 @@ fn calculator_digest(plugins: &PluginSet) -> String {
 }
 
 /// Finalizes one claimed trip and tells about it.
-async fn finalize(app: Arc<App>, claim: Claim, plugins: Arc<PluginSet>) {
+async fn finalize(app: Arc<App>, claim: Claim, plugins: Arc<PluginSet>, weather_by: Instant) {
     let details = FinalizationDetails {
         trip_id: claim.trip_id.clone(),
         session_id: claim.session_id.clone(),
@@ -104,7 +111,7 @@ async fn finalize(app: Arc<App>, claim: Claim, plugins: Arc<PluginSet>) {
     let gives_up = hopeless.is_some();
     let ended = match hopeless {
         Some(failure) => Err(failure),
-        None => attempt(&app, &claim, &mut event).await,
+        None => attempt(&app, &claim, &mut event, weather_by).await,
     };
     let outcome = match ended {
         Ok(()) => Outcome::Success,
@@ -136,6 +143,7 @@ async fn attempt(
     app: &App,
     claim: &Claim,
     event: &mut WideEvent<FinalizationDetails>,
+    weather_by: Instant,
 ) -> Result<(), Failure> {
     let now_ms = Timestamp::now().as_millisecond();
     let begun = app.store.begin_attempt(claim, now_ms, LEASE).await.map_err(|error| Failure::from(&error))?;
@@ -146,11 +154,13 @@ async fn attempt(
     let data = app.store.trip_data(claim).await.map_err(|error| Failure::from(&error))?;
     event.timings.add_since("db_query_telemetry", started);
     let calculation = calculate(claim, event, &data).await?;
+    let weather = weather(app, event, &data, weather_by).await;
     let identity = event.plugins().identity(Slot::TripCalculator).clone();
     let closing = Closing {
         now_ms: Timestamp::now().as_millisecond(),
         data: &data,
         summary: &calculation.summary,
+        weather: weather.as_ref(),
         calculator: Calculator { name: &identity.name, version: &identity.version, digest: &identity.digest },
     };
     let started = Instant::now();
@@ -163,6 +173,7 @@ async fn attempt(
             event.vehicle =
                 Some(VehicleContext { stats: Some(vehicle), battery_health, ..VehicleContext::default() });
             describe(event, &data, &calculation.summary);
+            describe_weather(event, weather);
             Ok(())
         }
         Closed::Outdated => {
@@ -206,6 +217,35 @@ async fn calculate(
         event.timings.add(stage.clone(), *ms);
     }
     result.map_err(|error| Failure::from(&Trouble::from(&error)))
+}
+
+/// The weather along the trip, where it is wanted and can be had by then.
+async fn weather(
+    app: &App,
+    event: &mut WideEvent<FinalizationDetails>,
+    data: &TripData,
+    by: Instant,
+) -> Option<Impact> {
+    let weather = app.weather.as_ref()?;
+    let started = Instant::now();
+    let by = by.min(started + WEATHER_OF_A_TRIP);
+    let open = |details| {
+        let mut asked = app.events.open(event.plugins().clone(), details);
+        asked.trace_id.clone_from(&event.trace_id);
+        asked.parent_request_id = Some(event.request_id);
+        asked
+    };
+    let found = weather.along(&data.readings, by, app.stopping.subscribe(), open).await;
+    let impact = found.impact(event.plugins(), event.began_ms()).await;
+    event.timings.add_since("fetch_weather", started);
+    event.technical.set("weather_points", u32::try_from(found.points).unwrap_or(u32::MAX));
+    event.technical.set("weather_requests", found.requests);
+    event.technical.set_some("weather_missed", found.missed.map(Missed::as_str));
+    impact.unwrap_or_else(|error| {
+        // The trip's figures are there: it is closed without this one.
+        event.note(Failure::from(&error));
+        None
+    })
 }
 
 impl From<&Trouble> for Failure {
@@ -308,4 +348,13 @@ fn describe(event: &mut WideEvent<FinalizationDetails>, data: &TripData, summary
         business.set(name.clone(), *figure);
     }
     event.technical.set("reading_columns", u32::try_from(data.readings.columns.len()).unwrap_or(u32::MAX));
+}
+
+fn describe_weather(event: &mut WideEvent<FinalizationDetails>, weather: Option<Impact>) {
+    let Some(weather) = weather else { return };
+    let details = &mut event.details;
+    details.weather_temp_f = weather.temperature_f;
+    details.weather_conditions = Some(weather.conditions);
+    details.weather_impact_factor = Some(weather.factor);
+    details.extreme_weather = Some(weather.extreme);
 }

@@ -2,7 +2,7 @@
 //! hybrid, makes trips of it, and tells what happened in wide events.
 //!
 //! An upload's way: [`http`] → [`ingest`] ([`torque`], [`store`]) → answer →
-//! [`events`] ([`plugin_host`]). A trip's end: [`finalize`].
+//! [`events`] ([`plugin_host`]). A trip's end: [`finalize`] ([`weather`]).
 
 pub mod activation;
 pub mod app;
@@ -15,12 +15,14 @@ pub mod http;
 pub mod identity;
 pub mod ingest;
 pub mod open_files;
+pub mod outbound;
 pub mod plugin_host;
 pub mod rate_limit;
 pub mod run_marker;
 pub mod simulate;
 pub mod store;
 pub mod torque;
+pub mod weather;
 
 #[cfg(test)]
 mod tests;

@@ -8,6 +8,7 @@ mod cluster;
 mod database;
 mod inbox;
 mod load;
+pub mod open_meteo;
 mod phone;
 mod process;
 mod random;
@@ -26,6 +27,17 @@ pub use process::{Process, raise_open_files};
 pub use random::Random;
 pub use server::{Refused, Server, Stopped};
 pub use settings::Settings;
+
+/// A client of the receiver's API. It speaks no TLS, and so needs no
+/// certificates.
+///
+/// # Errors
+/// It cannot be made.
+pub fn http_client() -> anyhow::Result<reqwest::Client> {
+    // Installed once; whoever comes second has nothing to do.
+    rustls::crypto::ring::default_provider().install_default().ok();
+    Ok(reqwest::Client::builder().no_proxy().tls_certs_only([]).build()?)
+}
 
 /// One test, on both engines.
 #[macro_export]

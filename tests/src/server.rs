@@ -16,6 +16,7 @@ use tokio::task::JoinHandle;
 
 use crate::binary::{binary, patient_plugins};
 use crate::database::{Database, Engine, Look};
+use crate::http_client;
 use crate::phone::{self, Answer};
 use crate::process::Process;
 use crate::settings::Settings;
@@ -140,7 +141,7 @@ impl Server {
     /// # Errors
     /// No JSON comes.
     pub async fn api(&self, path: &str) -> anyhow::Result<Value> {
-        let client = reqwest::Client::builder().no_proxy().build()?;
+        let client = http_client()?;
         Ok(client.get(format!("http://{}{path}", self.address)).send().await?.json().await?)
     }
 

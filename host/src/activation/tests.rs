@@ -129,6 +129,8 @@ fn variant(component: &[u8], number: u8) -> Vec<u8> {
 fn config(data_dir: &Path, plugin_dir: &Path, database_url: Option<&str>) -> Config {
     let (data_dir, plugin_dir) = (data_dir.display().to_string(), plugin_dir.display().to_string());
     let mut flags = vec!["volttracker", "--data-dir", &data_dir, "--plugin-dir", &plugin_dir];
+    // Tests talk to nobody outside.
+    flags.extend(["--feature-weather", "false"]);
     flags.extend(database_url.into_iter().flat_map(|url| ["--database-url", url]));
     Cli::try_parse_from(flags).expect("flags").config
 }

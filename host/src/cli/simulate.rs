@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use reqwest::Url;
 use tokio::task::JoinSet;
 
+use crate::outbound;
 use crate::simulate::compare;
 use report::Report;
 use sender::{ResendPolicy, Sender};
@@ -88,9 +89,8 @@ pub struct SimulateArgs {
 pub async fn run(args: SimulateArgs) -> anyhow::Result<()> {
     let base = server_address(&args.url)?;
     let start_ms = start_ms(&args, Timestamp::now())?;
-    let client = reqwest::Client::builder()
+    let client = outbound::client(false)
         .no_proxy()
-        .redirect(reqwest::redirect::Policy::none())
         .timeout(Duration::from_secs(30))
         .build()
         .context("could not set up the HTTP client")?;

@@ -12,6 +12,8 @@ pub enum Details {
     Upload(Box<UploadDetails>),
     /// Of `trip_finalization`.
     Finalization(Box<FinalizationDetails>),
+    /// Of `external_api_weather`.
+    Weather(Box<WeatherDetails>),
     /// Of `plugin_swap`.
     PluginSwap(Box<PluginSwapDetails>),
     /// Of `service_start`.
@@ -214,6 +216,41 @@ pub struct FinalizationDetails {
     /// What the calculator beside this one says of the trip; it is not kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shadow: Option<ShadowTrip>,
+    /// Mean temperature along the trip by the weather service: °F.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weather_temp_f: Option<f64>,
+    /// The commonest condition along the trip.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weather_conditions: Option<String>,
+    /// By how much the weather raised consumption: 1 is no effect.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weather_impact_factor: Option<f64>,
+    /// Whether the weather was extreme.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub extreme_weather: Option<bool>,
+}
+
+/// One request to the weather service, with its attempts.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct WeatherDetails {
+    /// Who is asked: `open_meteo`.
+    pub peer_service: &'static str,
+    /// What is asked, without a key.
+    pub url: String,
+    /// Latitude of the place, 2 decimals.
+    pub latitude: f64,
+    /// Longitude of the place, 2 decimals.
+    pub longitude: f64,
+    /// How long one attempt may take.
+    pub timeout_seconds: f64,
+    /// Attempts that were made.
+    pub attempts: u32,
+    /// Status of the last attempt's answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status_code: Option<u16>,
+    /// Length of its body.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub response_size_bytes: Option<u64>,
 }
 
 /// One try to put another plugin into a slot.

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::details::{
     Details, FinalizationDetails, PluginSwapDetails, ServiceStartDetails, ServiceStopDetails, UploadDetails,
+    WeatherDetails,
 };
 use super::fields::{Fields, Timings};
 use super::ledger::Totals;
@@ -65,6 +66,7 @@ impl Events {
                 request_id: Uuid::now_v7(),
                 client_request_id: None,
                 trace_id: None,
+                parent_request_id: None,
                 timings: Timings::default(),
                 business: Fields::default(),
                 technical: Fields::default(),
@@ -124,6 +126,13 @@ impl Opening for FinalizationDetails {
     }
 }
 
+impl Opening for WeatherDetails {
+    const OPERATION: Operation = Operation::ExternalApiWeather;
+    fn into_details(self: Box<Self>) -> Details {
+        Details::Weather(self)
+    }
+}
+
 impl Opening for PluginSwapDetails {
     const OPERATION: Operation = Operation::PluginSwap;
     fn into_details(self: Box<Self>) -> Details {
@@ -155,6 +164,8 @@ pub struct Open<D> {
     pub client_request_id: Option<String>,
     /// The session of the trip, for all that belongs to a trip.
     pub trace_id: Option<String>,
+    /// The operation that this one is a part of.
+    pub parent_request_id: Option<Uuid>,
     /// Where the time went.
     pub timings: Timings,
     /// What it means for the business.
@@ -227,6 +238,7 @@ impl<D: Opening> WideEvent<D> {
             request_id: open.request_id,
             client_request_id: open.client_request_id.take(),
             trace_id: open.trace_id.take(),
+            parent_request_id: open.parent_request_id,
             duration_ms: super::record::milliseconds(self.started.elapsed()),
             success,
             outcome,

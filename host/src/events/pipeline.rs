@@ -226,7 +226,10 @@ impl Shared {
             base_rate: match record.operation {
                 Operation::TelemetryUpload => self.telemetry_rate,
                 Operation::TripFinalization => self.trip_rate,
-                Operation::PluginSwap | Operation::ServiceStart | Operation::ServiceStop => 1.0,
+                Operation::ExternalApiWeather
+                | Operation::PluginSwap
+                | Operation::ServiceStart
+                | Operation::ServiceStop => 1.0,
             },
             business_flags: record.business_metrics.flags().map(str::to_owned).collect(),
             usage_tier: vehicle.and_then(|vehicle| vehicle.usage_tier.clone()),

@@ -23,6 +23,8 @@ pub enum Operation {
     TelemetryUpload,
     /// The end of a trip.
     TripFinalization,
+    /// A request to the weather service.
+    ExternalApiWeather,
     /// Another plugin in a slot, or the refusal of one.
     PluginSwap,
     /// The process is ready.
@@ -37,6 +39,7 @@ impl Operation {
         match self {
             Self::TelemetryUpload => "telemetry_upload",
             Self::TripFinalization => "trip_finalization",
+            Self::ExternalApiWeather => "external_api_weather",
             Self::PluginSwap => "plugin_swap",
             Self::ServiceStart => "service_start",
             Self::ServiceStop => "service_stop",
@@ -45,7 +48,10 @@ impl Operation {
 
     /// Whether its events are kept whatever a policy says.
     pub(super) fn always_kept(self) -> bool {
-        matches!(self, Self::PluginSwap | Self::ServiceStart | Self::ServiceStop)
+        match self {
+            Self::ExternalApiWeather | Self::PluginSwap | Self::ServiceStart | Self::ServiceStop => true,
+            Self::TelemetryUpload | Self::TripFinalization => false,
+        }
     }
 }
 
@@ -262,6 +268,8 @@ pub(super) struct Record {
     pub(super) client_request_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) trace_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) parent_request_id: Option<Uuid>,
     pub(super) duration_ms: f64,
     pub(super) success: bool,
     pub(super) outcome: OutcomeName,
@@ -334,6 +342,9 @@ impl Record {
         }
         if let Details::Finalization(trip) = &mut self.details {
             cut_some("profile_name", trip.profile_name.as_mut(), cut_fields);
+        }
+        if let Details::Weather(weather) = &mut self.details {
+            cut_some("url", Some(&mut weather.url), cut_fields);
         }
         if let Details::PluginSwap(swap) = &mut self.details {
             if swap.problems.len() > MOST_PROBLEMS {

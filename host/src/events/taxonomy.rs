@@ -23,6 +23,8 @@ pub enum Severity {
 pub enum Category {
     /// What was sent breaks a rule of the interface.
     Validation,
+    /// A service of somebody else.
+    ExternalApi,
     /// The store.
     Database,
     /// What was sent cannot be read.
@@ -75,6 +77,10 @@ taxonomy! {
     E005 Validation Warning false "The upload has no session, or a malformed one.";
     E006 Validation Warning false "The body, the target or the head of the request is too large.";
     E007 Validation Warning false "The address or the vehicle sends more uploads a minute than it may.";
+    E100 ExternalApi Warning true "The weather service did not answer in time.";
+    E101 ExternalApi Warning true "The weather service cannot be reached, or hung up before it answered.";
+    E102 ExternalApi Warning true "The weather service refused a request, failed, or answered what cannot be used.";
+    E103 ExternalApi Error true "The weather service wants fewer requests: it answered 429.";
     E200 Database Critical true "The store cannot be reached or written.";
     E201 Database Error true "A query took too long.";
     E202 Database Error true "A constraint of the store was violated.";

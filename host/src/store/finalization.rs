@@ -13,7 +13,7 @@ use super::previous_fuel;
 use super::vehicles::{VehicleTotals, battery_health, contribute, to_millionths};
 use crate::events::BatteryHealth;
 use crate::identity::VehicleId;
-use crate::plugin_host::{Summary, TripReadings, VehicleStats};
+use crate::plugin_host::{Impact, Summary, TripReadings, VehicleStats};
 
 /// A trip that this host, and no other, may finalize for a while.
 #[derive(Debug, Clone)]
@@ -95,6 +95,8 @@ pub struct Closing<'a> {
     pub data: &'a TripData,
     /// The figures.
     pub summary: &'a Summary,
+    /// The weather along the trip, where it is known.
+    pub weather: Option<&'a Impact>,
     /// Who calculated them.
     pub calculator: Calculator<'a>,
 }
@@ -472,8 +474,8 @@ async fn write_closing(
                 kwh_per_mile = $6, soc_at_gas_transition = $7, fuel_level_at_end = $8,
                 settled_fuel_level_percent = $9, summary = $10, calculator = $11, counted = 1,
                 counted_miles_e6 = $12, counted_kwh_per_mile_e6 = $13, counted_gas_mpg_e6 = $14,
-                previous_fuel_level_percent = $15, closed_start_ms = start_time_ms
-         WHERE trip_id = $16 AND lease_owner = $17 AND status <> 'closed' AND last_received_ms = $18 AND reading_count = $19
+                previous_fuel_level_percent = $15, closed_start_ms = start_time_ms, weather = $16
+         WHERE trip_id = $17 AND lease_owner = $18 AND status <> 'closed' AND last_received_ms = $19 AND reading_count = $20
          RETURNING finalization_number",
     )
     .bind(closing.now_ms)
@@ -491,6 +493,7 @@ async fn write_closing(
     .bind(summary.kwh_per_mile.map(to_millionths))
     .bind(summary.gas_mpg.map(to_millionths))
     .bind(closing.data.previous_fuel_level_percent)
+    .bind(closing.weather.map(serde_json::to_string).map(json).transpose()?)
     .bind(&claim.trip_id)
     .bind(&claim.owner)
     .bind(claim.last_received_ms)

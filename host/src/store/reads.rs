@@ -41,6 +41,8 @@ pub struct TripRow {
     pub summary: Option<serde_json::Value>,
     /// Who calculated them: name, version, digest.
     pub calculator: Option<serde_json::Value>,
+    /// The weather along the trip and what it does to consumption, of the last finalization.
+    pub weather: Option<serde_json::Value>,
 }
 
 /// Which trips: newest first.
@@ -72,7 +74,7 @@ pub struct Status {
 const COLUMNS: &str = "trips.trip_id, trips.vehicle_id, trips.session_id, sessions.profile_name, trips.status, \
      trips.start_time_ms, trips.end_time_ms, trips.last_received_ms, trips.reading_count, trips.duplicate_count, \
      trips.conflict_count, trips.finalization_number, trips.start_odometer_miles, trips.start_soc, trips.summary, \
-     trips.calculator FROM trips LEFT JOIN sessions \
+     trips.calculator, trips.weather FROM trips LEFT JOIN sessions \
      ON sessions.vehicle_id = trips.vehicle_id AND sessions.session_id = trips.session_id";
 
 /// `vehicle` is a further condition, or nothing.
@@ -153,5 +155,6 @@ fn trip(row: &AnyRow) -> Result<TripRow, StoreError> {
         start_soc: row.try_get("start_soc")?,
         summary: json("summary")?,
         calculator: json("calculator")?,
+        weather: json("weather")?,
     })
 }

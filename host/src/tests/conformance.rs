@@ -6,6 +6,7 @@ mod policies;
 mod torque;
 mod trips;
 mod vehicles;
+mod weather;
 
 use std::sync::Arc;
 
@@ -26,8 +27,9 @@ async fn every_group_is_answered_as_by_the_reference_but_where_listed() {
     torque::ask(&mut report);
     trips::ask(&mut report, &plugins).await;
     vehicles::ask(&mut report, &plugins).await;
+    weather::ask(&mut report, &plugins).await;
     policies::ask(&mut report, &plugins).await;
-    report.end(318, 79);
+    report.end(324, 83);
 }
 
 async fn components(calculator_settings: &str) -> Arc<PluginSet> {

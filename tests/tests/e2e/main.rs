@@ -17,5 +17,6 @@ mod sampling;
 mod shadows;
 mod start_and_stop;
 mod swaps;
+mod weather;
 
 use e2e::{on_both_engines, volt};

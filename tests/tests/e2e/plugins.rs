@@ -45,7 +45,7 @@ pub async fn admin(server: &Server, method: Method, path: &str, body: Vec<u8>) -
 }
 
 fn client() -> anyhow::Result<reqwest::Client> {
-    Ok(reqwest::Client::builder().no_proxy().build()?)
+    e2e::http_client()
 }
 
 async fn answer(request: reqwest::RequestBuilder) -> anyhow::Result<Answer> {

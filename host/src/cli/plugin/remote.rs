@@ -3,10 +3,11 @@
 
 use anyhow::{Context as _, bail};
 use clap::Args;
-use reqwest::{Client, Method, Url};
+use reqwest::{Method, Url};
 use serde_json::Value;
 
 use crate::config::Secret;
+use crate::outbound;
 use crate::plugin_host::Slot;
 
 /// The receiver, and the right to administer it.
@@ -95,7 +96,8 @@ impl Receiver {
         read_token: Option<&Secret>,
     ) -> anyhow::Result<Value> {
         let url = self.url.join(path).with_context(|| format!("{} has no path", self.url))?;
-        let mut request = Client::builder().build()?.request(method, url.clone()).body(body);
+        let client = outbound::client(self.url.scheme() == "https").build()?;
+        let mut request = client.request(method, url.clone()).body(body);
         if let Some(token) = self.admin_token.as_ref().or(read_token) {
             request = request.bearer_auth(token.expose());
         }

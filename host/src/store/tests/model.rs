@@ -195,7 +195,7 @@ pub(super) async fn close_with(
     data: &crate::store::TripData,
 ) -> Result<Closed, StoreError> {
     let calculator = Calculator { name: "test", version: "1", digest: "digest" };
-    store.close_trip(claim, &Closing { now_ms: LATER_MS, data, summary, calculator }).await
+    store.close_trip(claim, &Closing { now_ms: LATER_MS, data, summary, weather: None, calculator }).await
 }
 
 /// Closes the only trip that has ended.

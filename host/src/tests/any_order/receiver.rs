@@ -108,7 +108,8 @@ async fn receive_one(app: Arc<App>, query: String) {
 
 /// As [`crate::app::start`] makes it, but for trips that end at once.
 async fn app(home: &Home) -> App {
-    let config = Cli::try_parse_from(["volttracker"]).expect("defaults are complete").config;
+    let flags = ["volttracker", "--feature-weather", "false"];
+    let config = Cli::try_parse_from(flags).expect("defaults are complete").config;
     let key = IdentityKey::new("a key of sixteen");
     let sink = Sink::Memory(Arc::<Mutex<_>>::default());
     App {
@@ -128,6 +129,7 @@ async fn app(home: &Home) -> App {
         uploads: Arc::new(Semaphore::new(100)),
         stopping: watch::Sender::new(false),
         trip_timeout: Duration::ZERO,
+        weather: None,
     }
 }
 

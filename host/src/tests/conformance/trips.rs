@@ -1,4 +1,4 @@
-//! What trips did, and what weather does to them, by the compiled calculator.
+//! What trips did, by the compiled calculator.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use vectors::{Group, Ours, Report, milliseconds, number, raw};
 
 use super::{AT_MS, NOT_FINITE, ZERO, components};
-use crate::plugin_host::{PluginSet, Point, Sample, SocTransition, Summary, Trip, TripReadings};
+use crate::plugin_host::{PluginSet, Point, SocTransition, Summary, Trip, TripReadings};
 
 const SORTED: &str = "unordered readings are sorted first";
 const ROUNDS_TO_ZERO: &str = "an integral that rounds to zero falls back to SOC";
@@ -18,7 +18,6 @@ pub(super) async fn ask(report: &mut Report, defaults: &Arc<PluginSet>) {
     average_temp(report, defaults).await;
     live_trip_stats(report, defaults).await;
     soc_floor(report, defaults).await;
-    trip_weather(report, defaults).await;
     // The reference has no limit to a gap.
     let without_gaps = components("max_gap_seconds = 86400").await;
     electric_kwh(report, &without_gaps).await;
@@ -236,35 +235,4 @@ async fn soc_floor(report: &mut Report, plugins: &PluginSet) {
         }));
     }
     report.compare(&group, &ours, &answers);
-}
-
-fn sample(value: &Value) -> Sample {
-    Sample {
-        temperature_f: number(&value["temperature_f"]),
-        precipitation_in: number(&value["precipitation_in"]),
-        wind_speed_mph: number(&value["wind_speed_mph"]),
-        is_raining: value["is_raining"].as_bool().unwrap_or(false),
-        // The contract has words for every sample.
-        conditions: value["conditions"].as_str().unwrap_or("Unknown").into(),
-    }
-}
-
-async fn trip_weather(report: &mut Report, plugins: &PluginSet) {
-    let group = Group::read("weather.json", "trip_weather");
-    let mut answers = Vec::new();
-    for input in group.inputs() {
-        let samples = input["samples"].as_array().expect("a list of samples");
-        let samples = samples.iter().filter(|sample| !sample.is_null()).map(sample).collect();
-        let impact = plugins.assess(samples, AT_MS).await.expect("an impact");
-        let impact = impact.as_ref();
-        answers.push(json!({
-            "weather_temp_f": impact.map(|impact| impact.temperature_f),
-            "weather_precipitation_in": impact.map(|impact| impact.precipitation_in),
-            "weather_wind_mph": impact.map(|impact| impact.wind_speed_mph),
-            "weather_conditions": impact.map(|impact| &impact.conditions),
-            "weather_impact_factor": impact.map(|impact| impact.factor),
-            "extreme_weather": impact.map(|impact| impact.extreme),
-        }));
-    }
-    report.compare(&group, &[], &answers);
 }

@@ -41,7 +41,7 @@ fn sender(base: &Url, token: Option<&str>) -> Sender {
         error_tries: 3,
         error_pause: Duration::ZERO,
     };
-    let client = Client::builder().no_proxy().build().unwrap();
+    let client = crate::outbound::client(false).no_proxy().build().unwrap();
     Sender::new(client, base, token, policy)
 }
 
