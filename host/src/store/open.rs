@@ -20,8 +20,10 @@ use crate::identity::IdentityKey;
 const SQLITE_BUSY_MS: u32 = 2_000;
 /// Pages of SQLite's log after which they are copied into the file: 16 MB.
 const CHECKPOINT_PAGES: u32 = 4_000;
-/// Pages that a connection to SQLite keeps in memory: 16 MB.
-const CACHE_PAGES: u32 = 4_000;
+/// Pages that the connection that writes to SQLite keeps in memory: 16 MB,
+const WRITER_CACHE_PAGES: u32 = 4_000;
+/// and each of those that read: 2 MB.
+const READER_CACHE_PAGES: u32 = 500;
 /// A lock taken at the start cannot fail half-way. SQLite opens a file that it
 /// may not write for reading only, keeps to that when it may, and begins all
 /// the same: a write that changes nothing tells.
@@ -143,8 +145,10 @@ impl Store {
         let in_memory = engine == Engine::Sqlite && (url.contains(":memory:") || url.contains("mode=memory"));
         anyhow::ensure!(!in_memory, "DATABASE_URL must name a file: what is in memory is not kept");
         let options: AnyConnectOptions = url.parse().context("DATABASE_URL is not a URL")?;
-        let pool = |connections| pool_options(engine, connections).connect_with(options.clone());
-        let reads = pool(READERS).await.with_context(|| match engine {
+        let pool = |connections, cache_pages| {
+            pool_options(engine, connections, cache_pages).connect_with(options.clone())
+        };
+        let reads = pool(READERS, READER_CACHE_PAGES).await.with_context(|| match engine {
             Engine::Sqlite => {
                 "the SQLite file cannot be opened: check DATA_DIR or DATABASE_URL, and its permissions"
             }
@@ -152,8 +156,12 @@ impl Store {
         })?;
         sqlx::migrate!().run(&reads).await.context("the database schema cannot be brought up to date")?;
         let writes = match engine {
-            Engine::Sqlite => pool(1).await.context("the SQLite file cannot be opened for writing")?,
-            Engine::Postgres => pool(WRITERS).await.context("PostgreSQL cannot be reached for writing")?,
+            Engine::Sqlite => {
+                pool(1, WRITER_CACHE_PAGES).await.context("the SQLite file cannot be opened for writing")?
+            }
+            Engine::Postgres => {
+                pool(WRITERS, WRITER_CACHE_PAGES).await.context("PostgreSQL cannot be reached for writing")?
+            }
         };
         let writes = WritePool { engine, pool: writes };
         writes
@@ -225,7 +233,7 @@ fn sqlite_url(data_dir: &Path) -> anyhow::Result<String> {
     Ok(format!("sqlite://{path}?mode=rwc"))
 }
 
-fn pool_options(engine: Engine, connections: u32) -> AnyPoolOptions {
+fn pool_options(engine: Engine, connections: u32, cache_pages: u32) -> AnyPoolOptions {
     AnyPoolOptions::new()
         .max_connections(connections)
         .min_connections(1)
@@ -240,10 +248,14 @@ fn pool_options(engine: Engine, connections: u32) -> AnyPoolOptions {
             let is_usable = !connection.is_in_transaction();
             Box::pin(async move { Ok(is_usable) })
         })
-        .after_connect(move |connection, _| Box::pin(prepare(engine, connection)))
+        .after_connect(move |connection, _| Box::pin(prepare(engine, connection, cache_pages)))
 }
 
-async fn prepare(engine: Engine, connection: &mut AnyConnection) -> Result<(), sqlx::Error> {
+async fn prepare(
+    engine: Engine,
+    connection: &mut AnyConnection,
+    cache_pages: u32,
+) -> Result<(), sqlx::Error> {
     match engine {
         Engine::Sqlite => {
             // WAL lets reads go on while one writes; FULL makes each commit
@@ -251,7 +263,7 @@ async fn prepare(engine: Engine, connection: &mut AnyConnection) -> Result<(), s
             // copied from a longer log less often.
             let pragmas = format!(
                 "PRAGMA busy_timeout = {SQLITE_BUSY_MS}; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
-                 PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}; PRAGMA cache_size = {CACHE_PAGES};"
+                 PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}; PRAGMA cache_size = {cache_pages};"
             );
             connection.execute(sqlx::AssertSqlSafe(pragmas)).await?;
         }
