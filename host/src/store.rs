@@ -2,6 +2,7 @@
 //! groups commits. No business rule, no HTTP, no event.
 
 mod batch;
+mod claims;
 mod error;
 mod finalization;
 mod group_commit;
@@ -23,8 +24,9 @@ pub(crate) mod tests;
 mod trips;
 mod vehicles;
 
+pub use claims::{Claim, ClaimRequest, Retry};
 pub use error::StoreError;
-pub use finalization::{Calculator, Claim, ClaimRequest, Closed, Closing, Retry, TripData};
+pub use finalization::{Calculator, Closed, Closing, TripData};
 pub use group_commit::{Batch, Committed, GroupCommit};
 pub use layout::{Layout, Packed};
 pub use open::{Engine, Store};

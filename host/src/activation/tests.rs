@@ -27,7 +27,7 @@ use crate::store::{Layout, Store};
 
 /// Deadlines that a busy machine keeps.
 /// Longer than anything here takes.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 const PATIENT: &str = "[sampling-policy]\ndeadline_ms = 2000\n[usage-tier]\ndeadline_ms = 2000\n";
 

@@ -43,7 +43,7 @@ impl Rig {
     }
 
     async fn written(&self) -> Vec<Json> {
-        self.events.drain(Instant::now() + Duration::from_secs(5)).await;
+        self.events.drain(Instant::now() + Duration::from_secs(120)).await;
         let totals = self.events.totals();
         assert_eq!(totals.received, totals.kept + totals.sampled_out + totals.lost_by_sink);
         self.written.lock().expect("no writer panicked").clone()

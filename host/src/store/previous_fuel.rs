@@ -4,7 +4,7 @@
 use sqlx::{Any, AssertSqlSafe, Row, Transaction};
 
 use super::StoreError;
-use super::finalization::Claim;
+use super::claims::Claim;
 use super::open::Engine;
 use super::vehicles::withdraw_contribution;
 use crate::identity::VehicleId;

@@ -13,7 +13,7 @@ const POLICY: Slot = Slot::SamplingPolicy;
 const HALF_TRAPPING: &str = "[sampling-policy.settings]\nhabit = \"half-trapping\"\n";
 
 async fn until(what: &str, mut condition: impl FnMut() -> bool) {
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(120);
     while !condition() {
         assert!(tokio::time::Instant::now() < deadline, "waited in vain for {what}");
         tokio::time::sleep(Duration::from_millis(5)).await;

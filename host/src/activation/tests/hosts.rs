@@ -27,7 +27,7 @@ async fn database() -> Option<String> {
 }
 
 async fn until_generation(process: &Process, generation: u64) {
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(120);
     while process.generation(POLICY) != generation {
         assert!(tokio::time::Instant::now() < deadline, "waited in vain for generation {generation}");
         tokio::time::sleep(Duration::from_millis(20)).await;

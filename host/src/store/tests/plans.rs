@@ -5,7 +5,7 @@ use sqlx::{AssertSqlSafe, Row as _};
 
 use super::home::sqlite;
 use super::model::*;
-use crate::store::finalization::{
+use crate::store::claims::{
     SEEM_ENDED, SEEM_ENDLESS, claim_text, has_stale_text, mend_clock_text, pass_over_text,
 };
 use crate::store::previous_fuel::later_trips_text;
