@@ -22,7 +22,7 @@ use crate::process::Process;
 use crate::settings::Settings;
 
 /// How long anything that the server does by itself may take.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A start that was refused.
 #[derive(Debug)]

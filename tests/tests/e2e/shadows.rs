@@ -259,7 +259,7 @@ async fn run_with(habits: &[&str]) -> anyhow::Result<Vec<Value>> {
 fn configure(inbox: &Inbox, habit: &str) -> anyhow::Result<()> {
     let table = |slot| {
         format!(
-            "[{slot}]\ndeadline_ms = 300\nfailures_before_rollback = 3\nsettings = {{ in_call = '{habit}' }}\n"
+            "[{slot}]\ndeadline_ms = 2000\nfailures_before_rollback = 3\nsettings = {{ in_call = '{habit}' }}\n"
         )
     };
     let text: String = ["sampling-policy", "usage-tier", "trip-calculator"].map(table).concat();
