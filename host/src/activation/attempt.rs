@@ -10,7 +10,7 @@ use super::{NotSwapped, Swapped, Way, telling};
 use crate::app::App;
 use crate::events::{Failure, PluginSwapDetails, SwappedPlugin, WideEvent};
 use crate::plugin_host::{Candidate, Placed, PluginRuntime, PluginSet, Prepared, Refusal, Slot};
-use crate::store::{Activation, NewActivation, Rejection, Store, StoreError};
+use crate::store::{Activation, NewActivation, Rejection, Store};
 
 /// A stop does not wait longer for the library.
 const LAST_WRITE: Duration = Duration::from_secs(1);
@@ -169,7 +169,8 @@ async fn publish(app: &App, ready: Vec<(Attempt, Prepared)>) -> Ended {
         telling::describe(&mut attempt.event, &prepared);
         let (slot, from, to) = (attempt.slot, before.identity(attempt.slot).clone(), activation.identity());
         let changed = from.generation != to.generation;
-        if changed {
+        // One that serves badly begins anew.
+        if changed || before.is_degraded(slot) {
             placed.push(place(prepared, &activation, attempt.way, None));
         }
         swapped.push((attempt, Swapped { slot, changed, from, to }));
@@ -188,18 +189,20 @@ async fn keep_ready(
     if let Some((slot, back_from)) = back_from
         && before.identity(slot).generation != back_from.generation
     {
-        let message = format!("another plugin came into the slot {slot} meanwhile");
-        return Err(NotSwapped::Impossible(message));
+        return Err(overtaken(slot));
     }
     for (Attempt { slot, way, .. }, prepared) in ready {
-        let is_shadow = || before.shadow(*slot).is_some_and(|shadow| shadow.is_clone_of(prepared));
+        let is_shadow = || {
+            let shadow = before.shadow(*slot).filter(|_| before.shadow_trouble(*slot).is_none());
+            shadow.is_some_and(|shadow| shadow.is_clone_of(prepared))
+        };
         if *way == Way::Promotion && !is_shadow() {
             return Err(NotSwapped::Impossible(format!("the shadow of the slot {slot} has ended meanwhile")));
         }
     }
     let plugins = ready.iter().map(|(attempt, prepared)| (attempt.way, prepared));
     let rejection = back_from.map(|(_, back_from)| &back_from.rejection);
-    Ok(keep(store, plugins, rejection).await?)
+    keep(store, plugins, rejection).await
 }
 
 /// Writes activations into the library.
@@ -207,7 +210,7 @@ pub(super) async fn keep<'a>(
     store: &Store,
     plugins: impl Iterator<Item = (Way, &'a Prepared)>,
     instead_of: Option<&Rejection>,
-) -> Result<Vec<Activation>, StoreError> {
+) -> Result<Vec<Activation>, NotSwapped> {
     let activated_ms = Timestamp::now().as_millisecond();
     let digested: Vec<_> =
         plugins.map(|(way, prepared)| (way, prepared, prepared.settings().digest())).collect();
@@ -225,7 +228,17 @@ pub(super) async fn keep<'a>(
             activated_ms,
         })
         .collect();
-    store.activate_plugins(&plugins, instead_of).await
+    match (instead_of, plugins.as_slice()) {
+        (Some(rejection), [plugin]) => {
+            let activated = store.activate_instead(plugin, rejection).await?;
+            activated.map(|activated| vec![activated]).ok_or_else(|| overtaken(plugin.slot))
+        }
+        _ => Ok(store.activate_plugins(&plugins).await?),
+    }
+}
+
+fn overtaken(slot: Slot) -> NotSwapped {
+    NotSwapped::Impossible(format!("another plugin came into the slot {slot} meanwhile"))
 }
 
 /// A prepared plugin with its place in the slot's history.

@@ -156,8 +156,10 @@ async fn by_operator(
     slot: Slot,
     candidate: Result<Candidate, Refusal>,
 ) -> Result<Swapped, NotSwapped> {
-    let active = app.plugins.pin().identity(slot).clone();
+    let plugins = app.plugins.pin();
+    let active = plugins.identity(slot).clone();
     if let Ok(candidate) = &candidate
+        && !plugins.is_degraded(slot)
         && candidate.digest == active.digest
         && candidate.settings.digest() == active.settings_digest
     {

@@ -3,6 +3,7 @@
 //! fit plugin stops the start.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::path::Path;
 use std::time::Instant;
 
@@ -58,7 +59,7 @@ pub async fn start(plugin_dir: &Path, data_dir: &Path, store: &Store) -> Result<
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "for map_err")]
-fn unreadable(error: StoreError) -> StartError {
+fn unreadable(error: impl Display) -> StartError {
     StartError::Library(error.to_string())
 }
 

@@ -3,7 +3,7 @@
 //! is waited for in `waiting`, and changes nothing.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
@@ -64,6 +64,8 @@ pub(super) struct Shared {
     telemetry_rate: f64,
     trip_rate: f64,
     slow_threshold_ms: f64,
+    /// There is no time left to ask.
+    in_a_hurry: AtomicBool,
 }
 
 impl Pipeline {
@@ -76,6 +78,7 @@ impl Pipeline {
             telemetry_rate: config.sampling.telemetry_rate(config.service.environment),
             trip_rate: config.sampling.log_sample_trip,
             slow_threshold_ms: config.sampling.log_slow_threshold_ms,
+            in_a_hurry: AtomicBool::new(false),
         });
         let queues = std::array::from_fn(|_| {
             let (sender, receiver) = mpsc::channel(QUEUE);
@@ -88,9 +91,9 @@ impl Pipeline {
     /// Takes a finished event. Never blocks: with full queues the event is
     /// kept without asking the policy.
     pub(super) fn hand_over(&self, mut finished: Finished) {
+        self.shared.ledger.received();
         finished.record.bound();
         if finished.record.operation.always_kept() {
-            self.shared.ledger.received();
             return self.shared.emit(finished.record, Verdict::always("always_kept"), None);
         }
         let mut job = Job::Event(Box::new(finished));
@@ -104,7 +107,6 @@ impl Pipeline {
             }
         }
         if let Job::Event(finished) = job {
-            self.shared.ledger.received();
             self.shared.emit(finished.record, Verdict::always("policy_overload"), None);
         }
     }
@@ -113,6 +115,8 @@ impl Pipeline {
         self.shared.ledger.totals().without(self.shared.sink.lost())
     }
 
+    /// Waits for all events that were handed over. After half of the time
+    /// nobody is asked any more: what is left is kept.
     pub(super) async fn drain(&self, by: Instant) -> Drained {
         let flush = async {
             for queue in self.queues.iter() {
@@ -123,9 +127,18 @@ impl Pipeline {
                 }
             }
         };
-        match tokio::time::timeout_at(by.into(), flush).await {
-            Ok(()) => Drained::Fully,
-            Err(_) => Drained::TimedOut,
+        let half = by.saturating_duration_since(Instant::now()) / 2;
+        let hurry = async {
+            tokio::time::sleep(half).await;
+            self.shared.in_a_hurry.store(true, Ordering::Relaxed);
+            std::future::pending().await
+        };
+        tokio::select! {
+            flushed = tokio::time::timeout_at(by.into(), flush) => match flushed {
+                Ok(()) => Drained::Fully,
+                Err(_) => Drained::TimedOut,
+            },
+            never = hurry => never,
         }
     }
 }
@@ -166,7 +179,10 @@ impl Shared {
     /// Decides on an event, and lets it go or emits it; comes back with one
     /// that is kept and whose shadows have not answered yet.
     async fn process(&self, Finished { mut record, trip }: Finished) -> Option<Decided> {
-        self.ledger.received();
+        if self.in_a_hurry.load(Ordering::Relaxed) {
+            self.emit(record, Verdict::always("policy_overload"), None);
+            return None;
+        }
         let tier = self.classify(&mut record).await;
         let coin = self.coin(&record);
         let facts = self.facts(&record);

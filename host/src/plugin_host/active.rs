@@ -86,11 +86,15 @@ impl<W: World> Active<W> {
         answer
     }
 
-    /// Waits for a call, counts it, and takes it as a sign of health.
+    /// Waits for a call, counts it, and takes it as a sign of health. A plugin
+    /// that fails too often is spared most of them.
     pub(super) async fn judged<T>(
         &self,
         call: impl Future<Output = Result<T, PluginError>>,
     ) -> Result<T, PluginError> {
+        if let Some(Trouble::Plugin(error)) = self.health.spared() {
+            return Err(error);
+        }
         let answer = self.metered(call).await;
         match &answer {
             Ok(_) => self.health.succeeded(),

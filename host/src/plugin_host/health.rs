@@ -4,10 +4,15 @@
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use super::error::{PluginError, SummarizeError};
+
+/// A plugin that fails too often is asked so often whether it still does.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// A failure of a plugin, whatever it was asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,6 +64,8 @@ struct Row {
     /// What failed: one trip that is tried again and again counts once.
     subjects: BTreeSet<String>,
     told: bool,
+    /// When it was asked last, while it fails too often.
+    asked: Option<Instant>,
 }
 
 impl Health {
@@ -87,6 +94,7 @@ impl Health {
             // Bounded: nobody counts further than to the limit.
             self.in_a_row.store(self.limit, Ordering::Relaxed);
             row.subjects.pop_first();
+            row.asked.get_or_insert_with(Instant::now);
             self.alarm.notify_one();
         }
     }
@@ -104,6 +112,20 @@ impl Health {
     /// The last failure, while there are too many in a row.
     pub(super) fn trouble(&self) -> Option<Trouble> {
         self.row().last.clone().filter(|_| self.is_failing())
+    }
+
+    /// How it failed last, in place of a call that it is spared: what fails too
+    /// often would take its whole deadline of each event that still waits.
+    pub(super) fn spared(&self) -> Option<Trouble> {
+        if !self.is_failing() {
+            return None;
+        }
+        let mut row = self.row();
+        if row.asked.is_some_and(|asked| asked.elapsed() >= AGAIN) {
+            row.asked = Some(Instant::now());
+            return None;
+        }
+        row.last.clone()
     }
 
     /// Whether this row of failures is told for the first time.
@@ -155,6 +177,21 @@ mod tests {
         assert!(!health.is_failing());
         health.failed(trouble("bad readings"), Some("trip 2"));
         assert!(health.is_failing());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_fails_too_often_is_asked_once_a_second_whether_it_still_does() {
+        let health = health(2);
+        health.failed(trouble("one"), None);
+        assert_eq!(health.spared(), None);
+        health.failed(trouble("two"), None);
+        for _ in 0..3 {
+            assert_eq!(health.spared(), Some(trouble("two")));
+            tokio::time::advance(AGAIN).await;
+            assert_eq!(health.spared(), None);
+        }
+        health.succeeded();
+        assert_eq!(health.spared(), None);
     }
 
     #[test]

@@ -197,7 +197,9 @@ impl<W: World> Pool<W> {
     /// Keeps instances no longer: those at work end with their calls.
     pub(super) fn retire(&self) {
         self.retired.store(true, Ordering::Release);
-        self.idle().clear();
+        // Ending them takes a while, and others may ask for one meanwhile.
+        let idle = std::mem::take(&mut *self.idle());
+        drop(idle);
     }
 
     pub(super) fn status(&self) -> PoolStatus {

@@ -40,6 +40,10 @@ pub struct Activation {
 }
 
 impl Activation {
+    fn is(&self, digest: &str, settings_digest: &str) -> bool {
+        self.digest == digest && self.settings_digest == settings_digest
+    }
+
     /// The plugin, as events name it.
     pub fn identity(&self) -> PluginIdentity {
         PluginIdentity {
@@ -168,23 +172,12 @@ impl Store {
 
     /// Activates plugins, all or none; returns their activations in the same
     /// order. One that serves its slot already, here or on another host, keeps
-    /// its activation. What is activated is no longer rejected; `instead_of`
-    /// is from now on.
+    /// its activation. What is activated is no longer rejected.
     pub async fn activate_plugins(
         &self,
         plugins: &[NewActivation<'_>],
-        instead_of: Option<&Rejection>,
     ) -> Result<Vec<Activation>, StoreError> {
-        let mut transaction = self.writes.begin().await?;
-        if self.engine() == Engine::Postgres {
-            // Hosts take turns, each after what the one before it wrote. SQLite has one writer anyway.
-            sqlx::query("LOCK TABLE plugin_activations IN SHARE ROW EXCLUSIVE MODE")
-                .execute(&mut *transaction)
-                .await?;
-        }
-        if let Some(rejection) = instead_of {
-            write_rejection(&mut transaction, rejection).await?;
-        }
+        let mut transaction = self.begin_activation().await?;
         let mut activations = Vec::with_capacity(plugins.len());
         for plugin in plugins {
             activations.push(activate(&mut transaction, plugin).await?);
@@ -192,6 +185,51 @@ impl Store {
         transaction.commit().await?;
         Ok(activations)
     }
+
+    /// Activates a plugin instead of one that is rejected from now on. Nothing
+    /// happens where neither of them serves the slot by now: what another host
+    /// has put there is not undone.
+    pub async fn activate_instead(
+        &self,
+        plugin: &NewActivation<'_>,
+        of: &Rejection,
+    ) -> Result<Option<Activation>, StoreError> {
+        let mut transaction = self.begin_activation().await?;
+        let newest = newest(&mut transaction, plugin.slot).await?;
+        let serves = |digest: &str, settings_digest: &str| {
+            newest.as_ref().is_some_and(|newest| newest.is(digest, settings_digest))
+        };
+        if !serves(&of.digest, &of.settings_digest) && !serves(plugin.digest, plugin.settings_digest) {
+            return Ok(None);
+        }
+        write_rejection(&mut transaction, of).await?;
+        let activation = activate(&mut transaction, plugin).await?;
+        transaction.commit().await?;
+        Ok(Some(activation))
+    }
+
+    /// Hosts take turns, each after what the one before it wrote. SQLite has one
+    /// writer anyway.
+    async fn begin_activation(&self) -> Result<Transaction<'static, Any>, StoreError> {
+        let mut transaction = self.writes.begin().await?;
+        if self.engine() == Engine::Postgres {
+            sqlx::query("LOCK TABLE plugin_activations IN SHARE ROW EXCLUSIVE MODE")
+                .execute(&mut *transaction)
+                .await?;
+        }
+        Ok(transaction)
+    }
+}
+
+async fn newest(
+    transaction: &mut Transaction<'static, Any>,
+    slot: Slot,
+) -> Result<Option<Activation>, StoreError> {
+    let text = format!(
+        "SELECT {ACTIVATION} FROM plugin_activations WHERE slot = $1 ORDER BY generation DESC LIMIT 1"
+    );
+    let query = sqlx::query(AssertSqlSafe(text)).bind(slot.as_str());
+    query.fetch_optional(&mut **transaction).await?.as_ref().map(activation).transpose()
 }
 
 async fn activate(
@@ -200,20 +238,8 @@ async fn activate(
 ) -> Result<Activation, StoreError> {
     keep_component(transaction, plugin).await?;
     forgive(transaction, plugin.slot, plugin.digest, plugin.settings_digest).await?;
-    let text = format!(
-        "SELECT {ACTIVATION} FROM plugin_activations WHERE slot = $1 ORDER BY generation DESC LIMIT 1"
-    );
-    let newest = sqlx::query(AssertSqlSafe(text))
-        .bind(plugin.slot.as_str())
-        .fetch_optional(&mut **transaction)
-        .await?;
-    let newest = newest.as_ref().map(activation).transpose()?;
-    let generation = match newest {
-        Some(newest)
-            if newest.digest == plugin.digest && newest.settings_digest == plugin.settings_digest =>
-        {
-            return Ok(newest);
-        }
+    let generation = match newest(transaction, plugin.slot).await? {
+        Some(newest) if newest.is(plugin.digest, plugin.settings_digest) => return Ok(newest),
         Some(newest) => newest.generation + 1,
         None => 1,
     };

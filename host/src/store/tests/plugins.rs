@@ -23,7 +23,7 @@ fn plugin<'a>(slot: Slot, digest: &'a str, settings: &'a str, at_ms: i64) -> New
 
 async fn activate(store: &Store, digest: &str, settings: &str, at_ms: i64) -> Activation {
     let plugins = [plugin(POLICY, digest, settings, at_ms)];
-    store.activate_plugins(&plugins, None).await.unwrap().pop().unwrap()
+    store.activate_plugins(&plugins).await.unwrap().pop().unwrap()
 }
 
 fn rejection(digest: &str, settings: &str, verdict: &str, at_ms: i64) -> Rejection {
@@ -51,7 +51,7 @@ async fn each_slot_counts_its_activations_and_the_same_one_again_is_none() {
         let generations = |activations: Vec<Activation>| -> Vec<u64> {
             activations.iter().map(|activation| activation.generation).collect()
         };
-        assert_eq!(generations(store.activate_plugins(&both, None).await.unwrap()), [1, 1]);
+        assert_eq!(generations(store.activate_plugins(&both).await.unwrap()), [1, 1]);
         assert_eq!(activate(&store, "a", "s", 2).await.activated_ms, 1, "it serves already");
         assert_eq!(activate(&store, "a", "other", 3).await.generation, 2);
         assert_eq!(activate(&store, "a", "s", 4).await.generation, 3);
@@ -82,9 +82,9 @@ async fn predecessors_are_other_good_plugins_each_once_newest_first() {
         assert_eq!(digests(&store, &current).await, ["c", "a"]);
 
         // A rollback rejects what it leaves, and what it brings back is good.
-        let back = [plugin(POLICY, "c", "s", 8)];
+        let back = plugin(POLICY, "c", "s", 8);
         let leaves = rejection("d", "s", "rolled_back", 8);
-        let current = store.activate_plugins(&back, Some(&leaves)).await.unwrap().pop().unwrap();
+        let current = store.activate_instead(&back, &leaves).await.unwrap().unwrap();
         assert_eq!(current.generation, 7);
         assert_eq!(digests(&store, &current).await, ["a"]);
         let rejected = store.plugin_rejection(POLICY, "d", "s").await.unwrap().unwrap();
@@ -92,6 +92,31 @@ async fn predecessors_are_other_good_plugins_each_once_newest_first() {
         activate(&store, "d", "s", 9).await;
         assert_eq!(store.plugin_rejection(POLICY, "d", "s").await.unwrap(), None, "somebody wants it");
         store.close(PATIENCE).await;
+    }
+}
+
+#[tokio::test]
+async fn a_rollback_does_not_undo_what_another_host_put_there() {
+    for home in homes().await {
+        let [here, there] = opened(&home).await;
+        activate(&here, "good", "s", 1).await;
+        activate(&here, "bad", "s", 2).await;
+        activate(&there, "mended", "s", 3).await;
+        let (back, leaves) = (plugin(POLICY, "good", "s", 4), rejection("bad", "s", "rolled_back", 4));
+        assert_eq!(here.activate_instead(&back, &leaves).await.unwrap(), None);
+        let newest = here.activations(POLICY, 1).await.unwrap().pop().unwrap();
+        assert_eq!((newest.digest.as_str(), newest.generation), ("mended", 3));
+        assert_eq!(here.plugin_rejection(POLICY, "bad", "s").await.unwrap(), None, "nothing happened");
+
+        // Two hosts that roll back at one time go back once.
+        let (back, leaves) = (plugin(POLICY, "good", "s", 5), rejection("mended", "s", "rolled_back", 5));
+        for store in [&here, &there] {
+            let back = store.activate_instead(&back, &leaves).await.unwrap().unwrap();
+            assert_eq!((back.digest.as_str(), back.generation), ("good", 4));
+        }
+        for store in [here, there] {
+            store.close(PATIENCE).await;
+        }
     }
 }
 
