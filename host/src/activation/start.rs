@@ -58,7 +58,6 @@ pub async fn start(plugin_dir: &Path, data_dir: &Path, store: &Store) -> Result<
     Ok(Started { plugins, activations: Activations::new(inbox), reports })
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
 fn unreadable(error: impl Display) -> StartError {
     StartError::Library(error.to_string())
 }
