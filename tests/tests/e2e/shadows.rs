@@ -173,17 +173,19 @@ async fn a_trip_keeps_the_figures_of_what_serves_and_its_event_has_those_of_the_
             assert!(server.upload(&point.query).await?.is_ok());
         }
         let ends = server.wait_for_operation("trip_finalization", number as usize).await?;
-        let Some(event) = ends.iter().find(|event| event["shadow"].is_object()) else { continue };
+        // On a busy machine a trip may end before its last upload, and again after it.
+        let whole = |event: &&Value| {
+            event["business_metrics"]["telemetry_points"] == 20 && event["shadow"].is_object()
+        };
+        let Some(event) = ends.iter().find(whole) else { continue };
         let (beside, digest) = (&event["shadow"], &shadow(&server, "trip-calculator").await?["digest"]);
         assert_eq!((&beside["digest"], &beside["gas_mode_entered"]), (digest, &json!(false)), "{event}");
         assert!(beside["distance_miles"].as_f64() > Some(0.0) && beside.get("electric_miles").is_none());
         assert_eq!((&event["success"], &event["gas_mode_entered"]), (&json!(true), &json!(true)), "{event}");
         let trips = server.trips().await?;
-        assert!(trips.iter().all(|trip| trip["status"] == "closed"), "{trips:?}");
-        assert!(
-            trips.iter().all(|trip| trip["summary"]["electric_miles"] == event["electric_miles"]),
-            "{trips:?}"
-        );
+        let trip = trips.iter().find(|trip| trip["trip_id"] == event["trip_id"]).context("the trip")?;
+        assert_eq!(trip["summary"]["electric_miles"], event["electric_miles"], "{trip}");
+        assert_eq!(trip["calculator"]["name"], "trip-calculator");
         let running = shadow(&server, "trip-calculator").await?;
         assert!(running["disagreements"].as_u64() > Some(0), "{running}");
         server.stop().await?;
@@ -216,7 +218,7 @@ async fn run_with(habits: &[&str]) -> anyhow::Result<Vec<Value>> {
         .set("ID_KEY", "a key that never changes")
         .set("LOG_SAMPLE_TELEMETRY", "0.5")
         .set("LOG_SLOW_THRESHOLD_MS", "600000")
-        .set("TRIP_TIMEOUT_SECONDS", "3");
+        .set("TRIP_TIMEOUT_SECONDS", "6");
     let mut server = Server::start(settings).await?;
     if !habits.is_empty() {
         configure(&inbox, "sleep")?;
@@ -257,9 +259,11 @@ async fn run_with(habits: &[&str]) -> anyhow::Result<Vec<Value>> {
 /// What the settings say that a shadow then begins with. They do nothing to the
 /// plugins that serve: these know no such setting, and refuse it.
 fn configure(inbox: &Inbox, habit: &str) -> anyhow::Result<()> {
+    // What fails by itself must not be late before that, however busy the machine is.
+    let deadline_ms = if matches!(habit, "loop" | "sleep") { 300 } else { 5000 };
     let table = |slot| {
         format!(
-            "[{slot}]\ndeadline_ms = 2000\nfailures_before_rollback = 3\nsettings = {{ in_call = '{habit}' }}\n"
+            "[{slot}]\ndeadline_ms = {deadline_ms}\nfailures_before_rollback = 3\nsettings = {{ in_call = '{habit}' }}\n"
         )
     };
     let text: String = ["sampling-policy", "usage-tier", "trip-calculator"].map(table).concat();
