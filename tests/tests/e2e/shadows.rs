@@ -127,7 +127,7 @@ async fn only_an_administrator_begins_a_shadow_and_an_unfit_one_is_refused() -> 
     let inbox = Inbox::fresh()?;
     let mut server = Server::start(settings(&inbox).set("TORQUE_API_TOKEN", "a read token")).await?;
     let url = format!("http://{}/api/plugins/{POLICY}/shadow", server.address());
-    let client = reqwest::Client::builder().no_proxy().build()?;
+    let client = e2e::http_client()?;
     for request in [
         client.put(&url).body("a component"),
         client.put(&url).bearer_auth("a read token").body("a component"),
