@@ -50,14 +50,7 @@ pub(super) async fn replace(
     headers: HeaderMap,
     body: Body,
 ) -> Answer {
-    let slot = admit_admin(&app, &headers, &slot)?;
-    // One at a time: components are large.
-    let _place = app.plugin_uploads.acquire().await.map_err(|_| shutting_down())?;
-    let bytes = match read(&app, slot, Way::Api, &headers, body).await? {
-        Ok(bytes) => bytes,
-        Err(refused) => return Ok(refusal(&refused)),
-    };
-    Ok(answer(activation::put(&app, slot, bytes).await))
+    take_upload(&app, &slot, Way::Api, &headers, body).await
 }
 
 /// `PUT /api/plugins/{slot}/shadow`: the body is a component that is to run
@@ -68,13 +61,7 @@ pub(super) async fn begin_shadow(
     headers: HeaderMap,
     body: Body,
 ) -> Answer {
-    let slot = admit_admin(&app, &headers, &slot)?;
-    let _place = app.plugin_uploads.acquire().await.map_err(|_| shutting_down())?;
-    let bytes = match read(&app, slot, Way::Shadow, &headers, body).await? {
-        Ok(bytes) => bytes,
-        Err(refused) => return Ok(refusal(&refused)),
-    };
-    Ok(answer(activation::begin_shadow(&app, slot, bytes).await))
+    take_upload(&app, &slot, Way::Shadow, &headers, body).await
 }
 
 /// `POST /api/plugins/{slot}/shadow/{digest}`: one of the library.
@@ -133,6 +120,22 @@ pub(super) fn readiness(plugins: &PluginSet) -> String {
     let degraded = Slot::ALL.into_iter().filter_map(|slot| Some((slot, plugins.degraded(slot)?)));
     let lines: Vec<_> = degraded.map(|(slot, reason)| format!("{slot}: {reason}")).collect();
     if lines.is_empty() { "ready".to_owned() } else { format!("degraded\n{}\n", lines.join("\n")) }
+}
+
+/// Reads an uploaded component, and lets it serve the slot or run beside what
+/// does.
+async fn take_upload(app: &App, slot: &str, way: Way, headers: &HeaderMap, body: Body) -> Answer {
+    let slot = admit_admin(app, headers, slot)?;
+    // One at a time: components are large.
+    let _place = app.plugin_uploads.acquire().await.map_err(|_| shutting_down())?;
+    let bytes = match read(app, slot, way, headers, body).await? {
+        Ok(bytes) => bytes,
+        Err(refused) => return Ok(refusal(&refused)),
+    };
+    Ok(match way {
+        Way::Shadow => answer(activation::begin_shadow(app, slot, bytes).await),
+        _ => answer(activation::put(app, slot, bytes).await),
+    })
 }
 
 fn admit_admin(app: &App, headers: &HeaderMap, slot: &str) -> Result<Slot, Problem> {
