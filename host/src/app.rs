@@ -6,13 +6,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
 
 use crate::activation::{self, Activations, Report, Started};
 use crate::config::{Config, HttpConfig};
 use crate::events::sink::{Sink, Stdout};
 use crate::events::{Drained, Events, Outcome, ServiceStartDetails, ServiceStopDetails};
+use crate::finalize::Wish;
 use crate::http::{self, Tokens};
 use crate::identity::{IdentityKey, VehicleId};
 use crate::plugin_host::{PluginHost, VehicleStats};
@@ -40,6 +41,11 @@ const BODIES: usize = UPLOADS as usize / 2;
 /// Pages of trips that are made, or taken by their readers, at one time: the
 /// largest takes a few megabytes while it is made.
 const PAGES: usize = 16;
+/// Answers with a trip's readings that are under way at one time: each holds a
+/// page of readings, and a connection of the store while it reads one.
+const EXPORTS: usize = 4;
+/// Wishes for a recalculation that wait: one takes as long as a finalization.
+const WISHES: usize = 8;
 /// Vehicles whose last known figures are remembered.
 const KNOWN_VEHICLES: u64 = 10_000;
 
@@ -67,6 +73,10 @@ pub struct App {
     pub bodies: Semaphore,
     /// A place for each page under way to a reader.
     pub pages: Arc<Semaphore>,
+    /// A place for each answer that is as long as its trip.
+    pub exports: Arc<Semaphore>,
+    /// Trips that somebody wants to be calculated again.
+    pub wishes: mpsc::Sender<Wish>,
     /// A place for the plugin that is being uploaded.
     pub plugin_uploads: Semaphore,
     /// Whether the process is stopping.
@@ -106,7 +116,7 @@ pub async fn serve(config: Config, stop: impl Future<Output = &'static str>) -> 
     let hangup = signal(SignalKind::hangup()).context("SIGHUP cannot be handled")?;
     let mut marker = RunMarker::take(&config.store.data_dir)?;
     let sink = Sink::Stdout(Arc::new(Stdout::start().context("the event writer cannot be started")?));
-    let (app, swaps) = start(&config, sink.clone()).await?;
+    let (app, swaps, wishes) = start(&config, sink.clone()).await?;
     if let Some(dead) = marker.previous_instance() {
         app.store
             .release_claims(dead)
@@ -128,7 +138,7 @@ pub async fn serve(config: Config, stop: impl Future<Output = &'static str>) -> 
     tracing::info!("listening on http://{address}");
 
     marker.begin(app.events.instance_id())?;
-    let finalizer = tokio::spawn(crate::finalize::run(app.clone(), app.stopping.subscribe()));
+    let finalizer = tokio::spawn(crate::finalize::run(app.clone(), wishes, app.stopping.subscribe()));
     let activations = tokio::spawn(activation::run(app.clone(), hangup));
     let server = http::serve(app.clone(), listener);
     let reason = stop.await;
@@ -140,9 +150,12 @@ pub async fn serve(config: Config, stop: impl Future<Output = &'static str>) -> 
     marker.clear()
 }
 
-/// Everything but the door: store, plugins, events; and what became of the
-/// plugins that were found.
-pub async fn start(config: &Config, sink: Sink) -> anyhow::Result<(Arc<App>, Vec<Report>)> {
+/// Everything but the door: store, plugins, events; what became of the plugins
+/// that were found; and the wishes that the finalizer is to fulfil.
+pub async fn start(
+    config: &Config,
+    sink: Sink,
+) -> anyhow::Result<(Arc<App>, Vec<Report>, mpsc::Receiver<Wish>)> {
     let catalogue = catalogue(&config.http)?;
     let weather = config.features.feature_weather.then(|| Weather::new(&config.weather)).transpose()?;
     let store = Store::open(&config.store, &config.trips, layout_of(catalogue)).await?;
@@ -150,6 +163,7 @@ pub async fn start(config: &Config, sink: Sink) -> anyhow::Result<(Arc<App>, Vec
     let plugin_dir = config.plugins.plugin_dir.clone();
     let Started { plugins, activations, reports } =
         activation::start(&plugin_dir, &config.store.data_dir, &store).await?;
+    let (wishes, wished) = mpsc::channel(WISHES);
     let app = Arc::new(App {
         events: Events::start(config, &key, sink),
         plugins,
@@ -162,6 +176,8 @@ pub async fn start(config: &Config, sink: Sink) -> anyhow::Result<(Arc<App>, Vec
         uploads: Arc::new(Semaphore::new(UPLOADS as usize)),
         bodies: Semaphore::new(BODIES),
         pages: Arc::new(Semaphore::new(PAGES)),
+        exports: Arc::new(Semaphore::new(EXPORTS)),
+        wishes,
         plugin_uploads: Semaphore::new(1),
         stopping: watch::Sender::new(false),
         activations,
@@ -169,7 +185,7 @@ pub async fn start(config: &Config, sink: Sink) -> anyhow::Result<(Arc<App>, Vec
         trip_timeout: config.trips.timeout(),
         weather,
     });
-    Ok((app, reports))
+    Ok((app, reports, wished))
 }
 
 /// Ends everything that still has an event to finish.

@@ -1,11 +1,13 @@
 //! The story of a trip's end: claim → readings → calculate → weather → store → event.
 //! No rule on trips lives here; the `trip-calculator` plugin holds them.
 
+mod wishes;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::app::App;
@@ -13,6 +15,8 @@ use crate::events::{Code, Failure, FinalizationDetails, Outcome, VehicleContext,
 use crate::plugin_host::{Calculation, Impact, PluginSet, Slot, SummarizeError, Summary, Trip, Trouble};
 use crate::store::{Calculator, Claim, ClaimRequest, Closed, Closing, Retry, StoreError, TripData};
 use crate::weather::Missed;
+
+pub use wishes::Wish;
 
 /// How often ended trips are looked for.
 const TICK: Duration = Duration::from_secs(1);
@@ -33,8 +37,13 @@ const FIRST_PAUSE: Duration = Duration::from_secs(2);
 /// what a trip costs in memory is bounded here.
 const LARGEST_TRIP: i64 = 86_400;
 
-/// Finalizes ended trips until `stop` says so.
-pub async fn run(app: Arc<App>, mut stop: watch::Receiver<bool>) {
+/// Finalizes ended trips, and recalculates those that are wished for, until
+/// `stop` says so.
+pub async fn run(app: Arc<App>, wishes: mpsc::Receiver<Wish>, stop: watch::Receiver<bool>) {
+    tokio::join!(finalize_ended(app.clone(), stop.clone()), wishes::fulfil(app, wishes, stop));
+}
+
+async fn finalize_ended(app: Arc<App>, mut stop: watch::Receiver<bool>) {
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -45,7 +54,16 @@ pub async fn run(app: Arc<App>, mut stop: watch::Receiver<bool>) {
         if let Err(error) = finalize_stale(&app, &stop).await {
             tracing::warn!(%error, "ended trips could not be looked for; trying again");
         }
+        if let Err(error) = sweep(&app, &stop).await {
+            tracing::warn!(%error, "readings of deleted trips could not be deleted; trying again");
+        }
     }
+}
+
+/// Deletes what deleted trips left, a portion at a time.
+async fn sweep(app: &App, stop: &watch::Receiver<bool>) -> Result<(), StoreError> {
+    while !*stop.borrow() && app.store.sweep_deleted().await? {}
+    Ok(())
 }
 
 /// Finalizes all trips that ended, one after the other.
@@ -98,33 +116,44 @@ fn calculator_digest(plugins: &PluginSet) -> String {
 
 /// Finalizes one claimed trip and tells about it.
 async fn finalize(app: Arc<App>, claim: Claim, plugins: Arc<PluginSet>, weather_by: Instant) {
-    let details = FinalizationDetails {
-        trip_id: claim.trip_id.clone(),
-        session_id: claim.session_id.clone(),
-        vehicle_id: claim.vehicle.to_string(),
-        attempt: Some(claim.attempt),
-        ..FinalizationDetails::default()
+    let mut event = app.events.open(plugins, FinalizationDetails::default());
+    let outcome = match end(&app, &claim, &mut event, weather_by).await {
+        Ok(()) => Outcome::Success,
+        Err(failure) => unsuccessful(failure),
     };
-    let mut event = app.events.open(plugins, details);
+    event.finish(outcome);
+}
+
+fn unsuccessful(failure: Failure) -> Outcome {
+    match failure.code {
+        Code::E204 | Code::E205 | Code::E400 | Code::E402 | Code::E403 => Outcome::Rejected(failure),
+        _ => Outcome::Failure(failure),
+    }
+}
+
+/// Brings a claimed trip to its end, or gives it back.
+async fn end(
+    app: &App,
+    claim: &Claim,
+    event: &mut WideEvent<FinalizationDetails>,
+    weather_by: Instant,
+) -> Result<(), Failure> {
+    event.details.trip_id.clone_from(&claim.trip_id);
+    event.details.session_id.clone_from(&claim.session_id);
+    event.details.vehicle_id = claim.vehicle.to_string();
+    event.details.attempt = Some(claim.attempt);
     event.trace_id = Some(claim.session_id.clone());
-    let hopeless = hopeless(&claim);
+    let hopeless = hopeless(claim);
     let gives_up = hopeless.is_some();
     let ended = match hopeless {
         Some(failure) => Err(failure),
-        None => attempt(&app, &claim, &mut event, weather_by).await,
+        None => attempt(app, claim, event, weather_by).await,
     };
-    let outcome = match ended {
-        Ok(()) => Outcome::Success,
-        Err(failure) => {
-            add_vehicle(&app, &claim, &mut event).await;
-            give_back(&app, &claim, &mut event, &failure, gives_up).await;
-            match failure.code {
-                Code::E204 | Code::E205 => Outcome::Rejected(failure),
-                _ => Outcome::Failure(failure),
-            }
-        }
-    };
-    event.finish(outcome);
+    if let Err(failure) = &ended {
+        add_vehicle(app, claim, event).await;
+        give_back(app, claim, event, failure, gives_up).await;
+    }
+    ended
 }
 
 /// Why nothing of a trip is even loaded. The calculator is not to blame, but

@@ -1,36 +1,79 @@
 //! The door: every route, every status code. No business rule, no SQL.
 
+mod admission;
 mod api;
+mod body;
 mod detached;
+mod figures;
+mod openapi;
+mod params;
 mod plugins;
 mod problem;
+mod readings;
 mod server;
 mod stream;
 mod tokens;
+mod told;
+mod trips;
 mod upload;
+mod vehicles;
 
 use std::sync::Arc;
 
 use axum::Router;
+use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodRouter, get, post, put};
 use tokio::net::TcpListener;
+use utoipa::OpenApi as _;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::app::App;
 
+pub use openapi::document;
 pub use server::{OnRefused, Server, listen};
 pub use tokens::Tokens;
 
 /// Every route. The same in production and in tests.
 pub fn router(app: Arc<App>) -> Router {
+    let (api, _) = routes().split_for_parts();
     Router::new()
-        // Uploads
+        .merge(api.merge(plugins()).route_layer(from_fn_with_state(app.clone(), told::tell)))
+        .merge(probes().split_for_parts().0)
         .route("/torque/upload", uploads())
         .route("/torque/upload/", uploads())
         .route("/torque/upload/{token}", uploads())
-        // Trips
-        .route("/api/trips", get(api::trips))
-        .route("/api/trips/{id}", get(api::trip))
-        // Plugins
+        .fallback(api::not_found)
+        .with_state(app)
+}
+
+/// What is documented; each handler names its method and path.
+fn routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::with_openapi(openapi::Document::openapi())
+        // /api/trips
+        .routes(routes!(trips::list))
+        .routes(routes!(trips::one, trips::delete))
+        .routes(routes!(trips::recalculate))
+        .routes(routes!(readings::readings))
+        .routes(routes!(readings::export))
+        // /api/vehicles
+        .routes(routes!(vehicles::list))
+        .routes(routes!(vehicles::one, vehicles::rename))
+        // /api/efficiency, /api/weather-correlation
+        .routes(routes!(figures::efficiency))
+        .routes(routes!(figures::weather_correlation))
+        // The service itself
+        .routes(routes!(api::status))
+        .routes(routes!(openapi::serve))
+}
+
+/// What is asked every few seconds, and tells nobody anything new: no events.
+fn probes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new().routes(routes!(api::healthz)).routes(routes!(api::readyz))
+}
+
+fn plugins() -> Router<Arc<App>> {
+    Router::new()
         .route("/api/plugins", get(plugins::list))
         .route("/api/plugins/{slot}", put(plugins::replace))
         .route("/api/plugins/{slot}/rollback", post(plugins::roll_back))
@@ -38,12 +81,6 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/plugins/{slot}/shadow", put(plugins::begin_shadow).delete(plugins::discard))
         .route("/api/plugins/{slot}/shadow/{digest}", post(plugins::begin_shadow_from_library))
         .route("/api/plugins/{slot}/shadow/promote", post(plugins::promote))
-        // The service itself
-        .route("/api/status", get(api::status))
-        .route("/healthz", get(api::healthz))
-        .route("/readyz", get(api::readyz))
-        .fallback(api::not_found)
-        .with_state(app)
 }
 
 /// GET as the app does, POST as other clients do. HEAD, which axum would give

@@ -10,6 +10,7 @@ pub mod cli;
 pub mod config;
 pub mod durable;
 pub mod events;
+pub mod export;
 pub mod finalize;
 pub mod http;
 pub mod identity;

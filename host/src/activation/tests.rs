@@ -82,7 +82,7 @@ impl Home {
     /// Everything of a process but its door.
     async fn process(&self) -> Process {
         let written = Arc::default();
-        let (app, reports) =
+        let (app, reports, _) =
             crate::app::start(&self.config(), Sink::Memory(Arc::clone(&written))).await.expect("a start");
         super::tell(&app, reports);
         Process { app, written }

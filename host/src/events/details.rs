@@ -10,10 +10,12 @@ use super::shadow::ShadowTrip;
 pub enum Details {
     /// Of `telemetry_upload`.
     Upload(Box<UploadDetails>),
-    /// Of `trip_finalization`.
+    /// Of `trip_finalization` and `trip_recalculation`.
     Finalization(Box<FinalizationDetails>),
     /// Of `external_api_weather`.
     Weather(Box<WeatherDetails>),
+    /// Of `api_request`.
+    ApiRequest(Box<ApiRequestDetails>),
     /// Of `plugin_swap`.
     PluginSwap(Box<PluginSwapDetails>),
     /// Of `service_start`.
@@ -153,6 +155,9 @@ pub struct UploadDetails {
 /// What is known of a trip's end.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct FinalizationDetails {
+    /// Whether somebody asked for it: then it is a recalculation.
+    #[serde(skip)]
+    pub asked_for: bool,
     /// The trip.
     pub trip_id: String,
     /// The app's session.
@@ -251,6 +256,37 @@ pub struct WeatherDetails {
     /// Length of its body.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub response_size_bytes: Option<u64>,
+}
+
+/// One request of the API, uploads not among them.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct ApiRequestDetails {
+    /// Request method.
+    pub method: String,
+    /// Template of the route.
+    pub route: String,
+    /// Status of the answer; absent if there was none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub http_status: Option<u16>,
+    /// Address of the client.
+    pub remote_addr: String,
+    /// What the client calls itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user_agent: Option<String>,
+    /// Whether a token came along.
+    pub has_token: bool,
+    /// Whether the client was gone before the end of the answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_gone: Option<bool>,
+    /// Length of the answer's body as far as it went.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub response_size_bytes: Option<u64>,
+    /// The trip that it was about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trip_id: Option<String>,
+    /// The vehicle that it was about: a keyed hash.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vehicle_id: Option<String>,
 }
 
 /// One try to put another plugin into a slot.

@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What became of the finished events. `received = kept + sampled_out +
 /// lost_by_sink` once none is on its way.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
+#[schema(as = EventTotals)]
 pub struct Totals {
     /// Finished events.
     pub received: u64,

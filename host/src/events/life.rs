@@ -9,8 +9,8 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::details::{
-    Details, FinalizationDetails, PluginSwapDetails, ServiceStartDetails, ServiceStopDetails, UploadDetails,
-    WeatherDetails,
+    ApiRequestDetails, Details, FinalizationDetails, PluginSwapDetails, ServiceStartDetails,
+    ServiceStopDetails, UploadDetails, WeatherDetails,
 };
 use super::fields::{Fields, Timings};
 use super::ledger::Totals;
@@ -102,7 +102,7 @@ impl Events {
 /// Details with which an event can be opened.
 pub trait Opening: Default + Send + 'static {
     /// The operation they belong to.
-    const OPERATION: Operation;
+    fn operation(&self) -> Operation;
     /// The details in the event.
     fn into_details(self: Box<Self>) -> Details;
     /// Says what an abandoned operation answered.
@@ -110,7 +110,9 @@ pub trait Opening: Default + Send + 'static {
 }
 
 impl Opening for UploadDetails {
-    const OPERATION: Operation = Operation::TelemetryUpload;
+    fn operation(&self) -> Operation {
+        Operation::TelemetryUpload
+    }
     fn into_details(self: Box<Self>) -> Details {
         Details::Upload(self)
     }
@@ -120,35 +122,54 @@ impl Opening for UploadDetails {
 }
 
 impl Opening for FinalizationDetails {
-    const OPERATION: Operation = Operation::TripFinalization;
+    fn operation(&self) -> Operation {
+        if self.asked_for { Operation::TripRecalculation } else { Operation::TripFinalization }
+    }
     fn into_details(self: Box<Self>) -> Details {
         Details::Finalization(self)
     }
 }
 
 impl Opening for WeatherDetails {
-    const OPERATION: Operation = Operation::ExternalApiWeather;
+    fn operation(&self) -> Operation {
+        Operation::ExternalApiWeather
+    }
     fn into_details(self: Box<Self>) -> Details {
         Details::Weather(self)
     }
 }
 
+impl Opening for ApiRequestDetails {
+    fn operation(&self) -> Operation {
+        Operation::ApiRequest
+    }
+    fn into_details(self: Box<Self>) -> Details {
+        Details::ApiRequest(self)
+    }
+}
+
 impl Opening for PluginSwapDetails {
-    const OPERATION: Operation = Operation::PluginSwap;
+    fn operation(&self) -> Operation {
+        Operation::PluginSwap
+    }
     fn into_details(self: Box<Self>) -> Details {
         Details::PluginSwap(self)
     }
 }
 
 impl Opening for ServiceStartDetails {
-    const OPERATION: Operation = Operation::ServiceStart;
+    fn operation(&self) -> Operation {
+        Operation::ServiceStart
+    }
     fn into_details(self: Box<Self>) -> Details {
         Details::ServiceStart(self)
     }
 }
 
 impl Opening for ServiceStopDetails {
-    const OPERATION: Operation = Operation::ServiceStop;
+    fn operation(&self) -> Operation {
+        Operation::ServiceStop
+    }
     fn into_details(self: Box<Self>) -> Details {
         Details::ServiceStop(self)
     }
@@ -233,7 +254,7 @@ impl<D: Opening> WideEvent<D> {
         let open = &mut self.open;
         let mut record = Record {
             schema_version: SCHEMA_VERSION,
-            operation: D::OPERATION,
+            operation: open.details.operation(),
             timestamp: self.timestamp,
             request_id: open.request_id,
             client_request_id: open.client_request_id.take(),

@@ -240,9 +240,10 @@ impl Shared {
             duration_ms: record.duration_ms,
             slow_threshold_ms: self.slow_threshold_ms,
             base_rate: match record.operation {
-                Operation::TelemetryUpload => self.telemetry_rate,
+                Operation::TelemetryUpload | Operation::ApiRequest => self.telemetry_rate,
                 Operation::TripFinalization => self.trip_rate,
                 Operation::ExternalApiWeather
+                | Operation::TripRecalculation
                 | Operation::PluginSwap
                 | Operation::ServiceStart
                 | Operation::ServiceStop => 1.0,

@@ -25,6 +25,10 @@ pub enum Operation {
     TripFinalization,
     /// A request to the weather service.
     ExternalApiWeather,
+    /// A trip that somebody wants to be calculated again.
+    TripRecalculation,
+    /// A read, or a change of what is kept, through the API.
+    ApiRequest,
     /// Another plugin in a slot, or the refusal of one.
     PluginSwap,
     /// The process is ready.
@@ -40,6 +44,8 @@ impl Operation {
             Self::TelemetryUpload => "telemetry_upload",
             Self::TripFinalization => "trip_finalization",
             Self::ExternalApiWeather => "external_api_weather",
+            Self::TripRecalculation => "trip_recalculation",
+            Self::ApiRequest => "api_request",
             Self::PluginSwap => "plugin_swap",
             Self::ServiceStart => "service_start",
             Self::ServiceStop => "service_stop",
@@ -50,7 +56,9 @@ impl Operation {
     pub(super) fn always_kept(self) -> bool {
         match self {
             Self::ExternalApiWeather | Self::PluginSwap | Self::ServiceStart | Self::ServiceStop => true,
-            Self::TelemetryUpload | Self::TripFinalization => false,
+            Self::TelemetryUpload | Self::TripFinalization | Self::TripRecalculation | Self::ApiRequest => {
+                false
+            }
         }
     }
 }
@@ -342,6 +350,10 @@ impl Record {
         }
         if let Details::Finalization(trip) = &mut self.details {
             cut_some("profile_name", trip.profile_name.as_mut(), cut_fields);
+        }
+        if let Details::ApiRequest(request) = &mut self.details {
+            cut_some("method", Some(&mut request.method), cut_fields);
+            cut_some("user_agent", request.user_agent.as_mut(), cut_fields);
         }
         if let Details::Weather(weather) = &mut self.details {
             cut_some("url", Some(&mut weather.url), cut_fields);

@@ -71,7 +71,7 @@ macro_rules! taxonomy {
 
 taxonomy! {
     E001 Validation Warning false "The token is missing or wrong.";
-    E002 Validation Warning false "The upload has neither a device id nor an e-mail.";
+    E002 Validation Warning false "The upload has neither a device id nor an e-mail, or a request lacks what it needs.";
     E003 Validation Warning false "A field has the wrong type.";
     E004 Validation Warning false "A field is out of range.";
     E005 Validation Warning false "The upload has no session, or a malformed one.";
@@ -90,9 +90,12 @@ taxonomy! {
     E300 Parsing Warning false "The request or its form cannot be read.";
     E301 Parsing Warning false "The reading's time is malformed, zero, negative, in seconds, or more than 24 hours ahead.";
     E302 Parsing Warning false "The position is impossible: it was dropped, the reading kept.";
+    E303 Parsing Warning false "The JSON of an API request cannot be read.";
     E304 Parsing Warning false "The upload has no time or no telemetry field.";
     E400 BusinessLogic Error true "There is no such trip.";
     E401 BusinessLogic Warning false "The reading belongs to a trip that was closed too long ago.";
+    E402 BusinessLogic Warning false "A trip is to be calculated again whose readings are gone.";
+    E403 BusinessLogic Error true "A trip is to be calculated again that is still open.";
     E404 BusinessLogic Error true "The calculator failed in the gas-mode stage.";
     E405 BusinessLogic Error true "The calculator failed in another stage.";
     E410 BusinessLogic Error true "A plugin trapped.";

@@ -1,107 +1,76 @@
-//! What a reader sees: trips, and how the service is.
+//! How the service is, and what the other reads share.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::body::{Body, Bytes};
-use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, RawQuery, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::extract::State;
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
-use tokio::sync::OwnedSemaphorePermit;
-use uuid::Uuid;
+use serde::Serialize;
+use utoipa::ToSchema;
 
-use super::problem::Problem;
+use super::admission::Reader;
+use super::problem::{Problem, ProblemDetails, Problems};
 use crate::app::App;
-use crate::events::{Code, Failure};
-use crate::plugin_host::Slot;
-use crate::store::{Page, StoreError, TripRow};
-
-/// The largest page.
-const LARGEST_PAGE: i64 = 500;
+use crate::events::{Code, Failure, Totals};
+use crate::plugin_host::{PluginIdentity, Slot};
+use crate::store::{Status, StoreError};
 
 pub(super) type Answer = Result<Response, Problem>;
 
-/// `GET /api/trips?limit=100&vehicle_id=…&cursor=…`: newest first.
-pub(super) async fn trips(
-    State(app): State<Arc<App>>,
-    headers: HeaderMap,
-    RawQuery(query): RawQuery,
-) -> Answer {
-    admit(&app, &headers)?;
-    let page = page(query.as_deref().unwrap_or_default())?;
-    let Ok(place) = app.pages.clone().try_acquire_owned() else {
-        return Err(Problem(Failure::new(Code::E501, "too many pages are under way to their readers")));
-    };
-    let trips = app.store.trips(&page).await.map_err(|error| store_problem(&error))?;
-    let full = i64::try_from(trips.len()).is_ok_and(|length| length == page.limit);
-    let next_cursor = trips.last().filter(|_| full).map(cursor);
-    let json = serde_json::to_string(&TripsPage { trips, next_cursor })
-        .map_err(|error| store_problem(&StoreError::Unexpected(error.to_string())))?;
-    let body = Body::from(Bytes::from_owner(HeldPage { json, _place: place }));
-    Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
+/// What runs, and how much is kept.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Status)]
+struct ServiceStatus {
+    /// Version of the program.
+    version: &'static str,
+    /// Identity of this process.
+    instance_id: uuid::Uuid,
+    /// `sqlite` or `postgres`.
+    database: &'static str,
+    /// Name of the PID catalogue.
+    pid_catalogue: String,
+    /// How much is kept.
+    store: Status,
+    /// Wide events of this process.
+    events: Totals,
+    /// The plugin of each slot.
+    plugins: BTreeMap<&'static str, PluginIdentity>,
 }
 
-#[derive(serde::Serialize)]
-struct TripsPage {
-    trips: Vec<TripRow>,
-    next_cursor: Option<String>,
-}
-
-/// A page that keeps its place until its reader has taken it, or is gone: so
-/// many readers who never read cost no more than that many pages.
-struct HeldPage {
-    json: String,
-    _place: OwnedSemaphorePermit,
-}
-
-impl AsRef<[u8]> for HeldPage {
-    fn as_ref(&self) -> &[u8] {
-        self.json.as_bytes()
-    }
-}
-
-/// `GET /api/trips/{id}`.
-pub(super) async fn trip(
-    State(app): State<Arc<App>>,
-    headers: HeaderMap,
-    id: Result<Path<Uuid>, PathRejection>,
-) -> Answer {
-    admit(&app, &headers)?;
-    let trip = match id {
-        Ok(Path(id)) => app.store.trip(&id.to_string()).await.map_err(|error| store_problem(&error))?,
-        Err(_) => None,
-    };
-    let trip = trip.ok_or_else(|| Problem(Failure::new(Code::E400, "there is no such trip")))?;
-    Ok(Json(trip).into_response())
-}
-
-/// `GET /api/status`: what runs, and how much is kept.
-pub(super) async fn status(State(app): State<Arc<App>>, headers: HeaderMap) -> Answer {
-    admit(&app, &headers)?;
+/// What runs, and how much is kept.
+#[utoipa::path(get, path = "/api/status", tag = "service",
+    responses((status = 200, body = ServiceStatus), Problems))]
+pub(super) async fn status(_: Reader, State(app): State<Arc<App>>) -> Answer {
     let store = app.store.status().await.map_err(|error| store_problem(&error))?;
     let plugins = app.plugins.pin();
-    let plugins: serde_json::Map<_, _> =
-        Slot::ALL.into_iter().map(|slot| (slot.as_str().to_owned(), json!(plugins.identity(slot)))).collect();
-    Ok(Json(json!({
-        "version": env!("CARGO_PKG_VERSION"),
-        "instance_id": app.events.instance_id(),
-        "database": app.store.engine().as_str(),
-        "pid_catalogue": app.catalogue.name(),
-        "store": store,
-        "events": app.events.totals(),
-        "plugins": plugins,
-    }))
-    .into_response())
+    let status = ServiceStatus {
+        version: env!("CARGO_PKG_VERSION"),
+        instance_id: app.events.instance_id(),
+        database: app.store.engine().as_str(),
+        pid_catalogue: app.catalogue.name().to_owned(),
+        store,
+        events: app.events.totals(),
+        plugins: Slot::ALL.map(|slot| (slot.as_str(), plugins.identity(slot).clone())).into(),
+    };
+    Ok(Json(status).into_response())
 }
 
-/// `GET /healthz`: the process answers.
+/// Whether the process answers.
+#[utoipa::path(get, path = "/healthz", tag = "service", security(()),
+    responses((status = 200, description = "It does.", body = String, content_type = "text/plain; charset=utf-8")))]
 pub(super) async fn healthz() -> &'static str {
     "ok"
 }
 
-/// `GET /readyz`: it can do its work; if worse than it should, it says so.
+/// Whether it can do its work; if worse than it should, it says so.
+#[utoipa::path(get, path = "/readyz", tag = "service", security(()),
+    responses(
+        (status = 200, description = "`ready`, or `degraded` and why.", body = String,
+         content_type = "text/plain; charset=utf-8"),
+        (status = 503, description = "The store does not answer (E503).", body = ProblemDetails,
+         content_type = "application/problem+json")))]
 pub(super) async fn readyz(State(app): State<Arc<App>>) -> Answer {
     match app.store.ping().await {
         Ok(()) => Ok(super::plugins::readiness(&app.plugins.pin()).into_response()),
@@ -119,62 +88,7 @@ pub(super) async fn not_found() -> (StatusCode, &'static str) {
     (StatusCode::NOT_FOUND, "no such page; uploads go to /torque/upload")
 }
 
-pub(super) fn admit(app: &App, headers: &HeaderMap) -> Result<(), Problem> {
-    if app.tokens.admit_read(headers) {
-        return Ok(());
-    }
-    Err(Problem(Failure::new(
-        Code::E001,
-        "the token is missing or wrong: send it as Authorization: Bearer …",
-    )))
-}
-
 pub(super) fn store_problem(error: &StoreError) -> Problem {
     tracing::error!(%error, "a read failed");
     Problem(Failure::from(error))
 }
-
-fn page(query: &str) -> Result<Page, Problem> {
-    let mut page = Page { vehicle_id: None, before: None, limit: 100 };
-    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-        if value.contains('\0') {
-            return Err(invalid(Code::E003, format!("{name} must not contain NUL")));
-        }
-        match &*name {
-            "vehicle_id" => page.vehicle_id = Some(value.into_owned()),
-            "limit" => page.limit = limit(&value)?,
-            "cursor" => page.before = Some(parse_cursor(&value)?),
-            _ => {
-                return Err(invalid(
-                    Code::E003,
-                    format!("there is no parameter {name:?}: use limit, vehicle_id, cursor"),
-                ));
-            }
-        }
-    }
-    Ok(page)
-}
-
-fn limit(text: &str) -> Result<i64, Problem> {
-    let limit = text.parse().map_err(|_| invalid(Code::E003, "limit takes a whole number".to_owned()))?;
-    if !(1..=LARGEST_PAGE).contains(&limit) {
-        return Err(invalid(Code::E004, format!("limit takes 1 to {LARGEST_PAGE}")));
-    }
-    Ok(limit)
-}
-
-fn cursor(trip: &TripRow) -> String {
-    format!("{}_{}", trip.start_time_ms, trip.trip_id)
-}
-
-fn parse_cursor(text: &str) -> Result<(i64, String), Problem> {
-    let parsed = text.split_once('_').and_then(|(start, id)| Some((start.parse().ok()?, id.to_owned())));
-    parsed.ok_or_else(|| invalid(Code::E003, "cursor takes the next_cursor of the page before".to_owned()))
-}
-
-fn invalid(code: Code, message: String) -> Problem {
-    Problem(Failure::new(code, message))
-}
-
-#[cfg(test)]
-mod tests;

@@ -13,7 +13,8 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::api::{Answer, admit, store_problem};
+use super::admission::{self, admit_reader};
+use super::api::{Answer, store_problem};
 use super::problem::Problem;
 use crate::activation::{self, NotSwapped, Way};
 use crate::app::App;
@@ -27,7 +28,7 @@ const SHOWN: i64 = 10;
 
 /// `GET /api/plugins`: each slot's plugin, how it does, and what was before.
 pub(super) async fn list(State(app): State<Arc<App>>, headers: HeaderMap) -> Answer {
-    admit(&app, &headers)?;
+    admit_reader(&app, &headers)?;
     let plugins = app.plugins.pin();
     let mut slots = Map::new();
     for slot in Slot::ALL {
@@ -139,14 +140,7 @@ async fn take_upload(app: &App, slot: &str, way: Way, headers: &HeaderMap, body:
 }
 
 fn admit_admin(app: &App, headers: &HeaderMap, slot: &str) -> Result<Slot, Problem> {
-    if !app.tokens.admit_admin(headers) {
-        let message = if app.tokens.has_admin() {
-            "the admin token is missing or wrong: send it as Authorization: Bearer …"
-        } else {
-            "admin requests are refused: ADMIN_TOKEN is not set"
-        };
-        return Err(Problem(Failure::new(Code::E001, message)));
-    }
+    admission::admit_admin(app, headers)?;
     slot.parse().map_err(|message: String| Problem(Failure::new(Code::E004, message)))
 }
 

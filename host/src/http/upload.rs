@@ -5,15 +5,14 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
-use axum::body::{Body, Bytes};
+use axum::body::Bytes;
 use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{Extension, RawPathParams, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 
+use super::body::read_body;
 use super::detached::Gone;
 use super::problem::{RETRY_AFTER, status_of};
 use super::tokens::bearer;
@@ -24,8 +23,6 @@ use crate::rate_limit::TooOften;
 
 /// The largest body: a unit request has about 15 KB.
 const LARGEST_BODY: usize = 64 * 1024;
-/// How long a body may take to arrive.
-const BODY_TIMEOUT: Duration = Duration::from_secs(15);
 
 pub(super) async fn upload(
     State(app): State<Arc<App>>,
@@ -114,52 +111,11 @@ async fn admit(
         return Err(Failure::new(Code::E001, message));
     }
     let body = match parts.method {
-        Method::POST => read(app, &parts.headers, body).await?,
+        Method::POST => read_body(app, &parts.headers, body, LARGEST_BODY).await?,
         _ => Bytes::new(),
     };
     event.details.request_bytes = Some((query.len() + body.len()) as u64);
     Ok(ingest::receive(app, event, RawUpload { query, body: &body }).await)
-}
-
-async fn read(app: &App, headers: &HeaderMap, body: Body) -> Result<Bytes, Failure> {
-    if headers.get(header::CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
-        return Err(Failure::new(Code::E300, "the body is encoded: send it as it is"));
-    }
-    let Ok(_place) = app.bodies.try_acquire() else {
-        return Err(Failure::new(Code::E501, "too many bodies are under way"));
-    };
-    let mut stopping = app.stopping.subscribe();
-    let reading = gather(Limited::new(body, LARGEST_BODY));
-    let read = tokio::select! {
-        read = tokio::time::timeout(BODY_TIMEOUT, reading) => read,
-        _ = stopping.wait_for(|stopping| *stopping) => {
-            return Err(Failure::new(Code::E503, "the service is shutting down: send it again"));
-        }
-    };
-    match read {
-        Ok(Ok(body)) => Ok(body),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            Err(Failure::new(Code::E006, format!("the body is larger than {LARGEST_BODY} bytes")))
-        }
-        Ok(Err(error)) => {
-            Err(Failure::new(Code::E300, "the body cannot be read").caused_by("BodyError", error))
-        }
-        Err(_) => {
-            Err(Failure::new(Code::E502, format!("the body took longer than {BODY_TIMEOUT:?} to arrive")))
-        }
-    }
-}
-
-/// Copies a body as it arrives. Its frames must not be kept: each keeps the 8
-/// KiB that it was read into, and a slow client may send a byte a frame.
-async fn gather(mut body: Limited<Body>) -> Result<Bytes, axum::BoxError> {
-    let mut gathered = Vec::new();
-    while let Some(frame) = body.frame().await {
-        if let Ok(data) = frame?.into_data() {
-            gathered.extend_from_slice(&data);
-        }
-    }
-    Ok(gathered.into())
 }
 
 /// Whether the same request may do better later.

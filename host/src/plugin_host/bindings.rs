@@ -21,7 +21,7 @@ wasmtime::component::bindgen!({
     path: "../wit",
     imports: { default: trappable },
     exports: { default: async },
-    additional_derives: [PartialEq, serde::Serialize, serde::Deserialize],
+    additional_derives: [PartialEq, serde::Serialize, serde::Deserialize, utoipa::ToSchema],
     with: {
         "volttracker:plugins/wide-events.wide-event": super::imports::EventHandle,
         "volttracker:plugins/readings.readings": super::imports::ReadingsHandle,

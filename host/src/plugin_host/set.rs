@@ -30,7 +30,7 @@ use super::world::{SamplingPolicy, TripCalculator, UsageTier};
 
 /// Which plugin, in which version and with which settings, is active in a
 /// slot: what each event says of it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct PluginIdentity {
     /// What the plugin calls itself: 1 to 64 characters.
     pub name: String,

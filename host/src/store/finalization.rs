@@ -6,7 +6,6 @@ use sqlx::{Any, AssertSqlSafe, Row, Transaction};
 
 use super::StoreError;
 use super::claims::Claim;
-use super::layout::Columns;
 use super::open::Store;
 use super::previous_fuel;
 use super::vehicles::{VehicleTotals, battery_health, contribute, to_millionths};
@@ -80,9 +79,6 @@ pub enum Closed {
 /// The calculator's own figure for a steadier fuel level: percent.
 const SETTLED_FUEL: &str = "settled_fuel_level_percent";
 
-/// Readings that are read at one time.
-const PAGE: i64 = 4096;
-
 impl Store {
     /// A trip's readings in time order.
     pub async fn trip_data(&self, claim: &Claim) -> Result<TripData, StoreError> {
@@ -105,29 +101,6 @@ impl Store {
             start_time_ms,
             readings: Arc::new(readings),
         })
-    }
-
-    /// A trip's readings in time order, as columns. Read page by page, so that
-    /// they are in memory once; what comes meanwhile is told from the claim
-    /// when the trip is closed.
-    async fn readings(&self, trip_id: &str) -> Result<TripReadings, StoreError> {
-        let text = "SELECT time_ms, layout_id, numbers FROM readings
-                    WHERE trip_id = $1 AND time_ms > $2 ORDER BY time_ms LIMIT $3";
-        let mut times_ms: Vec<i64> = Vec::new();
-        let mut columns = Columns::default();
-        loop {
-            let after_ms = times_ms.last().copied().unwrap_or_default();
-            let rows =
-                sqlx::query(text).bind(trip_id).bind(after_ms).bind(PAGE).fetch_all(&self.pool).await?;
-            for row in &rows {
-                let layout = self.layouts.get(&self.pool, row.try_get("layout_id")?).await?;
-                columns.add(times_ms.len(), &layout, row.try_get("numbers")?)?;
-                times_ms.push(row.try_get("time_ms")?);
-            }
-            if rows.len() < PAGE as usize {
-                return Ok(TripReadings { columns: columns.by_name(times_ms.len()), times_ms });
-            }
-        }
     }
 
     /// Closes a claimed trip and counts it for its vehicle, in one
@@ -187,8 +160,10 @@ async fn write_closing(
                 kwh_per_mile = $6, soc_at_gas_transition = $7, fuel_level_at_end = $8,
                 settled_fuel_level_percent = $9, summary = $10, calculator = $11, counted = 1,
                 counted_miles_e6 = $12, counted_kwh_per_mile_e6 = $13, counted_gas_mpg_e6 = $14,
-                previous_fuel_level_percent = $15, closed_start_ms = start_time_ms, weather = $16
-         WHERE trip_id = $17 AND lease_owner = $18 AND status <> 'closed' AND last_received_ms = $19 AND reading_count = $20
+                previous_fuel_level_percent = $15, closed_start_ms = start_time_ms, weather = $16,
+                weather_temperature_f = $17, weather_conditions = $18, gas_miles = $19, electric_kwh_used = $20,
+                fuel_used_gallons = $21, gas_mode_entered = $22
+         WHERE trip_id = $23 AND lease_owner = $24 AND status <> 'closed' AND last_received_ms = $25 AND reading_count = $26
          RETURNING finalization_number",
     )
     .bind(closing.now_ms)
@@ -207,6 +182,12 @@ async fn write_closing(
     .bind(summary.gas_mpg.map(to_millionths))
     .bind(closing.data.previous_fuel_level_percent)
     .bind(closing.weather.map(serde_json::to_string).map(json).transpose()?)
+    .bind(closing.weather.and_then(|weather| weather.temperature_f))
+    .bind(closing.weather.map(|weather| weather.conditions.clone()))
+    .bind(summary.gas_miles)
+    .bind(summary.electric_kwh_used)
+    .bind(summary.fuel_used_gallons)
+    .bind(i64::from(summary.gas_mode_entered))
     .bind(&claim.trip_id)
     .bind(&claim.owner)
     .bind(claim.last_received_ms)

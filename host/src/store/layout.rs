@@ -43,6 +43,11 @@ impl Layout {
         Self { id: id & i64::MAX, names }
     }
 
+    /// The names of its fields, sorted.
+    pub(super) fn names(&self) -> &[String] {
+        &self.names
+    }
+
     /// Packs the fields of a reading, sorted by name: a bit for each field of
     /// the layout, lowest first, then the numbers that are there as
     /// little-endian `f64`. A field that the layout does not have is left out.

@@ -5,9 +5,11 @@ use sqlx::{AssertSqlSafe, Row};
 
 use super::StoreError;
 use super::open::Store;
+use super::trip_filter::{Conditions, TripFilter};
 
 /// A trip as the API shows it.
-#[derive(Debug, Clone, serde::Serialize)]
+#[derive(Debug, Clone, serde::Serialize, utoipa::ToSchema)]
+#[schema(as = Trip)]
 pub struct TripRow {
     /// The trip.
     pub trip_id: String,
@@ -38,26 +40,30 @@ pub struct TripRow {
     /// First known state of charge: percent.
     pub start_soc: Option<f64>,
     /// The calculator's figures, of the last finalization.
+    #[schema(value_type = Option<crate::plugin_host::Summary>)]
     pub summary: Option<serde_json::Value>,
     /// Who calculated them: name, version, digest.
+    #[schema(value_type = Option<std::collections::BTreeMap<String, String>>)]
     pub calculator: Option<serde_json::Value>,
     /// The weather along the trip and what it does to consumption, of the last finalization.
+    #[schema(value_type = Option<crate::plugin_host::Impact>)]
     pub weather: Option<serde_json::Value>,
 }
 
 /// Which trips: newest first.
 #[derive(Debug, Clone)]
 pub struct Page {
-    /// Only of this vehicle.
-    pub vehicle_id: Option<String>,
-    /// Only before this trip: its start and id.
-    pub before: Option<(i64, String)>,
+    /// Only these.
+    pub filter: TripFilter,
+    /// Only behind this trip: its start and id.
+    pub behind: Option<(i64, String)>,
     /// At most that many.
     pub limit: i64,
 }
 
 /// How much the store holds.
-#[derive(Debug, Clone, serde::Serialize)]
+#[derive(Debug, Clone, serde::Serialize, utoipa::ToSchema)]
+#[schema(as = StoreStatus)]
 pub struct Status {
     /// Vehicles.
     pub vehicles: i64,
@@ -77,24 +83,20 @@ const COLUMNS: &str = "trips.trip_id, trips.vehicle_id, trips.session_id, sessio
      trips.calculator, trips.weather FROM trips LEFT JOIN sessions \
      ON sessions.vehicle_id = trips.vehicle_id AND sessions.session_id = trips.session_id";
 
-/// `vehicle` is a further condition, or nothing.
-pub(super) fn page_text(vehicle: &str) -> String {
+pub(super) fn page_text(conditions: &str, limit: i64) -> String {
     format!(
-        "SELECT {COLUMNS} WHERE (trips.start_time_ms, trips.trip_id) < ($1, $2) {vehicle}
-         ORDER BY trips.start_time_ms DESC, trips.trip_id DESC LIMIT $3"
+        "SELECT {COLUMNS} WHERE {conditions}
+         ORDER BY trips.start_time_ms DESC, trips.trip_id DESC LIMIT {limit}"
     )
 }
 
 impl Store {
     /// One page of trips, newest first.
     pub async fn trips(&self, page: &Page) -> Result<Vec<TripRow>, StoreError> {
-        let (start_ms, trip_id) = page.before.clone().unwrap_or((i64::MAX, String::new()));
-        let vehicle = if page.vehicle_id.is_some() { "AND trips.vehicle_id = $4" } else { "" };
-        let mut query =
-            sqlx::query(AssertSqlSafe(page_text(vehicle))).bind(start_ms).bind(trip_id).bind(page.limit);
-        if let Some(vehicle_id) = &page.vehicle_id {
-            query = query.bind(vehicle_id.clone());
-        }
+        let mut conditions = Conditions::new(&page.filter);
+        let (start_ms, trip_id) = page.behind.as_ref().map_or((i64::MAX, ""), |(start, id)| (*start, id));
+        conditions.behind(start_ms, trip_id);
+        let query = conditions.query(|conditions| page_text(conditions, page.limit));
         query.fetch_all(&self.pool).await?.iter().map(trip).collect()
     }
 

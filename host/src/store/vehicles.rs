@@ -17,7 +17,7 @@ use crate::plugin_host::VehicleStats;
 pub(super) struct VehicleTotals {
     /// Grows with each change of the row.
     pub(super) revision: i64,
-    first_trip_start_ms: i64,
+    pub(super) first_trip_start_ms: i64,
     total_trips: i64,
     miles_e6: i64,
     kwh_per_mile_e6: i64,

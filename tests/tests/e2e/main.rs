@@ -1,6 +1,7 @@
 //! End-to-end tests: the real binary, over loopback. Each module is one area;
 //! what they share is in the library of this package.
 
+mod api;
 mod bad_input;
 mod crashes;
 mod demo;

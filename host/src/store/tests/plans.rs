@@ -10,9 +10,11 @@ use crate::store::claims::{
 };
 use crate::store::previous_fuel::later_trips_text;
 use crate::store::readings::{compare_text, insert_text};
+use crate::store::reads::page_text;
+use crate::store::trip_filter::Conditions;
 use crate::store::trips::{add_text, find_text, open_text};
 use crate::store::vehicles::touch_text;
-use crate::store::{Engine, Store};
+use crate::store::{Engine, Store, TripFilter};
 
 async fn plan(store: &Store, text: &str) -> Vec<String> {
     let explain = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {text}"));
@@ -59,8 +61,10 @@ async fn no_statement_of_an_upload_a_claim_or_a_closing_walks_through_a_table() 
 async fn a_page_of_trips_is_found_by_index_and_not_sorted() {
     let home = sqlite();
     let store = home.open().await;
-    for (vehicle, index) in [("", "trips_by_start"), ("AND trips.vehicle_id = $4", "trips_by_vehicle")] {
-        let plan = plan(&store, &crate::store::reads::page_text(vehicle)).await;
+    for (vehicle_id, index) in [(None, "trips_by_start"), (Some("x".to_owned()), "trips_by_vehicle")] {
+        let mut conditions = Conditions::new(&TripFilter { vehicle_id, ..TripFilter::default() });
+        conditions.behind(1, "");
+        let plan = plan(&store, &page_text(conditions.text(), 100)).await;
         assert!(plan.iter().any(|step| step.contains("SEARCH trips") && step.contains(index)), "{plan:?}");
         assert!(!plan.iter().any(|step| step.contains("TEMP B-TREE")), "{plan:?}");
     }

@@ -2,7 +2,7 @@
 
 use super::home::homes;
 use super::model::*;
-use crate::store::{Page, Record, Retry};
+use crate::store::{Page, Record, Retry, TripFilter};
 
 #[tokio::test]
 async fn pages_neither_lose_nor_repeat_trips_that_began_together() {
@@ -12,12 +12,13 @@ async fn pages_neither_lose_nor_repeat_trips_that_began_together() {
             keep(&store, reading(s % 2, s, i64::from(s >= 20))).await;
         }
         for vehicle_id in [None, Some(vehicle(1).to_string())] {
-            let mut page = Page { vehicle_id, before: None, limit: 4 };
+            let filter = TripFilter { vehicle_id, ..TripFilter::default() };
+            let mut page = Page { filter, behind: None, limit: 4 };
             let mut seen = Vec::new();
             loop {
                 let trips = store.trips(&page).await.unwrap();
                 let Some(last) = trips.last() else { break };
-                page.before = Some((last.start_time_ms, last.trip_id.clone()));
+                page.behind = Some((last.start_time_ms, last.trip_id.clone()));
                 seen.extend(trips.iter().map(|trip| (trip.start_time_ms, trip.trip_id.clone())));
                 assert!(seen.len() <= 25, "trips are repeated");
             }
@@ -26,7 +27,7 @@ async fn pages_neither_lose_nor_repeat_trips_that_began_together() {
             sorted.dedup();
             sorted.reverse();
             assert_eq!(seen, sorted, "{:?}: newest first, each once", home.engine);
-            assert_eq!(seen.len(), if page.vehicle_id.is_some() { 12 } else { 25 });
+            assert_eq!(seen.len(), if page.filter.vehicle_id.is_some() { 12 } else { 25 });
         }
     }
 }

@@ -20,8 +20,8 @@ use crate::identity::IdentityKey;
 use crate::ingest::{RawUpload, Received, receive};
 use crate::plugin_host::PluginHost;
 use crate::rate_limit::RateLimits;
-use crate::store::Page;
 use crate::store::tests::home::{Home, homes, let_days_pass};
+use crate::store::{Page, TripFilter};
 use crate::torque::Catalogue;
 
 #[derive(Parser)]
@@ -82,7 +82,8 @@ impl Receiver {
         let (mut trips, mut vehicles) = (BTreeMap::new(), Vec::new());
         for (number, device) in devices.iter().enumerate() {
             let vehicle = self.app.key.vehicle(device);
-            let page = Page { vehicle_id: Some(vehicle.to_string()), before: None, limit: 100 };
+            let filter = TripFilter { vehicle_id: Some(vehicle.to_string()), ..TripFilter::default() };
+            let page = Page { filter, behind: None, limit: 100 };
             for trip in self.app.store.trips(&page).await.expect("the store answers") {
                 assert_eq!(trip.conflicting_readings, 0);
                 let session = trip.session_id.clone();
@@ -123,6 +124,8 @@ async fn app(home: &Home) -> App {
         rate_limits: RateLimits::new(&config.http),
         bodies: Semaphore::new(100),
         pages: Arc::new(Semaphore::new(100)),
+        exports: Arc::new(Semaphore::new(1)),
+        wishes: tokio::sync::mpsc::channel(1).0,
         plugin_uploads: Semaphore::new(1),
         activations: Activations::of(&config.plugins.plugin_dir),
         plugin_dir: config.plugins.plugin_dir.clone(),

@@ -1,6 +1,7 @@
 //! Any query that a reader sends: it makes a page within limits, or is told
 //! what is wrong with it.
 
+use super::super::params::{LARGEST_PAGE, parse};
 use super::*;
 use crate::http::problem::status_of;
 use crate::tests::fuzz::{Target, about, seen};
@@ -14,12 +15,14 @@ fn queries() -> Target {
         "cursor=1767312345678_019b7d2a-0000-7000-8000-000000000000",
         "cursor=-1_x&vehicle_id=%00",
         "colour=red",
+        "from=2026-01-05T00:00:00Z&to=2026-02-05T00:00:00%2B01:00&mode=gas&status=closed",
+        "min_distance_miles=1.5&max_distance_miles=NaN",
     ];
     let corpus = corpus.map(|query| query.as_bytes().to_vec()).to_vec();
     Target { name: "query of the API", corpus, words: &WORDS, take: parse_any }
 }
 
-const WORDS: [&str; 14] = [
+const WORDS: [&str; 20] = [
     "&",
     "=",
     "_",
@@ -34,17 +37,23 @@ const WORDS: [&str; 14] = [
     "&limit=500",
     "limit=+1",
     "é",
+    "from=",
+    "to=",
+    "2026-01-05T00:00:00Z",
+    "mode=electric",
+    "status=failed",
+    "min_distance_miles=",
 ];
 
 fn parse_any(input: &[u8]) -> u64 {
-    match page(&String::from_utf8_lossy(input)) {
+    match parse(&String::from_utf8_lossy(input)).and_then(TripsQuery::page) {
         Ok(page) => {
             assert!((1..=LARGEST_PAGE).contains(&page.limit));
-            let before = page.before.as_ref().map(|(_, id)| id);
-            assert!(!page.vehicle_id.iter().chain(before).any(|text| text.contains('\0')));
+            let before = page.behind.as_ref().map(|(_, id)| id);
+            assert!(!page.filter.vehicle_id.iter().chain(before).any(|text| text.contains('\0')));
             seen((
                 page.limit.ilog2(),
-                page.vehicle_id.map(|id| about(id.len())),
+                page.filter.vehicle_id.map(|id| about(id.len())),
                 before.map(|id| about(id.len())),
             ))
         }

@@ -1,0 +1,94 @@
+//! A trip's readings as they are read back: page by page, in time order.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use sqlx::Row;
+use sqlx::any::AnyRow;
+
+use super::StoreError;
+use super::layout::{Columns, Layout};
+use super::open::Store;
+use crate::plugin_host::TripReadings;
+
+/// Readings that are read at one time.
+const PAGE: usize = 4096;
+
+const PAGE_TEXT: &str = "SELECT time_ms, layout_id, numbers FROM readings
+                         WHERE trip_id = $1 AND time_ms > $2 ORDER BY time_ms LIMIT $3";
+
+/// One reading as it rests.
+#[derive(Debug, Clone)]
+pub struct StoredReading {
+    /// When it was taken: epoch milliseconds.
+    pub time_ms: i64,
+    /// Its numbers by field, sorted by name.
+    pub fields: Vec<(String, f64)>,
+}
+
+impl StoredReading {
+    /// The number of a field.
+    pub fn get(&self, name: &str) -> Option<f64> {
+        let place = self.fields.binary_search_by(|(field, _)| field.as_str().cmp(name)).ok()?;
+        Some(self.fields[place].1)
+    }
+}
+
+impl Store {
+    /// A trip's next readings behind a time, in order: none behind the last.
+    pub async fn readings_after(
+        &self,
+        trip_id: &str,
+        after_ms: i64,
+    ) -> Result<Vec<StoredReading>, StoreError> {
+        let mut readings = Vec::new();
+        for row in self.page_after(trip_id, after_ms).await? {
+            let layout = self.layout_in(&row).await?;
+            let fields =
+                layout.named(row.try_get("numbers")?)?.map(|(name, number)| (name.to_owned(), number));
+            readings.push(StoredReading { time_ms: row.try_get("time_ms")?, fields: fields.collect() });
+        }
+        Ok(readings)
+    }
+
+    /// The fields that readings of a trip may have, sorted by name.
+    pub async fn fields_of_trip(&self, trip_id: &str) -> Result<BTreeSet<String>, StoreError> {
+        let ids: Vec<i64> = sqlx::query_scalar("SELECT DISTINCT layout_id FROM readings WHERE trip_id = $1")
+            .bind(trip_id)
+            .fetch_all(&self.pool)
+            .await?;
+        let mut names = BTreeSet::new();
+        for id in ids {
+            names.extend(self.layouts.get(&self.pool, id).await?.names().iter().cloned());
+        }
+        Ok(names)
+    }
+
+    /// All of a trip's readings as columns: they are in memory once. What comes
+    /// meanwhile is told from the claim when the trip is closed.
+    pub(super) async fn readings(&self, trip_id: &str) -> Result<TripReadings, StoreError> {
+        let mut times_ms: Vec<i64> = Vec::new();
+        let mut columns = Columns::default();
+        loop {
+            let after_ms = times_ms.last().copied().unwrap_or_default();
+            let rows = self.page_after(trip_id, after_ms).await?;
+            for row in &rows {
+                let layout = self.layout_in(row).await?;
+                columns.add(times_ms.len(), &layout, row.try_get("numbers")?)?;
+                times_ms.push(row.try_get("time_ms")?);
+            }
+            if rows.len() < PAGE {
+                return Ok(TripReadings { columns: columns.by_name(times_ms.len()), times_ms });
+            }
+        }
+    }
+
+    async fn page_after(&self, trip_id: &str, after_ms: i64) -> Result<Vec<AnyRow>, StoreError> {
+        let query = sqlx::query(PAGE_TEXT).bind(trip_id).bind(after_ms).bind(PAGE as i64);
+        Ok(query.fetch_all(&self.pool).await?)
+    }
+
+    async fn layout_in(&self, row: &AnyRow) -> Result<Arc<Layout>, StoreError> {
+        self.layouts.get(&self.pool, row.try_get("layout_id")?).await
+    }
+}

@@ -1,0 +1,100 @@
+//! Deleting a trip: at once for whoever reads, its readings in portions.
+
+use sqlx::{Any, Transaction};
+
+use super::StoreError;
+use super::claims::Claim;
+use super::open::Store;
+use super::previous_fuel;
+use super::recalculation::lock_trip;
+use super::vehicles::contribute;
+use crate::identity::VehicleId;
+
+/// Readings that go in one transaction: uploads wait some milliseconds for it.
+const PORTION: i64 = 2_000;
+
+/// What was deleted.
+#[derive(Debug, Clone)]
+pub struct Removed {
+    /// Its vehicle: a keyed hash.
+    pub vehicle: VehicleId,
+    /// Its session.
+    pub session_id: String,
+    /// Its readings.
+    pub readings: i64,
+}
+
+impl Store {
+    /// Deletes a trip with all that came of it, or finds none. Its vehicle no
+    /// longer counts it, and nobody sees anything of it from then on; its
+    /// readings go with the next [`sweep`](Self::sweep_deleted)s. Trips whose
+    /// fills were judged by what it left in the tank are judged again.
+    pub async fn delete_trip(&self, trip_id: &str, now_ms: i64) -> Result<Option<Removed>, StoreError> {
+        let mut transaction = self.writes.begin().await?;
+        let Some(locked) = lock_trip(&mut transaction, self.engine(), trip_id).await? else {
+            return Ok(None);
+        };
+        let claim = locked.claim(String::new());
+        let start_ms = claim.start_time_ms;
+        let later =
+            previous_fuel::lock_with_later_trips(&mut transaction, self.engine(), &claim, start_ms).await?;
+        if locked.status == "closed" {
+            contribute(&mut transaction, '-', trip_id).await?;
+        }
+        delete_rows(&mut transaction, &claim, now_ms).await?;
+        previous_fuel::judge_again(&mut transaction, &claim.vehicle, &later).await?;
+        transaction.commit().await?;
+        let Claim { vehicle, session_id, readings, .. } = claim;
+        Ok(Some(Removed { vehicle, session_id, readings }))
+    }
+
+    /// Deletes a portion of what deleted trips left. Says whether there may be
+    /// more of it.
+    pub async fn sweep_deleted(&self) -> Result<bool, StoreError> {
+        let trip: Option<String> = sqlx::query_scalar("SELECT trip_id FROM deleted_trips LIMIT 1")
+            .fetch_optional(&self.pool)
+            .await?;
+        let Some(trip_id) = trip else { return Ok(false) };
+        let mut transaction = self.writes.begin().await?;
+        let deleted = sqlx::query(
+            "DELETE FROM readings WHERE trip_id = $1 AND time_ms <=
+                 (SELECT MAX(time_ms) FROM (SELECT time_ms FROM readings WHERE trip_id = $2
+                                            ORDER BY time_ms LIMIT $3) AS portion)",
+        )
+        .bind(&trip_id)
+        .bind(&trip_id)
+        .bind(PORTION)
+        .execute(&mut *transaction)
+        .await?;
+        if deleted.rows_affected() == 0 {
+            sqlx::query("DELETE FROM deleted_trips WHERE trip_id = $1")
+                .bind(&trip_id)
+                .execute(&mut *transaction)
+                .await?;
+        }
+        transaction.commit().await?;
+        Ok(true)
+    }
+}
+
+async fn delete_rows(
+    transaction: &mut Transaction<'static, Any>,
+    claim: &Claim,
+    now_ms: i64,
+) -> Result<(), StoreError> {
+    sqlx::query("INSERT INTO deleted_trips (trip_id, deleted_ms) VALUES ($1, $2)")
+        .bind(&claim.trip_id)
+        .bind(now_ms)
+        .execute(&mut **transaction)
+        .await?;
+    sqlx::query("DELETE FROM trips WHERE trip_id = $1")
+        .bind(&claim.trip_id)
+        .execute(&mut **transaction)
+        .await?;
+    sqlx::query("DELETE FROM sessions WHERE vehicle_id = $1 AND session_id = $2")
+        .bind(claim.vehicle.as_str())
+        .bind(&claim.session_id)
+        .execute(&mut **transaction)
+        .await?;
+    Ok(())
+}
