@@ -70,6 +70,11 @@ test: build-plugins
 fuzz seconds="60":
     FUZZ_SECONDS={{ seconds }} cargo test --locked -p volttracker --lib -- --ignored --nocapture --test-threads 1 fuzz_
 
+# Ask every endpoint of the API's document odd things; needs schemathesis (pip install schemathesis).
+schemathesis examples="50": build-plugins
+    cargo build --locked -p volttracker
+    @bash tests/schemathesis.sh "${CARGO_TARGET_DIR:-target}/debug/volttracker" {{ examples }}
+
 # What takes long: kills under load, so many rounds on each engine (the seed repeats a run), a minute of full load with swaps in it, 10,000 swaps.
 soak rounds="100" seed=`date +%s`: build-plugins
     cargo build --locked -p volttracker

@@ -40,7 +40,7 @@ struct ServiceStatus {
 }
 
 /// What runs, and how much is kept.
-#[utoipa::path(get, path = "/api/status", tag = "service",
+#[utoipa::path(get, operation_id = "get_status", path = "/api/status", tag = "service",
     responses((status = 200, body = ServiceStatus), Problems))]
 pub(super) async fn status(_: Reader, State(app): State<Arc<App>>) -> Answer {
     let store = app.store.status().await.map_err(|error| store_problem(&error))?;
@@ -58,14 +58,14 @@ pub(super) async fn status(_: Reader, State(app): State<Arc<App>>) -> Answer {
 }
 
 /// Whether the process answers.
-#[utoipa::path(get, path = "/healthz", tag = "service", security(()),
+#[utoipa::path(get, operation_id = "check_health", path = "/healthz", tag = "service", security(()),
     responses((status = 200, description = "It does.", body = String, content_type = "text/plain; charset=utf-8")))]
 pub(super) async fn healthz() -> &'static str {
     "ok"
 }
 
 /// Whether it can do its work; if worse than it should, it says so.
-#[utoipa::path(get, path = "/readyz", tag = "service", security(()),
+#[utoipa::path(get, operation_id = "check_readiness", path = "/readyz", tag = "service", security(()),
     responses(
         (status = 200, description = "`ready`, or `degraded` and why.", body = String,
          content_type = "text/plain; charset=utf-8"),

@@ -48,7 +48,7 @@ impl FiguresQuery {
 }
 
 /// What closed trips did together.
-#[utoipa::path(get, path = "/api/efficiency", tag = "figures", params(FiguresQuery),
+#[utoipa::path(get, operation_id = "get_efficiency", path = "/api/efficiency", tag = "figures", params(FiguresQuery),
     responses((status = 200, body = Efficiency), Problems))]
 pub(super) async fn efficiency(
     _: Reader,
@@ -87,7 +87,7 @@ pub(super) struct TemperatureBand {
 }
 
 /// How consumption goes with the weather.
-#[utoipa::path(get, path = "/api/weather-correlation", tag = "figures", params(FiguresQuery),
+#[utoipa::path(get, operation_id = "get_weather_correlation", path = "/api/weather-correlation", tag = "figures", params(FiguresQuery),
     responses((status = 200, body = WeatherCorrelation), Problems))]
 pub(super) async fn weather_correlation(
     _: Reader,

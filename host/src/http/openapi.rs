@@ -24,6 +24,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
         (name = "service", description = "How the service is."),
     ),
     security(("reader" = []), ()),
+    components(schemas(super::problem::ProblemDetails)),
     modifiers(&Schemes),
 )]
 pub(super) struct Document;
@@ -55,7 +56,7 @@ pub fn document() -> serde_json::Result<String> {
 }
 
 /// This document.
-#[utoipa::path(get, path = "/api/openapi.json", tag = "service", security(()),
+#[utoipa::path(get, operation_id = "get_openapi", path = "/api/openapi.json", tag = "service", security(()),
     responses((status = 200, description = "OpenAPI 3.1.", body = serde_json::Value)))]
 pub(super) async fn serve() -> Response {
     static WRITTEN: OnceLock<String> = OnceLock::new();

@@ -43,19 +43,19 @@ pub struct ProblemDetails {
 pub enum Problems {
     /// A parameter is missing, unknown, of the wrong type or out of range (E002, E003, E004).
     #[response(status = 400, content_type = "application/problem+json")]
-    Unfit(#[to_schema] ProblemDetails),
+    Unfit(ProblemDetails),
     /// The token is missing or wrong (E001).
     #[response(status = 401, content_type = "application/problem+json")]
-    Unknown(#[to_schema] ProblemDetails),
+    Unknown(ProblemDetails),
     /// Too many requests (E007).
     #[response(status = 429, content_type = "application/problem+json")]
-    TooOften(#[to_schema] ProblemDetails),
+    TooOften(ProblemDetails),
     /// The operation failed.
     #[response(status = 500, content_type = "application/problem+json")]
-    Failed(#[to_schema] ProblemDetails),
+    Failed(ProblemDetails),
     /// The store does not answer, or too much is under way: come back later (E200, E501, E503).
     #[response(status = 503, content_type = "application/problem+json")]
-    NotNow(#[to_schema] ProblemDetails),
+    NotNow(ProblemDetails),
 }
 
 /// The status of a failure.

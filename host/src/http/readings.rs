@@ -45,7 +45,7 @@ pub(super) struct Readings {
 }
 
 /// A trip's readings, thinned out on request.
-#[utoipa::path(get, path = "/api/trips/{id}/readings", tag = "trips",
+#[utoipa::path(get, operation_id = "list_readings", path = "/api/trips/{id}/readings", tag = "trips",
     params(("id" = uuid::Uuid, Path, description = "The trip."), ReadingsQuery),
     responses((status = 200, body = Readings),
         (status = 404, description = "There is no such trip (E400).", body = ProblemDetails,
@@ -91,7 +91,7 @@ pub(super) struct ExportQuery {
 }
 
 /// All of a trip's readings as a file.
-#[utoipa::path(get, path = "/api/trips/{id}/export", tag = "trips",
+#[utoipa::path(get, operation_id = "export_trip", path = "/api/trips/{id}/export", tag = "trips",
     params(("id" = uuid::Uuid, Path, description = "The trip."), ExportQuery),
     responses(
         (status = 200, description = "The file.", content(

@@ -71,7 +71,7 @@ pub(super) struct TripsQuery {
     #[param(minimum = 1, maximum = 500)]
     pub(super) limit: Option<i64>,
     /// Where the page before ended: its `next_cursor`.
-    #[param(max_length = 200)]
+    #[param(pattern = "^[0-9]{1,18}_[0-9a-f-]{36}$")]
     pub(super) cursor: Option<String>,
 }
 
@@ -116,7 +116,7 @@ pub(super) struct TripsPage {
 }
 
 /// Trips, newest first.
-#[utoipa::path(get, path = "/api/trips", tag = "trips", params(TripsQuery),
+#[utoipa::path(get, operation_id = "list_trips", path = "/api/trips", tag = "trips", params(TripsQuery),
     responses((status = 200, body = TripsPage), Problems))]
 pub(super) async fn list(_: Reader, State(app): State<Arc<App>>, Query(query): Query<TripsQuery>) -> Answer {
     let page = query.page()?;
@@ -146,7 +146,7 @@ impl AsRef<[u8]> for HeldPage {
 }
 
 /// One trip.
-#[utoipa::path(get, path = "/api/trips/{id}", tag = "trips",
+#[utoipa::path(get, operation_id = "get_trip", path = "/api/trips/{id}", tag = "trips",
     params(("id" = uuid::Uuid, Path, description = "The trip.")),
     responses((status = 200, body = TripRow),
         (status = 404, description = "There is no such trip (E400).", body = ProblemDetails,
@@ -158,7 +158,7 @@ pub(super) async fn one(_: Reader, State(app): State<Arc<App>>, TripId(id): Trip
 }
 
 /// Deletes a trip with its readings and everything that came of it.
-#[utoipa::path(delete, path = "/api/trips/{id}", tag = "trips", security(("admin" = [])),
+#[utoipa::path(delete, operation_id = "delete_trip", path = "/api/trips/{id}", tag = "trips", security(("admin" = [])),
     params(("id" = uuid::Uuid, Path, description = "The trip.")),
     responses((status = 204, description = "It is gone."),
         (status = 404, description = "There is no such trip (E400).", body = ProblemDetails,
@@ -172,7 +172,7 @@ pub(super) async fn delete(_: Admin, State(app): State<Arc<App>>, TripId(id): Tr
 }
 
 /// Calculates a trip again that is over, with the calculator that serves now.
-#[utoipa::path(post, path = "/api/trips/{id}/recalculate", tag = "trips", security(("admin" = [])),
+#[utoipa::path(post, operation_id = "recalculate_trip", path = "/api/trips/{id}/recalculate", tag = "trips", security(("admin" = [])),
     params(("id" = uuid::Uuid, Path, description = "The trip.")),
     responses((status = 200, description = "The trip as it is now.", body = TripRow),
         (status = 404, description = "There is no such trip (E400).", body = ProblemDetails,

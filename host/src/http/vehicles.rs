@@ -42,7 +42,7 @@ pub(super) struct VehiclesPage {
 }
 
 /// Vehicles, in the order of their ids.
-#[utoipa::path(get, path = "/api/vehicles", tag = "vehicles", params(VehiclesQuery),
+#[utoipa::path(get, operation_id = "list_vehicles", path = "/api/vehicles", tag = "vehicles", params(VehiclesQuery),
     responses((status = 200, body = VehiclesPage), Problems))]
 pub(super) async fn list(
     _: Reader,
@@ -58,7 +58,7 @@ pub(super) async fn list(
 }
 
 /// One vehicle.
-#[utoipa::path(get, path = "/api/vehicles/{id}", tag = "vehicles",
+#[utoipa::path(get, operation_id = "get_vehicle", path = "/api/vehicles/{id}", tag = "vehicles",
     params(("id" = String, Path, description = "The vehicle.")),
     responses((status = 200, body = VehicleRow),
         (status = 404, description = "There is no such vehicle (E400).", body = ProblemDetails,
@@ -77,13 +77,13 @@ pub(super) async fn one(
 #[serde(deny_unknown_fields)]
 pub(super) struct Naming {
     /// The name; null takes it away.
-    #[schema(min_length = 1, max_length = 100)]
+    #[schema(min_length = 1, max_length = 100, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")]
     #[serde(default)]
     name: Option<String>,
 }
 
 /// Gives a vehicle a name, or takes it away.
-#[utoipa::path(put, path = "/api/vehicles/{id}", tag = "vehicles", security(("admin" = [])),
+#[utoipa::path(put, operation_id = "rename_vehicle", path = "/api/vehicles/{id}", tag = "vehicles", security(("admin" = [])),
     params(("id" = String, Path, description = "The vehicle.")), request_body = Naming,
     responses((status = 200, description = "The vehicle as it is now.", body = VehicleRow),
         (status = 404, description = "There is no such vehicle (E400).", body = ProblemDetails,
@@ -100,7 +100,7 @@ pub(super) async fn rename(
     Json(naming): Json<Naming>,
 ) -> Answer {
     let id = vehicle_id(id)?;
-    let name = naming.name.as_deref().map(str::trim);
+    let name = naming.name.as_deref();
     if let Some(name) = name {
         params::in_range("the length of name", name.chars().count(), 1, LONGEST_NAME)?;
         if name.chars().any(char::is_control) {
