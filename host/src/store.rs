@@ -3,6 +3,7 @@
 
 mod batch;
 mod claims;
+mod components;
 mod error;
 mod finalization;
 mod group_commit;
