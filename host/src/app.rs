@@ -40,6 +40,9 @@ const BODIES: usize = UPLOADS as usize / 2;
 /// Pages of trips that are made, or taken by their readers, at one time: the
 /// largest takes a few megabytes while it is made.
 const PAGES: usize = 16;
+/// Admin requests under way at one time, waiting ones included: each may hold a
+/// component, and have one compiled.
+const ADMIN_REQUESTS: usize = 4;
 /// Vehicles whose last known figures are remembered.
 const KNOWN_VEHICLES: u64 = 10_000;
 
@@ -67,6 +70,8 @@ pub struct App {
     pub bodies: Semaphore,
     /// A place for each page under way to a reader.
     pub pages: Arc<Semaphore>,
+    /// A place for each admin request under way.
+    pub admin_requests: Arc<Semaphore>,
     /// A place for the plugin that is being uploaded.
     pub plugin_uploads: Semaphore,
     /// Whether the process is stopping.
@@ -162,6 +167,7 @@ pub async fn start(config: &Config, sink: Sink) -> anyhow::Result<(Arc<App>, Vec
         uploads: Arc::new(Semaphore::new(UPLOADS as usize)),
         bodies: Semaphore::new(BODIES),
         pages: Arc::new(Semaphore::new(PAGES)),
+        admin_requests: Arc::new(Semaphore::new(ADMIN_REQUESTS)),
         plugin_uploads: Semaphore::new(1),
         stopping: watch::Sender::new(false),
         activations,

@@ -1,6 +1,8 @@
 //! The door: every route, every status code. No business rule, no SQL.
 
+mod admission;
 mod api;
+mod body;
 mod detached;
 mod plugins;
 mod problem;

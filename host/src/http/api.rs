@@ -6,12 +6,13 @@ use axum::Json;
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 use tokio::sync::OwnedSemaphorePermit;
 use uuid::Uuid;
 
+use super::admission::Reader;
 use super::problem::Problem;
 use crate::app::App;
 use crate::events::{Code, Failure};
@@ -24,12 +25,7 @@ const LARGEST_PAGE: i64 = 500;
 pub(super) type Answer = Result<Response, Problem>;
 
 /// `GET /api/trips?limit=100&vehicle_id=…&cursor=…`: newest first.
-pub(super) async fn trips(
-    State(app): State<Arc<App>>,
-    headers: HeaderMap,
-    RawQuery(query): RawQuery,
-) -> Answer {
-    admit(&app, &headers)?;
+pub(super) async fn trips(_: Reader, State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Answer {
     let page = page(query.as_deref().unwrap_or_default())?;
     let Ok(place) = app.pages.clone().try_acquire_owned() else {
         return Err(Problem(Failure::new(Code::E501, "too many pages are under way to their readers")));
@@ -64,11 +60,10 @@ impl AsRef<[u8]> for HeldPage {
 
 /// `GET /api/trips/{id}`.
 pub(super) async fn trip(
+    _: Reader,
     State(app): State<Arc<App>>,
-    headers: HeaderMap,
     id: Result<Path<Uuid>, PathRejection>,
 ) -> Answer {
-    admit(&app, &headers)?;
     let trip = match id {
         Ok(Path(id)) => app.store.trip(&id.to_string()).await.map_err(|error| store_problem(&error))?,
         Err(_) => None,
@@ -78,8 +73,7 @@ pub(super) async fn trip(
 }
 
 /// `GET /api/status`: what runs, and how much is kept.
-pub(super) async fn status(State(app): State<Arc<App>>, headers: HeaderMap) -> Answer {
-    admit(&app, &headers)?;
+pub(super) async fn status(_: Reader, State(app): State<Arc<App>>) -> Answer {
     let store = app.store.status().await.map_err(|error| store_problem(&error))?;
     let plugins = app.plugins.pin();
     let plugins: serde_json::Map<_, _> =
@@ -117,16 +111,6 @@ pub(super) async fn not_a_read() -> StatusCode {
 
 pub(super) async fn not_found() -> (StatusCode, &'static str) {
     (StatusCode::NOT_FOUND, "no such page; uploads go to /torque/upload")
-}
-
-pub(super) fn admit(app: &App, headers: &HeaderMap) -> Result<(), Problem> {
-    if app.tokens.admit_read(headers) {
-        return Ok(());
-    }
-    Err(Problem(Failure::new(
-        Code::E001,
-        "the token is missing or wrong: send it as Authorization: Bearer …",
-    )))
 }
 
 pub(super) fn store_problem(error: &StoreError) -> Problem {

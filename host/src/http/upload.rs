@@ -12,8 +12,9 @@ use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{Extension, RawPathParams, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::{LengthLimitError, Limited};
 
+use super::body::gather;
 use super::detached::Gone;
 use super::problem::{RETRY_AFTER, status_of};
 use super::tokens::bearer;
@@ -137,7 +138,7 @@ async fn read(app: &App, headers: &HeaderMap, body: Body) -> Result<Bytes, Failu
         }
     };
     match read {
-        Ok(Ok(body)) => Ok(body),
+        Ok(Ok(body)) => Ok(body.into()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => {
             Err(Failure::new(Code::E006, format!("the body is larger than {LARGEST_BODY} bytes")))
         }
@@ -148,18 +149,6 @@ async fn read(app: &App, headers: &HeaderMap, body: Body) -> Result<Bytes, Failu
             Err(Failure::new(Code::E502, format!("the body took longer than {BODY_TIMEOUT:?} to arrive")))
         }
     }
-}
-
-/// Copies a body as it arrives. Its frames must not be kept: each keeps the 8
-/// KiB that it was read into, and a slow client may send a byte a frame.
-async fn gather(mut body: Limited<Body>) -> Result<Bytes, axum::BoxError> {
-    let mut gathered = Vec::new();
-    while let Some(frame) = body.frame().await {
-        if let Ok(data) = frame?.into_data() {
-            gathered.extend_from_slice(&data);
-        }
-    }
-    Ok(gathered.into())
 }
 
 /// Whether the same request may do better later.
@@ -176,9 +165,8 @@ fn come_back() -> Response {
 fn slow_down(too_often: TooOften) -> (Response, Outcome) {
     let failure = came_too_often(&too_often);
     let mut response = plain(status_of(failure.code), "not kept: send it again, more slowly");
-    // In whole seconds, and not before the time.
-    let seconds = too_often.retry_after.as_secs() + 1;
-    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    let seconds = HeaderValue::from(too_often.retry_after_seconds());
+    response.headers_mut().insert(header::RETRY_AFTER, seconds);
     (response, Outcome::Rejected(failure))
 }
 
