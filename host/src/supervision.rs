@@ -88,7 +88,7 @@ mod tests {
             tokio::task::yield_now().await;
             panic!("in the middle");
         });
-        let failure = Failure::from(panicked.await.map(|()| ()).expect_err("it panicked"));
+        let failure = Failure::from(panicked.await.expect_err("it panicked"));
         assert_eq!((failure.code, failure.message.as_str()), (Code::E500, "a round panicked, and goes on"));
         assert_eq!(guarded("a round", async { 1 }).await.ok(), Some(1));
     }

@@ -53,6 +53,10 @@ pub(super) struct Finished {
 }
 
 /// Where an event is while it is decided on: a panic leaves it there.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one for each event task, and a box would be one an event"
+)]
 enum InHand {
     Finished(Record),
     /// Somebody is asked about it.

@@ -21,10 +21,11 @@ use super::{Slot, engine, load};
 /// Components that are compiled at one time. Each has all processors; a second
 /// one need not wait for one that takes long.
 const COMPILERS: usize = 2;
-/// How long a candidate waits for its code, its turn included: some ten times
-/// what an interpreted plugin takes. What takes longer is compiled to its end
-/// all the same, in its place, and found in the cache by who tries it again.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// How long a candidate waits for its code beside plugins that serve, its turn
+/// included: some ten times what an interpreted plugin takes. What takes longer
+/// is compiled to its end all the same, in its place, and found in the cache by
+/// who tries it again.
+pub(super) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Makes plugins ready. Clones share engine, cache and compilers.
 #[derive(Clone)]
@@ -45,7 +46,8 @@ impl PluginRuntime {
         let code = CodeCache::open(&engine, cache_dir)
             .map_err(|error| StartError::Cache { dir: cache_dir.to_owned(), problem: error.to_string() })?;
         let compilers = Arc::new(Semaphore::new(COMPILERS));
-        Ok(Self { code: Arc::new(code), compilers, patience: PATIENCE })
+        // A start waits as long as it takes: nothing serves meanwhile.
+        Ok(Self { code: Arc::new(code), compilers, patience: Duration::MAX })
     }
 
     /// Takes a candidate through every check, up to a trial on two instances.
@@ -115,7 +117,7 @@ impl PluginRuntime {
         })
     }
 
-    #[cfg(test)]
+    /// The same, where a candidate waits no longer than this for its code.
     pub(super) fn with_patience(self, patience: Duration) -> Self {
         Self { patience, ..self }
     }

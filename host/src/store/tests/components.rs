@@ -117,3 +117,27 @@ async fn the_history_is_bounded_and_what_can_serve_again_stays_in_it() {
         store.close(PATIENCE).await;
     }
 }
+
+#[tokio::test]
+async fn components_of_an_older_receiver_are_there_after_an_update() {
+    for home in homes().await {
+        let stranger = home.stranger().await;
+        let mut older = sqlx::migrate!();
+        older.migrations.to_mut().retain(|migration| migration.version < 23);
+        older.run(&stranger).await.unwrap();
+        let bytes: Vec<u8> = (0..600_000u32).map(|index| (index % 251) as u8).collect();
+        sqlx::query("INSERT INTO plugin_components VALUES ('sampling-policy', 'old', 1, $1)")
+            .bind(&bytes)
+            .execute(&stranger)
+            .await
+            .unwrap();
+        stranger.close().await;
+
+        let store = home.open().await;
+        assert!(store.plugin_component(POLICY, "old").await.unwrap().as_ref() == Some(&bytes));
+        let again = NewActivation { bytes: &bytes, ..plugin(POLICY, "old", "s", 2) };
+        store.activate_plugins(&[again]).await.unwrap();
+        assert_eq!(number(&store, PARTS).await, 1, "it is not brought again");
+        store.close(PATIENCE).await;
+    }
+}
