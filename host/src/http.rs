@@ -14,7 +14,7 @@ mod upload;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::{MethodRouter, get, post, put};
+use axum::routing::{MethodRouter, any, get, post, put};
 use tokio::net::TcpListener;
 
 use crate::app::App;
@@ -29,6 +29,8 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/torque/upload", uploads())
         .route("/torque/upload/", uploads())
         .route("/torque/upload/{token}", uploads())
+        .route("/torque/upload/{token}/", uploads())
+        .route("/torque/upload/{token}/{*rest}", any(upload::refuse_path))
         // Trips
         .route("/api/trips", get(api::trips))
         .route("/api/trips/{id}", get(api::trip))
@@ -51,7 +53,8 @@ pub fn router(app: Arc<App>) -> Router {
 /// GET as the app does, POST as other clients do. HEAD, which axum would give
 /// to GET, must not store anything.
 fn uploads() -> MethodRouter<Arc<App>> {
-    get(upload::upload).post(upload::upload).head(api::not_a_read)
+    let uploads = get(upload::upload).post(upload::upload);
+    uploads.head(upload::refuse_method).fallback(upload::refuse_method)
 }
 
 /// Starts to answer on `listener`.
