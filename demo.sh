@@ -9,6 +9,27 @@ finish() {
     rm -rf "$dir"
 }
 trap finish EXIT
+# One JSON object a line, a member a line: nobody needs jq to see this.
+indented() {
+    awk '
+        function line(depth) { printf "\n"; while (depth-- >= 0) printf "   " }
+        {
+            printf "   "; depth = 0; text = 0
+            for (at = 1; at <= length($0); at++) {
+                c = substr($0, at, 1); pair = substr($0, at, 2)
+                if (text && c == "\\") { printf "%s", pair; at++ }
+                else if (c == "\"") { printf "%s", c; text = !text }
+                else if (text) printf "%s", c
+                else if (pair == "{}" || pair == "[]") { printf "%s", pair; at++ }
+                else if (c == "{" || c == "[") { printf "%s", c; line(++depth) }
+                else if (c == "}" || c == "]") { line(--depth); printf "%s", c }
+                else if (c == ",") { printf "%s", c; line(depth) }
+                else if (c == ":") printf ": "
+                else printf "%s", c
+            }
+            printf "\n"
+        }'
+}
 
 echo "── A receiver, with its business rules as WebAssembly components"
 env -i PATH="$PATH" HOME="${HOME:-/}" BIND_ADDR=127.0.0.1:0 DATA_DIR="$dir/data" PLUGIN_DIR=plugins/dist \
@@ -33,7 +54,7 @@ for operation in service_start telemetry_upload trip_finalization; do
 done
 echo
 echo "── The finalization event"
-grep '"operation":"trip_finalization"' "$dir/events.ndjson" | tail -1 | sed -e 's/,"/,\n   "/g' -e 's/:{"/: {\n   "/g'
+grep '"operation":"trip_finalization"' "$dir/events.ndjson" | tail -1 | indented
 echo
 echo "Done: the trip above was calculated by plugins/dist/trip-calculator.wasm."
 echo "Next: 'just run' starts a receiver for a phone; README.md tells the rest."

@@ -14,6 +14,7 @@ mod start;
 mod telling;
 #[cfg(test)]
 pub(crate) mod tests;
+mod upkeep;
 mod watcher;
 
 use std::sync::Arc;
@@ -25,6 +26,7 @@ use crate::app::App;
 use crate::events::{Code, Failure};
 use crate::plugin_host::{PluginIdentity, Refusal, Slot};
 use crate::store::StoreError;
+use crate::supervision::{Fault, guarded};
 
 pub use requests::{activate, put, refuse_upload, roll_back_for_operator, upload_limit};
 pub use shadow::{Beside, begin_shadow, begin_shadow_from_library, discard, promote};
@@ -36,11 +38,12 @@ pub struct Activations {
     /// Held by whoever is about to publish.
     publishing: Mutex<()>,
     inbox: Mutex<inbox::Inbox>,
+    fault: Fault,
 }
 
 impl Activations {
     fn new(inbox: inbox::Inbox) -> Self {
-        Self { publishing: Mutex::default(), inbox: Mutex::new(inbox) }
+        Self { publishing: Mutex::default(), inbox: Mutex::new(inbox), fault: Fault::default() }
     }
 
     /// For a test that activates nothing.
@@ -128,7 +131,8 @@ impl From<&NotSwapped> for Failure {
         match error {
             NotSwapped::Refused(refusal) => {
                 let message = format!("the candidate for the slot {} was refused", refusal.slot);
-                Failure::new(Code::E412, message).caused_by("Refusal", refusal.problems.join("; "))
+                let code = if refusal.for_now { Code::E501 } else { Code::E412 };
+                Failure::new(code, message).caused_by("Refusal", refusal.problems.join("; "))
             }
             NotSwapped::Store(error) => Failure::from(error),
             NotSwapped::Impossible(message) => Failure::new(Code::E412, message),
@@ -140,5 +144,16 @@ impl From<&NotSwapped> for Failure {
 /// Looks after the slots until the process stops. What is under way then is
 /// given up and told so.
 pub async fn run(app: Arc<App>, hangup: Signal) {
-    tokio::join!(watcher::run(&app, hangup), containment::run(&app), shared::run(&app));
+    tokio::join!(watcher::run(&app, hangup), containment::run(&app), shared::run(&app), upkeep::run(&app));
+}
+
+/// One round of a loop. A panic in it is told, and the loop goes on.
+async fn survive(app: &App, way: Way, round: impl Future<Output = ()>) {
+    let round = async {
+        app.activations.fault.strike();
+        round.await;
+    };
+    if let Err(panicked) = guarded("the watch over the plugins", round).await {
+        telling::tell_panic(app, way, panicked);
+    }
 }

@@ -46,6 +46,9 @@ const PAGES: usize = 16;
 const EXPORTS: usize = 4;
 /// Wishes for a recalculation that wait: one takes as long as a finalization.
 const WISHES: usize = 8;
+/// Admin requests under way at one time, waiting ones included: each may hold a
+/// component, and have one compiled.
+const ADMIN_REQUESTS: usize = 4;
 /// Vehicles whose last known figures are remembered.
 const KNOWN_VEHICLES: u64 = 10_000;
 
@@ -77,6 +80,8 @@ pub struct App {
     pub exports: Arc<Semaphore>,
     /// Trips that somebody wants to be calculated again.
     pub wishes: mpsc::Sender<Wish>,
+    /// A place for each admin request under way.
+    pub admin_requests: Arc<Semaphore>,
     /// A place for the plugin that is being uploaded.
     pub plugin_uploads: Semaphore,
     /// Whether the process is stopping.
@@ -178,6 +183,7 @@ pub async fn start(
         pages: Arc::new(Semaphore::new(PAGES)),
         exports: Arc::new(Semaphore::new(EXPORTS)),
         wishes,
+        admin_requests: Arc::new(Semaphore::new(ADMIN_REQUESTS)),
         plugin_uploads: Semaphore::new(1),
         stopping: watch::Sender::new(false),
         activations,

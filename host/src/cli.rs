@@ -1,6 +1,7 @@
 //! The command line: one file for each command. What a command does lives
 //! elsewhere.
 
+mod output;
 pub mod plugin;
 pub mod serve;
 pub mod simulate;
@@ -69,6 +70,5 @@ pub fn run(cli: Cli) -> ExitCode {
 
 /// Says what went wrong, to whoever still listens.
 fn complain(error: &anyhow::Error) {
-    use std::io::Write as _;
-    writeln!(std::io::stderr(), "error: {error:#}").ok();
+    output::say(&format!("error: {error:#}"));
 }

@@ -14,6 +14,7 @@ use crate::app::App;
 use crate::events::{Code, Failure, FinalizationDetails, Outcome, VehicleContext, WideEvent};
 use crate::plugin_host::{Calculation, Impact, PluginSet, Slot, SummarizeError, Summary, Trip, Trouble};
 use crate::store::{Calculator, Claim, ClaimRequest, Closed, Closing, Retry, StoreError, TripData};
+use crate::supervision::guarded;
 use crate::weather::Missed;
 
 pub use wishes::Wish;
@@ -51,7 +52,8 @@ async fn finalize_ended(app: Arc<App>, mut stop: watch::Receiver<bool>) {
             _ = stop.changed() => return,
             _ = tick.tick() => {}
         }
-        if let Err(error) = finalize_stale(&app, &stop).await {
+        // A panic is logged there; the next look tries again.
+        if let Ok(Err(error)) = guarded("the finalizer", finalize_stale(&app, &stop)).await {
             tracing::warn!(%error, "ended trips could not be looked for; trying again");
         }
         if let Err(error) = sweep(&app, &stop).await {

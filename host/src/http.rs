@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{MethodRouter, get, post, put};
+use axum::routing::{MethodRouter, any, get, post, put};
 use tokio::net::TcpListener;
 use utoipa::OpenApi as _;
 use utoipa_axum::router::OpenApiRouter;
@@ -43,6 +43,8 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/torque/upload", uploads())
         .route("/torque/upload/", uploads())
         .route("/torque/upload/{token}", uploads())
+        .route("/torque/upload/{token}/", uploads())
+        .route("/torque/upload/{token}/{*rest}", any(upload::refuse_path))
         .fallback(api::not_found)
         .with_state(app)
 }
@@ -86,7 +88,8 @@ fn plugins() -> Router<Arc<App>> {
 /// GET as the app does, POST as other clients do. HEAD, which axum would give
 /// to GET, must not store anything.
 fn uploads() -> MethodRouter<Arc<App>> {
-    get(upload::upload).post(upload::upload).head(api::not_a_read)
+    let uploads = get(upload::upload).post(upload::upload);
+    uploads.head(upload::refuse_method).fallback(upload::refuse_method)
 }
 
 /// Starts to answer on `listener`.

@@ -22,6 +22,7 @@ pub mod rate_limit;
 pub mod run_marker;
 pub mod simulate;
 pub mod store;
+pub mod supervision;
 pub mod torque;
 pub mod weather;
 

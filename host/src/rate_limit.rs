@@ -13,6 +13,9 @@ use crate::config::HttpConfig;
 use crate::identity::VehicleId;
 
 const MINUTE: Duration = Duration::from_secs(60);
+/// Wrong tokens a minute from one address that are answered as such: more than
+/// a person mistypes.
+const WRONG_TOKENS: u32 = 10;
 /// Addresses, and vehicles, whose pace is remembered: memory stays bounded
 /// whoever comes. Who is forgotten may come as if for the first time.
 const REMEMBERED: u64 = 65_536;
@@ -21,6 +24,7 @@ const REMEMBERED: u64 = 65_536;
 pub struct RateLimits {
     addresses: Option<Limit<IpAddr>>,
     vehicles: Option<Limit<VehicleId>>,
+    wrong_tokens: Option<Limit<IpAddr>>,
 }
 
 /// Somebody came too often.
@@ -32,11 +36,28 @@ pub struct TooOften {
     pub retry_after: Duration,
 }
 
+impl TooOften {
+    /// When to come again: in whole seconds, and not before the time.
+    pub fn retry_after_seconds(&self) -> u64 {
+        self.retry_after.as_secs() + 1
+    }
+}
+
 impl RateLimits {
     /// The limits that are set.
     pub fn new(config: &HttpConfig) -> Self {
         let per_minute = config.rate_limit_per_minute;
-        Self { addresses: Limit::new("address", per_minute), vehicles: Limit::new("vehicle", per_minute) }
+        Self {
+            addresses: Limit::new("address", per_minute),
+            vehicles: Limit::new("vehicle", per_minute),
+            wrong_tokens: Limit::new("address", WRONG_TOKENS),
+        }
+    }
+
+    /// Admits a request without the right token from this address to be told
+    /// so, or does not.
+    pub fn admit_wrong_token(&self, address: IpAddr) -> Result<(), TooOften> {
+        admit(self.wrong_tokens.as_ref(), network(address))
     }
 
     /// Admits an upload from this address, or does not.

@@ -3,6 +3,7 @@
 
 mod batch;
 mod claims;
+mod components;
 mod error;
 mod figures;
 mod finalization;

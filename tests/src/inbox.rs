@@ -60,6 +60,21 @@ pub fn built(slot: &str) -> anyhow::Result<Vec<u8>> {
     std::fs::read(plugin_dir()?.join(slot).with_extension("wasm")).context("a built component")
 }
 
+/// The same component with another digest, that many bytes larger.
+pub fn enlarged(component: &[u8], number: u8, bytes: u32) -> Vec<u8> {
+    // A section that nobody reads: its size in LEB128, its name, its content.
+    let mut section = vec![0];
+    let mut left = bytes + 5;
+    while left >= 0x80 {
+        section.push((left & 0x7f) as u8 | 0x80);
+        left >>= 7;
+    }
+    section.push(left as u8);
+    section.extend(b"\x04note");
+    section.resize(section.len() + bytes as usize, number);
+    [component, &section].concat()
+}
+
 /// The same component with another digest: it ends with a section that nobody
 /// reads.
 pub fn variant(component: &[u8], number: u8) -> Vec<u8> {

@@ -20,7 +20,7 @@ pub use backlog::{Answered, Backlog, Point};
 pub use binary::{binary, guest, plugin_dir, project_root};
 pub use cluster::{Cluster, Stop};
 pub use database::{Database, Engine, Look};
-pub use inbox::{Inbox, built, variant};
+pub use inbox::{Inbox, built, enlarged, variant};
 pub use load::{Load, Sent, percentile};
 pub use phone::{Answer, get, raw, raw_from, upload, upload_all};
 pub use process::{Process, raise_open_files};

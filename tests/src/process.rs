@@ -23,6 +23,14 @@ impl Process {
         Ok(kilobytes * 1024)
     }
 
+    /// How many threads it has.
+    ///
+    /// # Errors
+    /// It has ended.
+    pub fn threads(self) -> anyhow::Result<usize> {
+        Ok(std::fs::read_dir(format!("/proc/{}/task", self.id))?.count())
+    }
+
     /// How many files it has open, connections included.
     ///
     /// # Errors

@@ -214,14 +214,6 @@ impl Server {
         Ok(())
     }
 
-    /// Memory that it has in use: bytes.
-    ///
-    /// # Errors
-    /// It does not run.
-    pub fn resident_bytes(&self) -> anyhow::Result<u64> {
-        self.process()?.resident_bytes()
-    }
-
     /// Its events so far.
     pub fn events(&self) -> Vec<Value> {
         self.events.borrow().clone()

@@ -128,9 +128,10 @@ async fn stop_is_due(app: &App) {
 }
 
 /// Remembers a refusal: the same component with the same settings is not tried
-/// again by itself. What was never read has no digest, and is looked at again.
+/// again by itself. What was never read has no digest, and is looked at again;
+/// so is what nobody could look at now.
 pub(super) async fn remember(store: &Store, target: &SwappedPlugin, refusal: &Refusal) {
-    let Some(digest) = &target.digest else { return };
+    let Some(digest) = target.digest.as_ref().filter(|_| !refusal.for_now) else { return };
     let rejection = Rejection {
         slot: refusal.slot,
         digest: digest.clone(),

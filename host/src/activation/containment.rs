@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::requests::roll_back;
-use super::{NotSwapped, Way, shadow, telling};
+use super::{NotSwapped, Way, shadow, survive, telling};
 use crate::app::App;
 use crate::events::{Failure, Outcome};
 use crate::plugin_host::{Slot, Trouble};
@@ -16,14 +16,18 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// Rolls failing plugins back until the process stops.
 pub(super) async fn run(app: &App) {
     while app.until_stop(app.plugins.alarm()).await.is_some() {
-        let plugins = app.plugins.pin();
-        for slot in Slot::ALL {
-            if let Some(trouble) = plugins.trouble(slot) {
-                contain(app, slot, &trouble).await;
-            }
-            shadow::withdraw(app, slot).await;
-        }
+        survive(app, Way::AutoRollback, contain_all(app)).await;
         app.until_stop(tokio::time::sleep(PAUSE)).await;
+    }
+}
+
+async fn contain_all(app: &App) {
+    let plugins = app.plugins.pin();
+    for slot in Slot::ALL {
+        if let Some(trouble) = plugins.trouble(slot) {
+            contain(app, slot, &trouble).await;
+        }
+        shadow::withdraw(app, slot).await;
     }
 }
 

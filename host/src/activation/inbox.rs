@@ -165,11 +165,10 @@ impl Inbox {
         if file {
             return Ok(Some(self.offer_file(slot, content, settings)));
         }
-        let bytes = store.plugin_component(slot, digest).await?;
-        Ok(bytes.map(|bytes| {
-            let origin = self.settings_file().display().to_string();
-            Offer::New { candidate: Ok(Candidate::new(slot, origin, bytes, settings.clone())), file: false }
-        }))
+        let Some(bytes) = store.plugin_component(slot, digest).await? else { return Ok(None) };
+        let origin = self.settings_file().display().to_string();
+        let candidate = Candidate::new(slot, origin, bytes, settings.clone()).await;
+        Ok(Some(Offer::New { candidate, file: false }))
     }
 
     fn offer_file(&self, slot: Slot, content: &Content, settings: &SlotSettings) -> Offer {
@@ -222,7 +221,7 @@ impl Inbox {
     /// Notes what was found, and what became of the offers among it: of each
     /// slot's file, or of its settings. With settings that cannot be used, all
     /// waits for other ones.
-    pub(super) fn note(&mut self, found: Found, dealt: &BTreeMap<Slot, (Dealt, bool)>) {
+    pub(super) async fn note(&mut self, found: Found, dealt: &BTreeMap<Slot, (Dealt, bool)>) {
         let all = dealt.values().all(|(dealt, _)| *dealt != Dealt::Open);
         self.dealt_with = all.then_some(found.stamps);
         let Ok(settings) = found.settings.as_ref() else { return };
@@ -242,11 +241,19 @@ impl Inbox {
             seen.insert(*slot, Seen { content: content.name().to_owned(), settings_digest, refused });
         }
         if self.seen.as_ref() != Some(&seen) {
-            let text = serde_json::to_vec(&seen).unwrap_or_default();
-            if let Err(error) = durable::write(&self.note, &[&text]) {
-                tracing::warn!(path = %self.note.display(), %error, "what PLUGIN_DIR holds cannot be noted");
-            }
+            self.write(&seen).await;
             self.seen = Some(seen);
+        }
+    }
+}
+
+impl Inbox {
+    /// Writes the note, off the async threads: it waits for the disk.
+    async fn write(&self, seen: &BTreeMap<Slot, Seen>) {
+        let (note, text) = (self.note.clone(), serde_json::to_vec(seen).unwrap_or_default());
+        let written = tokio::task::spawn_blocking(move || durable::write(&note, &[&text])).await;
+        if let Err(error) = written.map_err(std::io::Error::other).flatten() {
+            tracing::warn!(path = %self.note.display(), %error, "what PLUGIN_DIR holds cannot be noted");
         }
     }
 }

@@ -111,7 +111,7 @@ pub(super) async fn roll_back(
         let swapped = swap(app, vec![Swap { slot, way, candidate, back_from: Some(back_from) }]).await;
         match one(slot, swapped) {
             // It told its own refusal; the one before it may do.
-            Err(NotSwapped::Refused(_)) => {}
+            Err(NotSwapped::Refused(refusal)) if !refusal.for_now => {}
             ended => return ended,
         }
     }
@@ -125,10 +125,10 @@ async fn predecessor_candidate(
     let slot = predecessor.slot;
     let origin = format!("generation {} in the library", predecessor.generation);
     let bytes = app.store.plugin_component(slot, &predecessor.digest).await?.unwrap_or_default();
-    let settings = SlotSettings::from_stored(slot, &predecessor.settings);
-    Ok(settings
-        .map(|settings| Candidate::new(slot, origin.clone(), bytes, settings))
-        .map_err(|problem| Refusal::new(slot, origin, vec![problem])))
+    Ok(match SlotSettings::from_stored(slot, &predecessor.settings) {
+        Ok(settings) => Candidate::new(slot, origin, bytes, settings).await,
+        Err(problem) => Err(Refusal::new(slot, origin, vec![problem])),
+    })
 }
 
 fn rejection(slot: Slot, from: &PluginIdentity, trouble: Option<&Failure>) -> Rejection {
@@ -175,12 +175,7 @@ pub(super) fn one(slot: Slot, mut swapped: super::attempt::Ended) -> Result<Swap
 
 async fn candidate(app: &App, slot: Slot, origin: String, bytes: Vec<u8>) -> Result<Candidate, Refusal> {
     let settings = slot_settings(app, slot, &origin).await?;
-    // Hashing a large component takes a while.
-    let hashed = {
-        let origin = origin.clone();
-        tokio::task::spawn_blocking(move || Candidate::new(slot, origin, bytes, settings))
-    };
-    hashed.await.map_err(|panic| Refusal::new(slot, origin, vec![panic.to_string()]))
+    Candidate::new(slot, origin, bytes, settings).await
 }
 
 async fn settings(app: &App, slot: Slot, origin: &str) -> Result<SlotSettings, NotSwapped> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::attempt::{place, prepare};
 use super::telling::Report;
-use super::{NotSwapped, Way, telling};
+use super::{NotSwapped, Way, survive, telling};
 use crate::app::App;
 use crate::events::{Failure, PluginSwapDetails, SwappedPlugin};
 use crate::plugin_host::{Candidate, Refusal, Slot, SlotSettings};
@@ -29,10 +29,14 @@ async fn follow_all(app: &App) {
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
-        for slot in Slot::ALL {
-            if let Err(error) = follow(app, slot, &mut unfit).await {
-                tracing::warn!(%slot, %error, "the plugin library cannot be followed now");
-            }
+        survive(app, Way::Shared, follow_each(app, &mut unfit)).await;
+    }
+}
+
+async fn follow_each(app: &App, unfit: &mut BTreeSet<(Slot, u64)>) {
+    for slot in Slot::ALL {
+        if let Err(error) = follow(app, slot, unfit).await {
+            tracing::warn!(%slot, %error, "the plugin library cannot be followed now");
         }
     }
 }
@@ -51,7 +55,9 @@ async fn follow(app: &App, slot: Slot, unfit: &mut BTreeSet<(Slot, u64)>) -> Res
         Ok(false) => return Ok(()),
         Ok(true) => report.details.swap = "activation",
         Err(refusal) => {
-            unfit.insert((slot, newest.generation));
+            if !refusal.for_now {
+                unfit.insert((slot, newest.generation));
+            }
             report.details.problems.clone_from(&refusal.problems);
             report.ended = Err(Failure::from(&NotSwapped::Refused(refusal.clone())));
         }
@@ -72,8 +78,8 @@ async fn publish(
     let refused = |problem: String| Refusal::new(slot, origin.clone(), vec![problem]);
     let bytes = bytes.ok_or_else(|| refused("is not kept any more".to_owned()))?;
     let settings = SlotSettings::from_stored(slot, &newest.settings).map_err(refused)?;
-    let candidate = Candidate::new(slot, origin, bytes, settings);
-    let prepared = prepare(app.plugins.runtime(), Ok(candidate)).await?;
+    let candidate = Candidate::new(slot, origin, bytes, settings).await;
+    let prepared = prepare(app.plugins.runtime(), candidate).await?;
     report.details.compiled = Some(prepared.compiled());
     report.timings = prepared.timings().to_vec();
     let _turn = app.activations.publishing.lock().await;

@@ -54,7 +54,7 @@ pub async fn start(plugin_dir: &Path, data_dir: &Path, store: &Store) -> Result<
     }
     start.fill_from_library().await.map_err(unreadable)?;
     let (plugins, reports) = start.finish().await?;
-    inbox.note(found, &dealt);
+    inbox.note(found, &dealt).await;
     Ok(Started { plugins, activations: Activations::new(inbox), reports })
 }
 
@@ -110,7 +110,12 @@ impl<'a> Start<'a> {
         let mut dealt = BTreeMap::new();
         for (slot, file, report, preparing) in under_way {
             let prepared = finished(slot, preparing).await;
-            dealt.insert(slot, (if prepared.is_ok() { Dealt::Taken } else { Dealt::Refused }, file));
+            let became = match &prepared {
+                Ok(_) => Dealt::Taken,
+                Err(refusal) if refusal.for_now => Dealt::Open,
+                Err(_) => Dealt::Refused,
+            };
+            dealt.insert(slot, (became, file));
             match prepared {
                 Ok(prepared) => {
                     self.degraded.remove(&slot);
@@ -206,9 +211,10 @@ impl<'a> Start<'a> {
         let refused = |problem: &str| Refusal::new(slot, origin.clone(), vec![problem.to_owned()]);
         let candidate = match self.store.plugin_component(slot, &activation.digest).await? {
             None => Err(refused("is not kept any more")),
-            Some(bytes) => SlotSettings::from_stored(slot, &activation.settings)
-                .map(|settings| Candidate::new(slot, origin.clone(), bytes, settings))
-                .map_err(|problem| refused(&problem)),
+            Some(bytes) => match SlotSettings::from_stored(slot, &activation.settings) {
+                Ok(settings) => Candidate::new(slot, origin.clone(), bytes, settings).await,
+                Err(problem) => Err(refused(&problem)),
+            },
         };
         let report = self.report(slot, &candidate);
         match finished(slot, self.prepare(candidate)).await {

@@ -9,6 +9,7 @@ use super::{Beside, NotSwapped, Swapped, Way};
 use crate::app::App;
 use crate::events::{Code, Failure, Outcome, PluginSwapDetails, SwappedPlugin, WideEvent};
 use crate::plugin_host::{Candidate, PluginIdentity, Prepared, Refusal, ShadowStatus, Slot};
+use crate::supervision::Panicked;
 
 /// What a swap aims at, as far as it is known.
 pub(super) fn target(candidate: &Result<Candidate, Refusal>) -> SwappedPlugin {
@@ -182,6 +183,18 @@ pub(super) fn tell_unusable_settings(app: &App, way: Way, file: &Path, problem: 
     };
     tracing::warn!("plugin settings refused ({}): {}: {problem}", way.as_str(), file.display());
     app.events.open(app.plugins.pin(), details).finish(Outcome::Rejected(unusable_settings(problem)));
+}
+
+/// Tells of a look at the plugins that panicked. What was under way by then
+/// tells of itself.
+pub(super) fn tell_panic(app: &App, way: Way, panicked: Panicked) {
+    let details = PluginSwapDetails {
+        swap: "refusal",
+        way: way.as_str(),
+        problems: vec![panicked.to_string()],
+        ..PluginSwapDetails::default()
+    };
+    app.events.open(app.plugins.pin(), details).finish(Outcome::Failure(panicked.into()));
 }
 
 pub(super) fn unusable_settings(problem: &str) -> Failure {

@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 
 use super::attempt::{Swap, swap};
 use super::inbox::{self, Dealt, Found, Offer};
-use super::{NotSwapped, Way, telling};
+use super::{NotSwapped, Way, survive, telling};
 use crate::app::App;
 use crate::plugin_host::{PluginSettings, Slot};
 use crate::store::{Rejection, StoreError};
@@ -51,7 +51,7 @@ pub(super) async fn run(app: &App, mut hangup: Signal) {
             }
         };
         if app.until_stop(activity.calm()).await.is_some() {
-            look(app, way).await;
+            survive(app, way, look(app, way)).await;
         }
     }
 }
@@ -163,7 +163,7 @@ pub(super) async fn look(app: &App, way: Way) {
             Err(error) => return tracing::warn!(%error, "what PLUGIN_DIR holds cannot be compared now"),
         },
     };
-    inbox.note(found, &dealt);
+    inbox.note(found, &dealt).await;
 }
 
 async fn try_offers(
@@ -193,8 +193,13 @@ async fn try_offers(
     for (slot, result) in swap(app, swaps).await {
         let became = match result {
             Ok(_) => Dealt::Taken,
-            Err(NotSwapped::Refused(_)) => Dealt::Refused,
-            Err(NotSwapped::Store(_) | NotSwapped::Impossible(_) | NotSwapped::Stopping) => Dealt::Open,
+            Err(NotSwapped::Refused(refusal)) if !refusal.for_now => Dealt::Refused,
+            Err(
+                NotSwapped::Refused(_)
+                | NotSwapped::Store(_)
+                | NotSwapped::Impossible(_)
+                | NotSwapped::Stopping,
+            ) => Dealt::Open,
         };
         dealt.insert(slot, (became, files[&slot]));
     }

@@ -23,6 +23,9 @@ pub struct ServeArgs {
 
 /// Runs the receiver until a signal stops it.
 pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
+    // Where cars were is nobody's business but the owner's: of the database, of
+    // what it has beside it, and of everything else that is made from here on.
+    rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
     let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be handled")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be handled")?;
     // A file that may not grow is a write that fails, and not the end: handled

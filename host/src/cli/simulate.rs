@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use reqwest::Url;
 use tokio::task::JoinSet;
 
+use super::output::say;
 use crate::outbound;
 use crate::simulate::compare;
 use report::Report;
@@ -140,7 +141,7 @@ async fn check_all(
     timeout: Duration,
 ) -> anyhow::Result<Vec<Report>> {
     let sessions: Vec<String> = reports.iter().map(|r| r.session_id.clone()).collect();
-    eprintln!("waiting for the server to close {} trip(s)", sessions.len());
+    say(&format!("waiting for the server to close {} trip(s)", sessions.len()));
     let mut trips = api.closed_trips(&sessions, timeout).await?;
     for report in &mut reports {
         if let Some(trip) = trips.remove(&report.session_id) {

@@ -87,6 +87,12 @@ impl Events {
         self.pipeline.totals()
     }
 
+    /// Where a test makes an event task panic.
+    #[cfg(test)]
+    pub(super) fn fault(&self) -> &crate::supervision::Fault {
+        self.pipeline.fault()
+    }
+
     /// Identity of this process.
     pub fn instance_id(&self) -> Uuid {
         self.service.instance_id

@@ -18,6 +18,7 @@ use super::waiting::{Beside, Decided, Verdict, Waiting};
 use crate::config::{Config, SamplingUnit};
 use crate::identity::IdentityKey;
 use crate::plugin_host::{self, Facts, PluginError, Shadowed, Slot, Summary};
+use crate::supervision::{Fault, caught, guarded};
 
 /// Event tasks: one that waits for a slow policy leaves the other free.
 const TASKS: usize = 2;
@@ -51,6 +52,36 @@ pub(super) struct Finished {
     pub(super) trip: Option<Shadowed<Summary>>,
 }
 
+/// Where an event is while it is decided on: a panic leaves it there.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one for each event task, and a box would be one an event"
+)]
+enum InHand {
+    Finished(Record),
+    /// Somebody is asked about it.
+    Asked(Arc<Lookup>),
+    /// It is decided, or taken out after a panic.
+    Nothing,
+}
+
+impl InHand {
+    fn take(&mut self) -> Option<Record> {
+        match std::mem::replace(self, Self::Nothing) {
+            Self::Finished(record) => Some(record),
+            Self::Asked(event) => Some(event.into_record()),
+            Self::Nothing => None,
+        }
+    }
+
+    /// The event for others to look at.
+    fn ask(&mut self) -> Option<Arc<Lookup>> {
+        let event = Lookup::new(self.take()?);
+        *self = Self::Asked(event.clone());
+        Some(event)
+    }
+}
+
 enum Job {
     Event(Box<Finished>),
     Flush(oneshot::Sender<()>),
@@ -66,6 +97,7 @@ pub(super) struct Shared {
     slow_threshold_ms: f64,
     /// There is no time left to ask.
     in_a_hurry: AtomicBool,
+    fault: Fault,
 }
 
 impl Pipeline {
@@ -79,6 +111,7 @@ impl Pipeline {
             trip_rate: config.sampling.log_sample_trip,
             slow_threshold_ms: config.sampling.log_slow_threshold_ms,
             in_a_hurry: AtomicBool::new(false),
+            fault: Fault::default(),
         });
         let queues = std::array::from_fn(|_| {
             let (sender, receiver) = mpsc::channel(QUEUE);
@@ -113,6 +146,11 @@ impl Pipeline {
 
     pub(super) fn totals(&self) -> Totals {
         self.shared.ledger.totals().without(self.shared.sink.lost())
+    }
+
+    #[cfg(test)]
+    pub(super) fn fault(&self) -> &Fault {
+        &self.shared.fault
     }
 
     /// Waits for all events that were handed over. After half of the time
@@ -177,19 +215,33 @@ async fn work(shared: Arc<Shared>, mut queue: mpsc::Receiver<Job>) {
 
 impl Shared {
     /// Decides on an event, and lets it go or emits it; comes back with one
-    /// that is kept and whose shadows have not answered yet.
-    async fn process(&self, Finished { mut record, trip }: Finished) -> Option<Decided> {
+    /// that is kept and whose shadows have not answered yet. One that a panic
+    /// leaves undecided is kept.
+    async fn process(&self, Finished { record, trip }: Finished) -> Option<Decided> {
         if self.in_a_hurry.load(Ordering::Relaxed) {
             self.emit(record, Verdict::always("policy_overload"), None);
             return None;
         }
-        let tier = self.classify(&mut record).await;
-        let coin = self.coin(&record);
-        let facts = self.facts(&record);
+        let mut in_hand = InHand::Finished(record);
+        let decided = guarded("an event task", self.decide(&mut in_hand, trip)).await;
+        decided.unwrap_or_else(|panicked| {
+            if let Some(mut record) = in_hand.take() {
+                record.note(Failure::from(panicked));
+                self.emit(record, Verdict::always("policy_error"), None);
+            }
+            None
+        })
+    }
+
+    async fn decide(&self, in_hand: &mut InHand, trip: Option<Shadowed<Summary>>) -> Option<Decided> {
+        let InHand::Finished(record) = in_hand else { return None };
+        let tier = self.classify(record).await;
+        let (coin, facts) = (self.coin(record), self.facts(record));
         let plugins = record.service.plugins.clone();
         let facts_again = plugins.shadow(Slot::SamplingPolicy).map(|_| facts.clone());
         let at_ms = record.timestamp.as_millisecond();
-        let event = Lookup::new(record);
+        let event = in_hand.ask()?;
+        self.fault.strike();
         let started = Instant::now();
         let answer = plugins.decide(facts, event.clone(), at_ms).await;
         let policy_ms = started.elapsed().as_secs_f64() * 1e3;
@@ -198,6 +250,7 @@ impl Shared {
         let kept = coin < verdict.probability;
         let served = plugin_host::Decided { probability, coin, kept };
         let beside = facts_again.and_then(|facts| plugins.shadow_decide(facts, event.clone(), at_ms, served));
+        *in_hand = InHand::Nothing;
         if !kept {
             self.ledger.sampled_out();
             return None;
@@ -257,28 +310,26 @@ impl Shared {
     /// Hands an event that is kept to the sink, with what its shadows have said
     /// by now.
     pub(super) fn emit_decided(&self, decided: Decided) {
-        let (record, verdict, shadow) = decided.into_parts();
-        self.emit(record, verdict, shadow);
+        self.hand_to_sink(|| decided.into_parts());
     }
 
-    fn emit(&self, mut record: Record, verdict: Verdict, shadow: Option<ShadowVerdict>) {
-        let policy = verdict.by_policy.then(|| record.service.plugins.identity(Slot::SamplingPolicy));
-        record.sampling = Some(SamplingRecord {
-            probability: verdict.probability,
-            rate: 1.0 / verdict.probability,
-            policy: policy.map(|policy| policy.name.clone()),
-            policy_version: policy.map(|policy| policy.version.clone()),
-            reason: verdict.reason,
-            shadow,
+    fn emit(&self, record: Record, verdict: Verdict, shadow: Option<ShadowVerdict>) {
+        self.hand_to_sink(|| (record, verdict, shadow));
+    }
+
+    /// Emits an event and counts what became of it. Who does may be dropping it
+    /// because of a panic, or have others in hand: none gets out of here.
+    fn hand_to_sink(&self, event: impl FnOnce() -> (Record, Verdict, Option<ShadowVerdict>)) {
+        let handed = caught("the writing of an event", || {
+            let (record, verdict, shadow) = event();
+            line(record, verdict, shadow).map(|line| self.sink.emit(&line))
         });
-        match record.write_line().map(|line| self.sink.emit(&line)) {
-            Ok(Ok(())) => self.ledger.kept(),
-            Ok(Err(SinkFull)) => self.ledger.lost_by_sink(),
-            Err(error) => {
-                self.ledger.lost_by_sink();
-                tracing::error!(%error, "an event could not be written as JSON");
-            }
+        match handed {
+            Ok(Ok(Ok(()))) => return self.ledger.kept(),
+            Ok(Ok(Err(SinkFull))) | Err(_) => {}
+            Ok(Err(error)) => tracing::error!(%error, "an event could not be written as JSON"),
         }
+        self.ledger.lost_by_sink();
     }
 
     /// A number from 0 up to 1 that is the same for all that stays or goes
@@ -290,6 +341,24 @@ impl Shared {
             _ => self.key.fraction(record.request_id.as_bytes()),
         }
     }
+}
+
+/// The line of an event, with what was wanted of it.
+fn line(
+    mut record: Record,
+    verdict: Verdict,
+    shadow: Option<ShadowVerdict>,
+) -> Result<Vec<u8>, serde_json::Error> {
+    let policy = verdict.by_policy.then(|| record.service.plugins.identity(Slot::SamplingPolicy));
+    record.sampling = Some(SamplingRecord {
+        probability: verdict.probability,
+        rate: 1.0 / verdict.probability,
+        policy: policy.map(|policy| policy.name.clone()),
+        policy_version: policy.map(|policy| policy.version.clone()),
+        reason: verdict.reason,
+        shadow,
+    });
+    record.write_line()
 }
 
 impl From<&PluginError> for Failure {

@@ -76,7 +76,7 @@ taxonomy! {
     E004 Validation Warning false "A field is out of range.";
     E005 Validation Warning false "The upload has no session, or a malformed one.";
     E006 Validation Warning false "The body, the target or the head of the request is too large.";
-    E007 Validation Warning false "The address or the vehicle sends more uploads a minute than it may.";
+    E007 Validation Warning false "The address or the vehicle sends more uploads a minute than it may, or the address too many wrong tokens.";
     E100 ExternalApi Warning true "The weather service did not answer in time.";
     E101 ExternalApi Warning true "The weather service cannot be reached, or hung up before it answered.";
     E102 ExternalApi Warning true "The weather service refused a request, failed, or answered what cannot be used.";

@@ -8,7 +8,7 @@ use clap::Parser;
 use serde_json::Value as Json;
 
 use super::sink::Sink;
-use super::{Code, Events, Failure, FinalizationDetails, Outcome, UploadDetails, VehicleContext};
+use super::{Code, Drained, Events, Failure, FinalizationDetails, Outcome, UploadDetails, VehicleContext};
 use crate::activation::tests::first_start;
 use crate::config::Config;
 use crate::identity::IdentityKey;
@@ -108,6 +108,50 @@ async fn a_failing_policy_keeps_the_event_and_is_noted() {
     assert_eq!(written[0]["error"]["code"], "E410");
     assert_eq!(written[0]["sampling"]["reason"], "policy_error");
     assert_eq!(written[0]["sampling"]["probability"], 1.0);
+}
+
+#[tokio::test]
+async fn a_panic_in_an_event_task_loses_no_event_doubles_none_and_is_told() {
+    let rig = Rig::start(ALWAYS, &[]).await;
+    // One for each task, and one more.
+    rig.events.fault().arm(3);
+    let mut sent = Vec::new();
+    for _ in 0..20 {
+        let event = rig.upload();
+        sent.push(event.request_id.to_string());
+        event.finish(Outcome::Success);
+    }
+    let written = rig.written().await;
+    assert_eq!(rig.events.fault().armed(), 0, "they panicked");
+    let mut told: Vec<_> = written.iter().map(|event| event["request_id"].as_str().expect("an id")).collect();
+    told.sort_unstable();
+    assert_eq!(told, sent);
+    let struck: Vec<_> = written.iter().filter(|event| event["error"]["code"] == "E500").collect();
+    assert_eq!(struck.len(), 3);
+    for event in struck {
+        assert_eq!((&event["success"], &event["sampling"]["probability"]), (&true.into(), &1.0.into()));
+        assert_eq!(event["sampling"]["reason"], "policy_error");
+        assert_eq!(event["error"]["message"], "an event task panicked, and goes on");
+    }
+    rig.upload().finish(Outcome::Success);
+    assert_eq!(rig.written().await.len(), 21, "the tasks go on");
+}
+
+#[tokio::test]
+async fn a_stop_that_is_short_of_time_asks_nobody_about_the_rest_and_keeps_it() {
+    // Each call takes its deadline: two tasks need six seconds for all of them.
+    let slow = "[sampling-policy]\ndeadline_ms = 300\nfailures_before_rollback = 1000\n\
+        settings = { in_call = \"sleep\" }\n";
+    let rig = Rig::start(slow, &[]).await;
+    for _ in 0..40 {
+        rig.upload().finish(Outcome::Success);
+    }
+    let by = Instant::now() + Duration::from_secs(4);
+    assert_eq!(rig.events.drain(by).await, Drained::Fully);
+    let written = rig.written().await;
+    let because = |reason: &str| written.iter().filter(|event| event["sampling"]["reason"] == reason).count();
+    let (asked, kept) = (because("policy_error"), because("policy_overload"));
+    assert!(asked > 0 && kept > 0 && asked + kept == 40, "{asked} asked, {kept} kept");
 }
 
 #[tokio::test]

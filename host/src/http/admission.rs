@@ -1,56 +1,75 @@
-//! Who may come in, as extractors: a handler that takes one of these runs for
-//! nobody else.
+//! Who comes in at the doors of readers and administrators, and how many of the
+//! latter at one time. The uploads' door is `upload`'s own.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
-use axum::http::HeaderMap;
 use axum::http::request::Parts;
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::problem::Problem;
 use crate::app::App;
 use crate::events::{Code, Failure};
 
-/// Somebody who may read.
+/// Who may read.
 pub(super) struct Reader;
 
-/// Somebody who may change what is kept.
-pub(super) struct Admin;
+/// Who may administer, and holds a place for as long as that takes.
+pub(super) struct Administrator {
+    _place: OwnedSemaphorePermit,
+}
 
 impl FromRequestParts<Arc<App>> for Reader {
-    type Rejection = Problem;
+    type Rejection = Response;
 
-    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
-        admit_reader(app, &parts.headers).map(|()| Self)
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Response> {
+        if app.tokens.admit_read(&parts.headers) {
+            return Ok(Self);
+        }
+        Err(refuse(app, parts, "the token is missing or wrong: send it as Authorization: Bearer …"))
     }
 }
 
-impl FromRequestParts<Arc<App>> for Admin {
-    type Rejection = Problem;
+impl FromRequestParts<Arc<App>> for Administrator {
+    type Rejection = Response;
 
-    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
-        admit_admin(app, &parts.headers).map(|()| Self)
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Response> {
+        if !app.tokens.admit_admin(&parts.headers) {
+            let message = if app.tokens.has_admin() {
+                "the admin token is missing or wrong: send it as Authorization: Bearer …"
+            } else {
+                "admin requests are refused: ADMIN_TOKEN is not set"
+            };
+            return Err(refuse(app, parts, message));
+        }
+        let place = app.admin_requests.clone().try_acquire_owned().map_err(|_| {
+            let failure = Failure::new(Code::E501, "too many admin requests are under way");
+            Problem(failure).into_response()
+        })?;
+        Ok(Self { _place: place })
     }
 }
 
-pub(super) fn admit_reader(app: &App, headers: &HeaderMap) -> Result<(), Problem> {
-    if app.tokens.admit_read(headers) {
-        return Ok(());
+/// Refuses a wrong token, and slows down who guesses. The right one is looked
+/// at first: nobody can shut its owner out by sending wrong ones.
+fn refuse(app: &App, parts: &Parts, message: &'static str) -> Response {
+    let Some(client) = parts.extensions.get::<SocketAddr>().map(SocketAddr::ip) else {
+        return Problem(Failure::new(Code::E001, message)).into_response();
+    };
+    match app.rate_limits.admit_wrong_token(client) {
+        Ok(()) => {
+            tracing::warn!(%client, "refused: {message}");
+            Problem(Failure::new(Code::E001, message)).into_response()
+        }
+        Err(too_often) => {
+            let message = "too many requests with a missing or wrong token came from this address";
+            let mut response = Problem(Failure::new(Code::E007, message)).into_response();
+            let seconds = HeaderValue::from(too_often.retry_after_seconds());
+            response.headers_mut().insert(header::RETRY_AFTER, seconds);
+            response
+        }
     }
-    Err(refused("the token is missing or wrong: send it as Authorization: Bearer …"))
-}
-
-pub(super) fn admit_admin(app: &App, headers: &HeaderMap) -> Result<(), Problem> {
-    if app.tokens.admit_admin(headers) {
-        return Ok(());
-    }
-    Err(refused(if app.tokens.has_admin() {
-        "the admin token is missing or wrong: send it as Authorization: Bearer …"
-    } else {
-        "admin requests are refused: ADMIN_TOKEN is not set"
-    }))
-}
-
-fn refused(message: &str) -> Problem {
-    Problem(Failure::new(Code::E001, message))
 }

@@ -80,10 +80,6 @@ pub(super) async fn readyz(State(app): State<Arc<App>>) -> Answer {
     }
 }
 
-pub(super) async fn not_a_read() -> StatusCode {
-    StatusCode::METHOD_NOT_ALLOWED
-}
-
 pub(super) async fn not_found() -> (StatusCode, &'static str) {
     (StatusCode::NOT_FOUND, "no such page; uploads go to /torque/upload")
 }

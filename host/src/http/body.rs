@@ -39,7 +39,7 @@ pub(super) async fn read_body(
         }
     };
     match read {
-        Ok(Ok(body)) => Ok(body),
+        Ok(Ok(body)) => Ok(body.into()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => {
             Err(Failure::new(Code::E006, format!("the body is larger than {largest} bytes")))
         }
@@ -54,12 +54,12 @@ pub(super) async fn read_body(
 
 /// Copies a body as it arrives. Its frames must not be kept: each keeps the 8
 /// KiB that it was read into, and a slow client may send a byte a frame.
-async fn gather(mut body: Limited<Body>) -> Result<Bytes, axum::BoxError> {
+pub(super) async fn gather(mut body: Limited<Body>) -> Result<Vec<u8>, axum::BoxError> {
     let mut gathered = Vec::new();
     while let Some(frame) = body.frame().await {
         if let Ok(data) = frame?.into_data() {
             gathered.extend_from_slice(&data);
         }
     }
-    Ok(gathered.into())
+    Ok(gathered)
 }

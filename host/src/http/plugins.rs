@@ -9,12 +9,13 @@ use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::{LengthLimitError, Limited};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::admission::{self, admit_reader};
+use super::admission::{Administrator, Reader};
 use super::api::{Answer, store_problem};
+use super::body::gather;
 use super::problem::Problem;
 use crate::activation::{self, NotSwapped, Way};
 use crate::app::App;
@@ -27,8 +28,7 @@ const UPLOAD_TIMEOUT: Duration = Duration::from_secs(60);
 const SHOWN: i64 = 10;
 
 /// `GET /api/plugins`: each slot's plugin, how it does, and what was before.
-pub(super) async fn list(State(app): State<Arc<App>>, headers: HeaderMap) -> Answer {
-    admit_reader(&app, &headers)?;
+pub(super) async fn list(_: Reader, State(app): State<Arc<App>>) -> Answer {
     let plugins = app.plugins.pin();
     let mut slots = Map::new();
     for slot in Slot::ALL {
@@ -46,6 +46,7 @@ pub(super) async fn list(State(app): State<Arc<App>>, headers: HeaderMap) -> Ans
 
 /// `PUT /api/plugins/{slot}`: the body is the component that is to serve it.
 pub(super) async fn replace(
+    _: Administrator,
     State(app): State<Arc<App>>,
     Path(slot): Path<String>,
     headers: HeaderMap,
@@ -57,6 +58,7 @@ pub(super) async fn replace(
 /// `PUT /api/plugins/{slot}/shadow`: the body is a component that is to run
 /// beside the one that serves it.
 pub(super) async fn begin_shadow(
+    _: Administrator,
     State(app): State<Arc<App>>,
     Path(slot): Path<String>,
     headers: HeaderMap,
@@ -67,51 +69,51 @@ pub(super) async fn begin_shadow(
 
 /// `POST /api/plugins/{slot}/shadow/{digest}`: one of the library.
 pub(super) async fn begin_shadow_from_library(
+    _: Administrator,
     State(app): State<Arc<App>>,
     Path((slot, digest)): Path<(String, String)>,
-    headers: HeaderMap,
 ) -> Answer {
-    let slot = admit_admin(&app, &headers, &slot)?;
+    let slot = named(&slot)?;
     Ok(answer(activation::begin_shadow_from_library(&app, slot, &digest).await))
 }
 
 /// `POST /api/plugins/{slot}/shadow/promote`: the shadow serves.
 pub(super) async fn promote(
+    _: Administrator,
     State(app): State<Arc<App>>,
     Path(slot): Path<String>,
-    headers: HeaderMap,
 ) -> Answer {
-    let slot = admit_admin(&app, &headers, &slot)?;
+    let slot = named(&slot)?;
     Ok(answer(activation::promote(&app, slot).await))
 }
 
 /// `DELETE /api/plugins/{slot}/shadow`: it runs no more.
 pub(super) async fn discard(
+    _: Administrator,
     State(app): State<Arc<App>>,
     Path(slot): Path<String>,
-    headers: HeaderMap,
 ) -> Answer {
-    let slot = admit_admin(&app, &headers, &slot)?;
+    let slot = named(&slot)?;
     Ok(answer(activation::discard(&app, slot).await))
 }
 
 /// `POST /api/plugins/{slot}/rollback`: back to what served it before.
 pub(super) async fn roll_back(
+    _: Administrator,
     State(app): State<Arc<App>>,
     Path(slot): Path<String>,
-    headers: HeaderMap,
 ) -> Answer {
-    let slot = admit_admin(&app, &headers, &slot)?;
+    let slot = named(&slot)?;
     Ok(answer(activation::roll_back_for_operator(&app, slot).await))
 }
 
 /// `POST /api/plugins/{slot}/activate/{digest}`: a component of the library.
 pub(super) async fn activate(
+    _: Administrator,
     State(app): State<Arc<App>>,
     Path((slot, digest)): Path<(String, String)>,
-    headers: HeaderMap,
 ) -> Answer {
-    let slot = admit_admin(&app, &headers, &slot)?;
+    let slot = named(&slot)?;
     Ok(answer(activation::activate(&app, slot, &digest).await))
 }
 
@@ -126,7 +128,7 @@ pub(super) fn readiness(plugins: &PluginSet) -> String {
 /// Reads an uploaded component, and lets it serve the slot or run beside what
 /// does.
 async fn take_upload(app: &App, slot: &str, way: Way, headers: &HeaderMap, body: Body) -> Answer {
-    let slot = admit_admin(app, headers, slot)?;
+    let slot = named(slot)?;
     // One at a time: components are large.
     let _place = app.plugin_uploads.acquire().await.map_err(|_| shutting_down())?;
     let bytes = match read(app, slot, way, headers, body).await? {
@@ -139,8 +141,7 @@ async fn take_upload(app: &App, slot: &str, way: Way, headers: &HeaderMap, body:
     })
 }
 
-fn admit_admin(app: &App, headers: &HeaderMap, slot: &str) -> Result<Slot, Problem> {
-    admission::admit_admin(app, headers)?;
+fn named(slot: &str) -> Result<Slot, Problem> {
     slot.parse().map_err(|message: String| Problem(Failure::new(Code::E004, message)))
 }
 
@@ -168,11 +169,11 @@ async fn read(
     let largest = usize::try_from(limit).unwrap_or(usize::MAX);
     let mut stopping = app.stopping.subscribe();
     let read = tokio::select! {
-        read = tokio::time::timeout(UPLOAD_TIMEOUT, Limited::new(body, largest).collect()) => read,
+        read = tokio::time::timeout(UPLOAD_TIMEOUT, gather(Limited::new(body, largest))) => read,
         _ = stopping.wait_for(|stopping| *stopping) => return Err(shutting_down()),
     };
     match read {
-        Ok(Ok(body)) => Ok(Ok(body.to_bytes().into())),
+        Ok(Ok(body)) => Ok(Ok(body)),
         Ok(Err(error)) if error.is::<LengthLimitError>() => {
             let problem = format!("is more than {} MB", limit >> 20);
             Ok(Err(activation::refuse_upload(app, slot, way, problem).await))

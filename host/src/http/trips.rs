@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use utoipa::{IntoParams, ToSchema};
 
-use super::admission::{Admin, Reader};
+use super::admission::{Administrator, Reader};
 use super::api::{Answer, store_problem};
 use super::params::{self, Query, TripId};
 use super::problem::{Problem, ProblemDetails, Problems};
@@ -164,7 +164,7 @@ pub(super) async fn one(_: Reader, State(app): State<Arc<App>>, TripId(id): Trip
         (status = 404, description = "There is no such trip (E400).", body = ProblemDetails,
          content_type = "application/problem+json"),
         Problems))]
-pub(super) async fn delete(_: Admin, State(app): State<Arc<App>>, TripId(id): TripId) -> Answer {
+pub(super) async fn delete(_: Administrator, State(app): State<Arc<App>>, TripId(id): TripId) -> Answer {
     let now_ms = Timestamp::now().as_millisecond();
     let removed = app.store.delete_trip(&id, now_ms).await.map_err(|error| store_problem(&error))?;
     let removed = removed.ok_or_else(params::no_such_trip)?;
@@ -181,7 +181,7 @@ pub(super) async fn delete(_: Admin, State(app): State<Arc<App>>, TripId(id): Tr
          body = ProblemDetails, content_type = "application/problem+json"),
         Problems))]
 pub(super) async fn recalculate(
-    _: Admin,
+    _: Administrator,
     State(app): State<Arc<App>>,
     Extension(RequestId(request_id)): Extension<RequestId>,
     TripId(id): TripId,

@@ -1,4 +1,5 @@
-//! `GET` and `POST` on `/torque/upload` and `/torque/upload/{token}`.
+//! `GET` and `POST` on `/torque/upload` and `/torque/upload/{token}`, and what is
+//! neither.
 //!
 //! The answer `OK!` means "kept for good"; anything else makes the app send
 //! the same point again.
@@ -31,13 +32,59 @@ pub(super) async fn upload(
     path: Result<RawPathParams, RawPathParamsRejection>,
     request: Request,
 ) -> Response {
-    let token = match &path {
+    let token = token_in(&path);
+    let event = open(&app, &request, client, token.as_deref());
+    story(app, event, client, request, token, gone).await
+}
+
+/// What is on the uploads' path and is no upload: another method.
+pub(super) async fn refuse_method(
+    State(app): State<Arc<App>>,
+    Extension(client): Extension<SocketAddr>,
+    path: Result<RawPathParams, RawPathParamsRejection>,
+    request: Request,
+) -> Response {
+    let event = open(&app, &request, client, token_in(&path).as_deref());
+    let message = "an upload is a GET or a POST";
+    let mut response = refuse(&app, event, client, StatusCode::METHOD_NOT_ALLOWED, message);
+    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, POST"));
+    response
+}
+
+/// What begins like the uploads' path, and goes on.
+pub(super) async fn refuse_path(
+    State(app): State<Arc<App>>,
+    Extension(client): Extension<SocketAddr>,
+    request: Request,
+) -> Response {
+    let mut event = open(&app, &request, client, None);
+    event.details.route = None;
+    let message = "there is no such page: upload to /torque/upload/{token}";
+    refuse(&app, event, client, StatusCode::NOT_FOUND, message)
+}
+
+fn refuse(
+    app: &App,
+    mut event: WideEvent<UploadDetails>,
+    client: SocketAddr,
+    status: StatusCode,
+    message: &str,
+) -> Response {
+    let (response, outcome) = match app.rate_limits.admit_address(client.ip()) {
+        Ok(()) => (plain(status, message), Outcome::Rejected(Failure::new(Code::E300, message))),
+        Err(too_often) => slow_down(too_often),
+    };
+    event.details.http_status = Some(response.status().as_u16());
+    event.finish(outcome);
+    response
+}
+
+fn token_in(path: &Result<RawPathParams, RawPathParamsRejection>) -> Option<String> {
+    match path {
         Ok(path) => path.iter().find(|(name, _)| *name == "token").map(|(_, token)| token.to_owned()),
         // What cannot be decoded is no token that anybody has.
         Err(_) => Some(String::new()),
-    };
-    let event = open(&app, &request, client, token.as_deref());
-    story(app, event, client, request, token, gone).await
+    }
 }
 
 fn open(app: &App, request: &Request, client: SocketAddr, token: Option<&str>) -> WideEvent<UploadDetails> {
@@ -132,9 +179,8 @@ fn come_back() -> Response {
 fn slow_down(too_often: TooOften) -> (Response, Outcome) {
     let failure = came_too_often(&too_often);
     let mut response = plain(status_of(failure.code), "not kept: send it again, more slowly");
-    // In whole seconds, and not before the time.
-    let seconds = too_often.retry_after.as_secs() + 1;
-    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    let seconds = HeaderValue::from(too_often.retry_after_seconds());
+    response.headers_mut().insert(header::RETRY_AFTER, seconds);
     (response, Outcome::Rejected(failure))
 }
 

@@ -8,7 +8,7 @@ use axum::response::IntoResponse;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::admission::{Admin, Reader};
+use super::admission::{Administrator, Reader};
 use super::api::{Answer, store_problem};
 use super::params::{self, Json, Query};
 use super::problem::{Problem, ProblemDetails, Problems};
@@ -94,7 +94,7 @@ pub(super) struct Naming {
          content_type = "application/problem+json"),
         Problems))]
 pub(super) async fn rename(
-    _: Admin,
+    _: Administrator,
     State(app): State<Arc<App>>,
     id: Result<Path<String>, PathRejection>,
     Json(naming): Json<Naming>,

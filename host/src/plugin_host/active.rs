@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use tokio::sync::Notify;
 
 use super::bindings::identity::Setting;
+use super::code_cache::Held;
 use super::error::PluginError;
 use super::health::{Health, Trouble};
 use super::meter::{CallStatus, Meter};
@@ -40,6 +41,8 @@ struct Placing {
     way: String,
     compiled: bool,
     degraded: Option<String>,
+    /// The next start needs it again.
+    _code: Held,
 }
 
 /// What an operator sees of the plugin in one slot.
@@ -162,6 +165,7 @@ impl Serving {
             way,
             compiled: plugin.compiled,
             degraded,
+            _code: plugin.code,
         };
         let meter = Meter::new();
         match plugin.ready {

@@ -6,6 +6,7 @@ use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::SystemTime;
 
 use sha2::{Digest, Sha256};
@@ -14,8 +15,10 @@ use wasmtime::component::Component;
 
 use crate::durable;
 
-/// Components whose code is kept: those that were used last.
+/// Components whose code is kept: those that were used last,
 const KEPT: usize = 64;
+/// as far as there is room for them: bytes. What is in use stays anyway.
+const ROOM: u64 = 1 << 30;
 /// Length of the checksum in front of the code.
 const CHECKSUM: usize = 32;
 
@@ -26,6 +29,18 @@ pub(super) struct CodeCache {
     /// Stands for the engine's version and settings, and for what this
     /// machine's processor can do.
     compatibility: u64,
+    /// Digests in use.
+    held: Mutex<Vec<Weak<str>>>,
+}
+
+/// A digest in use: its code stays where it is as long as this is held.
+#[derive(Clone)]
+pub(super) struct Held(Arc<str>);
+
+impl Held {
+    pub(super) fn digest(&self) -> &str {
+        &self.0
+    }
 }
 
 /// Where a component's code came from.
@@ -43,12 +58,48 @@ impl CodeCache {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
         let mut hasher = DefaultHasher::new();
         engine.precompile_compatibility_hash().hash(&mut hasher);
-        let cache = Self { engine: engine.clone(), dir: dir.to_owned(), compatibility: hasher.finish() };
+        let (compatibility, held) = (hasher.finish(), Mutex::default());
+        let cache = Self { engine: engine.clone(), dir: dir.to_owned(), compatibility, held };
         for entry in cache.entries("new")? {
             // What a process that died left half-written.
             fs::remove_file(entry.path)?;
         }
         Ok(cache)
+    }
+
+    /// Keeps the code of this digest in the cache as long as what comes back
+    /// is held.
+    pub(super) fn hold(&self, digest: &str) -> Held {
+        let mut held = self.held();
+        held.retain(|one| one.strong_count() > 0);
+        if let Some(known) = held.iter().filter_map(Weak::upgrade).find(|one| **one == *digest) {
+            return Held(known);
+        }
+        let new = Arc::from(digest);
+        held.push(Arc::downgrade(&new));
+        Held(new)
+    }
+
+    /// Removes the code of a component that turned out to be unfit, unless
+    /// somebody else holds it.
+    pub(super) fn forget(&self, unfit: &Held) {
+        // Under the lock, so that nobody begins to hold it meanwhile.
+        let _held = self.held();
+        if Arc::strong_count(&unfit.0) > 1 {
+            return;
+        }
+        let path = self.path(unfit.digest());
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                tracing::warn!(path = %path.display(), %error, "code of no use cannot be removed");
+            }
+            _ => {}
+        }
+    }
+
+    /// The code of the component with this digest, if it is there.
+    pub(super) fn find(&self, digest: &str) -> Option<Component> {
+        self.read(&self.path(digest))
     }
 
     /// The code of the component with this digest, compiled if it is not
@@ -57,15 +108,23 @@ impl CodeCache {
     /// # Errors
     /// The component cannot be compiled.
     pub(super) fn load(&self, digest: &str, bytes: &[u8]) -> wasmtime::Result<(Component, Origin)> {
-        let path = self.dir.join(format!("{digest}-{:016x}.cwasm", self.compatibility));
-        if let Some(component) = self.read(&path) {
+        if let Some(component) = self.find(digest) {
             return Ok((component, Origin::Cache));
         }
         let component = Component::from_binary(&self.engine, bytes)?;
+        let path = self.path(digest);
         if let Err(error) = self.keep(&path, &component) {
             tracing::warn!(path = %path.display(), %error, "compiled code cannot be kept");
         }
         Ok((component, Origin::Compiler))
+    }
+
+    fn path(&self, digest: &str) -> PathBuf {
+        self.dir.join(format!("{digest}-{:016x}.cwasm", self.compatibility))
+    }
+
+    fn held(&self) -> MutexGuard<'_, Vec<Weak<str>>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn read(&self, path: &Path) -> Option<Component> {
@@ -99,9 +158,25 @@ impl CodeCache {
     fn keep(&self, path: &Path, component: &Component) -> io::Result<()> {
         let code = component.serialize().map_err(io::Error::other)?;
         durable::write(path, &[&Sha256::digest(&code)[..], &code])?;
+        self.make_room(ROOM)
+    }
+
+    /// Removes what was used longest ago, and is not in use, until the rest
+    /// takes no more than so many bytes.
+    fn make_room(&self, room: u64) -> io::Result<()> {
         let mut entries = self.entries("cwasm")?;
         entries.sort_by_key(|entry| std::cmp::Reverse(entry.used));
-        entries.iter().skip(KEPT).try_for_each(|entry| fs::remove_file(&entry.path))
+        let held = self.held();
+        let (mut kept, mut bytes) = (0, 0);
+        for entry in &entries {
+            let in_use = held.iter().filter_map(Weak::upgrade).any(|digest| entry.is_of(&digest));
+            if in_use || (kept < KEPT && bytes + entry.bytes <= room) {
+                (kept, bytes) = (kept + 1, bytes + entry.bytes);
+            } else {
+                fs::remove_file(&entry.path)?;
+            }
+        }
+        Ok(())
     }
 
     fn entries(&self, extension: &str) -> io::Result<Vec<Entry>> {
@@ -110,7 +185,8 @@ impl CodeCache {
             let entry = entry?;
             let path = entry.path();
             if path.extension().is_some_and(|other| other == extension) {
-                entries.push(Entry { path, used: entry.metadata()?.modified()? });
+                let metadata = entry.metadata()?;
+                entries.push(Entry { path, used: metadata.modified()?, bytes: metadata.len() });
             }
         }
         Ok(entries)
@@ -120,6 +196,14 @@ impl CodeCache {
 struct Entry {
     path: PathBuf,
     used: SystemTime,
+    bytes: u64,
+}
+
+impl Entry {
+    fn is_of(&self, digest: &str) -> bool {
+        let name = self.path.file_name().and_then(|name| name.to_str());
+        name.and_then(|name| name.split_once('-')).is_some_and(|(of, _)| of == digest)
+    }
 }
 
 #[cfg(test)]
@@ -187,6 +271,34 @@ mod tests {
         }
         assert_eq!(files(&cache).len(), KEPT);
         assert_eq!(origin(&cache, "7"), Origin::Cache);
+    }
+
+    #[test]
+    fn what_is_in_use_stays_whatever_it_takes() {
+        let (_dir, cache) = cache();
+        for digest in ["in use", "not", "neither"] {
+            origin(&cache, digest);
+        }
+        let held = (cache.hold("in use"), cache.hold("in use"));
+        cache.make_room(0).expect("room");
+        assert!(cache.find("in use").is_some());
+        assert_eq!(files(&cache).len(), 1);
+        drop(held);
+        cache.make_room(0).expect("room");
+        assert_eq!(files(&cache).len(), 0);
+    }
+
+    #[test]
+    fn code_of_an_unfit_component_goes_unless_somebody_else_uses_it() {
+        let (_dir, cache) = cache();
+        origin(&cache, "a");
+        let (one, other) = (cache.hold("a"), cache.hold("a"));
+        cache.forget(&one);
+        assert!(cache.find("a").is_some());
+        drop(other);
+        cache.forget(&one);
+        assert!(cache.find("a").is_none());
+        cache.forget(&cache.hold("a"));
     }
 
     #[test]

@@ -109,6 +109,9 @@ pub struct Refusal {
     pub origin: String,
     /// What is wrong with it: one line a problem.
     pub problems: Vec<String>,
+    /// Whether that says nothing of the candidate: it may serve later.
+    #[serde(skip)]
+    pub for_now: bool,
 }
 
 /// The most problems that a refusal lists, and the longest of them in characters.
@@ -125,7 +128,7 @@ impl Refusal {
         if more > 0 {
             problems.push(format!("and {more} more problems"));
         }
-        Self { slot, origin: origin.into(), problems }
+        Self { slot, origin: origin.into(), problems, for_now: false }
     }
 }
 

@@ -32,21 +32,39 @@ pub(super) struct Loaded<W: World> {
     pub(super) timings: Vec<(&'static str, f64)>,
 }
 
+/// Why a component is not ready to serve.
+pub(super) struct Unready {
+    pub(super) problems: Problems,
+    /// Whether that says nothing of the component: it may be ready later.
+    pub(super) for_now: bool,
+    /// Whether its code was compiled for it.
+    pub(super) compiled: bool,
+}
+
+impl From<Problems> for Unready {
+    fn from(problems: Problems) -> Self {
+        Self { problems, for_now: false, compiled: false }
+    }
+}
+
 /// Makes a component ready to serve, or says why it cannot: all the checks
-/// there are, whoever asks. `compiler` turns its bytes into code.
+/// there are, whoever asks. `code` is its compiled code, which is waited for
+/// once it is worth it.
 pub(super) async fn load<W: Ask>(
-    bytes: Arc<[u8]>,
+    bytes: &[u8],
     settings: SlotSettings,
-    compiler: impl FnOnce(&[u8]) -> wasmtime::Result<(Component, Origin)> + Send + 'static,
-) -> Result<Loaded<W>, Problems> {
+    code: impl Future<Output = Result<(Component, Origin), Unready>>,
+) -> Result<Loaded<W>, Unready> {
     settings.check_size(bytes.len() as u64).map_err(one)?;
+    check_form(bytes).map_err(one)?;
     let started = Instant::now();
-    let (component, origin) = compile(bytes, compiler).await.map_err(one)?;
-    let compile_ms = ms_since(started);
+    let (component, origin) = code.await?;
+    let (compiled, compile_ms) = (origin == Origin::Compiler, ms_since(started));
     let started = Instant::now();
-    let (info, pool) = try_in_time::<W>(&component, settings).await?;
+    let tried = try_in_time::<W>(&component, settings).await;
+    let (info, pool) = tried.map_err(|problems| Unready { compiled, ..problems.into() })?;
     let timings = vec![("compile", compile_ms), ("trial", ms_since(started))];
-    Ok(Loaded { info, pool, compiled: origin == Origin::Compiler, timings })
+    Ok(Loaded { info, pool, compiled, timings })
 }
 
 /// Starts a plugin and tries it out, again if it was late: only one that is
@@ -143,12 +161,13 @@ fn is_text(bytes: &[u8]) -> bool {
 pub(super) async fn compile<T: Send + 'static>(
     bytes: Arc<[u8]>,
     compiler: impl FnOnce(&[u8]) -> wasmtime::Result<T> + Send + 'static,
-) -> Result<T, String> {
-    check_form(&bytes)?;
-    match tokio::task::spawn_blocking(move || compiler(&bytes)).await {
+) -> Result<T, Unready> {
+    check_form(&bytes).map_err(one)?;
+    let compiled = match tokio::task::spawn_blocking(move || compiler(&bytes)).await {
         Ok(compiled) => compiled.map_err(|error| uncompiled(&error.root_cause().to_string())),
         Err(panic) => Err(format!("cannot be compiled: {panic}")),
-    }
+    };
+    compiled.map_err(|problem| one(problem).into())
 }
 
 fn uncompiled(cause: &str) -> String {

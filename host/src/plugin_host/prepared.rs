@@ -4,6 +4,8 @@
 use std::sync::Arc;
 
 use super::bindings::identity::PluginInfo;
+use super::code_cache::Held;
+use super::error::Refusal;
 use super::pool::Pool;
 use super::settings::SlotSettings;
 use super::world::{SamplingPolicy, TripCalculator, UsageTier};
@@ -25,15 +27,26 @@ pub struct Candidate {
 }
 
 impl Candidate {
-    /// A candidate with its digest, which takes a while for a large one.
-    pub fn new(
+    /// A candidate with its digest, which is made off the async threads: it
+    /// takes a while for a large one.
+    ///
+    /// # Errors
+    /// The process ends before it is made.
+    pub async fn new(
         slot: Slot,
         origin: impl Into<String>,
-        bytes: impl Into<Arc<[u8]>>,
+        bytes: impl Into<Arc<[u8]>> + Send + 'static,
         settings: SlotSettings,
-    ) -> Self {
-        let bytes = bytes.into();
-        Self { slot, origin: origin.into(), digest: sha256_hex(&bytes), bytes, settings }
+    ) -> Result<Self, Refusal> {
+        let origin = origin.into();
+        let hashed = tokio::task::spawn_blocking(move || {
+            let bytes = bytes.into();
+            (sha256_hex(&bytes), bytes)
+        });
+        match hashed.await {
+            Ok((digest, bytes)) => Ok(Self { slot, origin, bytes, digest, settings }),
+            Err(panic) => Err(Refusal::new(slot, origin, vec![panic.to_string()])),
+        }
     }
 }
 
@@ -46,6 +59,7 @@ pub struct Prepared {
     pub(super) settings: SlotSettings,
     pub(super) compiled: bool,
     pub(super) timings: Vec<(&'static str, f64)>,
+    pub(super) code: Held,
     pub(super) ready: Ready,
 }
 

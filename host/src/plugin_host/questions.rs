@@ -35,10 +35,12 @@ pub(super) trait Ask: World {
     /// Built-in questions, at least one for each function.
     fn samples() -> Vec<Self::Question>;
 
-    /// Questions to measure calls with, and what they are.
+    /// Questions to measure calls with, and what they are: one of each function.
     fn workload() -> Vec<(String, Self::Question)> {
         let named = |question: Self::Question| (Self::function(&question).to_owned(), question);
-        Self::samples().into_iter().map(named).collect()
+        let mut questions: Vec<_> = Self::samples().into_iter().map(named).collect();
+        questions.dedup_by(|(one, _), (other, _)| one == other);
+        questions
     }
 
     /// Asks a plugin.

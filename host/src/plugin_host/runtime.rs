@@ -3,21 +3,36 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
+use tokio::sync::Semaphore;
 use wasmtime::Engine;
+use wasmtime::component::Component;
 
-use super::code_cache::CodeCache;
+use super::code_cache::{CodeCache, Held, Origin};
 use super::engine::Fuel;
 use super::error::{Refusal, StartError};
+use super::load::Unready;
 use super::pool::Pool;
 use super::prepared::{Candidate, Prepared, Ready};
 use super::questions::Ask;
 use super::{Slot, engine, load};
 
-/// Makes plugins ready. Clones share engine and cache.
+/// Components that are compiled at one time. Each has all processors; a second
+/// one need not wait for one that takes long.
+const COMPILERS: usize = 2;
+/// How long a candidate waits for its code beside plugins that serve, its turn
+/// included: some ten times what an interpreted plugin takes. What takes longer
+/// is compiled to its end all the same, in its place, and found in the cache by
+/// who tries it again.
+pub(super) const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Makes plugins ready. Clones share engine, cache and compilers.
 #[derive(Clone)]
 pub struct PluginRuntime {
     code: Arc<CodeCache>,
+    compilers: Arc<Semaphore>,
+    patience: Duration,
 }
 
 impl PluginRuntime {
@@ -30,7 +45,9 @@ impl PluginRuntime {
             engine::start(Fuel::NotCounted).map_err(|error| StartError::Engine(format!("{error:#}")))?;
         let code = CodeCache::open(&engine, cache_dir)
             .map_err(|error| StartError::Cache { dir: cache_dir.to_owned(), problem: error.to_string() })?;
-        Ok(Self { code: Arc::new(code) })
+        let compilers = Arc::new(Semaphore::new(COMPILERS));
+        // A start waits as long as it takes: nothing serves meanwhile.
+        Ok(Self { code: Arc::new(code), compilers, patience: Duration::MAX })
     }
 
     /// Takes a candidate through every check, up to a trial on two instances.
@@ -52,13 +69,18 @@ impl PluginRuntime {
         ready: impl FnOnce(Arc<Pool<W>>) -> Ready,
     ) -> Result<Prepared, Refusal> {
         let Candidate { slot, origin, bytes, digest, settings } = candidate;
-        let code = Arc::clone(&self.code);
-        let compiler = {
-            let digest = digest.clone();
-            move |bytes: &[u8]| code.load(&digest, bytes)
+        let held = self.code.hold(&digest);
+        let code = self.code(&held, Arc::clone(&bytes));
+        let loaded = match load::load::<W>(&bytes, settings.clone(), code).await {
+            Ok(loaded) => loaded,
+            Err(unready) => {
+                if unready.compiled {
+                    self.code.forget(&held);
+                }
+                let for_now = unready.for_now;
+                return Err(Refusal { for_now, ..Refusal::new(slot, origin, unready.problems) });
+            }
         };
-        let loaded = load::load::<W>(Arc::clone(&bytes), settings.clone(), compiler).await;
-        let loaded = loaded.map_err(|problems| Refusal::new(slot, origin, problems))?;
         Ok(Prepared {
             about: loaded.info,
             bytes,
@@ -66,7 +88,42 @@ impl PluginRuntime {
             settings,
             compiled: loaded.compiled,
             timings: loaded.timings,
+            code: held,
             ready: ready(Arc::new(loaded.pool)),
         })
+    }
+
+    /// The code of a component: from the cache, or compiled in turn. What is in
+    /// the cache waits for nobody.
+    async fn code(&self, held: &Held, bytes: Arc<[u8]>) -> Result<(Component, Origin), Unready> {
+        let (code, digest) = (Arc::clone(&self.code), held.digest().to_owned());
+        let found = tokio::task::spawn_blocking(move || code.find(&digest)).await;
+        if let Ok(Some(component)) = found {
+            return Ok((component, Origin::Cache));
+        }
+        let (code, digest) = (Arc::clone(&self.code), held.digest().to_owned());
+        let compiled = async {
+            let place = Arc::clone(&self.compilers).acquire_owned().await;
+            // Kept by the thread, which nothing can end: not by who waits for it.
+            let compiler = move |bytes: &[u8]| {
+                let _place = place;
+                code.load(&digest, bytes)
+            };
+            load::compile(bytes, compiler).await
+        };
+        tokio::time::timeout(self.patience, compiled).await.unwrap_or_else(|_| {
+            let problem = format!("is not compiled within {:?}: try it again later", self.patience);
+            Err(Unready { for_now: true, ..vec![problem].into() })
+        })
+    }
+
+    /// The same, where a candidate waits no longer than this for its code.
+    pub(super) fn with_patience(self, patience: Duration) -> Self {
+        Self { patience, ..self }
+    }
+
+    #[cfg(test)]
+    pub(super) fn compilers(&self) -> &Arc<Semaphore> {
+        &self.compilers
     }
 }

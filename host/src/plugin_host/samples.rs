@@ -1,5 +1,5 @@
-//! Built-in questions: an ordinary upload, vehicle and trip. What the right
-//! answers are is the plugins' business.
+//! Built-in questions: an ordinary upload, vehicle and trip, and a vehicle that
+//! has none yet. What the right answers are is the plugins' business.
 
 use std::collections::BTreeMap;
 
@@ -23,7 +23,7 @@ pub(super) fn policy() -> Vec<PolicyQuestion> {
 }
 
 pub(super) fn tier() -> Vec<TierQuestion> {
-    vec![TierQuestion::Classify { stats: stats() }]
+    vec![TierQuestion::Classify { stats: stats() }, TierQuestion::Classify { stats: first_day() }]
 }
 
 pub(super) fn calculator() -> Vec<CalculatorQuestion> {
@@ -86,6 +86,17 @@ fn stats() -> VehicleStats {
         total_miles: 1500.5,
         account_age_days: 200,
         avg_kwh_per_mile: Some(0.31),
+        avg_gas_mpg: None,
+    }
+}
+
+/// What every vehicle is at first: all zero, and no means.
+fn first_day() -> VehicleStats {
+    VehicleStats {
+        total_trips: 0,
+        total_miles: 0.0,
+        account_age_days: 0,
+        avg_kwh_per_mile: None,
         avg_gas_mpg: None,
     }
 }

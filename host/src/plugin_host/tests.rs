@@ -4,6 +4,7 @@
 mod binary;
 mod calculator;
 mod calls;
+mod compiling;
 mod hostile;
 mod start;
 mod workbench;
@@ -83,8 +84,9 @@ async fn policy(entries: &str) -> Loaded<SamplingPolicy> {
     let cache = tempfile::tempdir().expect("temporary directory");
     let engine = super::engine::start(Fuel::NotCounted).expect("engine");
     let code = CodeCache::open(&engine, cache.path()).expect("a folder");
-    let loaded = load::load(bytes, settings.sampling_policy, move |bytes| code.load("a policy", bytes)).await;
-    loaded.unwrap_or_else(|problems| panic!("{problems:?}"))
+    let compiled = load::compile(Arc::clone(&bytes), move |bytes| code.load("a policy", bytes));
+    let loaded = load::load(&bytes, settings.sampling_policy, compiled).await;
+    loaded.unwrap_or_else(|unready| panic!("{:?}", unready.problems))
 }
 
 fn facts(operation: &str) -> Facts {

@@ -97,7 +97,9 @@ impl Workbench {
             let bytes = self.read(slot, file).await?;
             let size_bytes = bytes.len();
             in_world_of!(slot, W => {
-                let loaded = load::load::<W>(bytes, settings, compiler(&self.engine)).await?;
+                let code = load::compile(Arc::clone(&bytes), compiler(&self.engine));
+                let loaded = load::load::<W>(&bytes, settings, code).await;
+                let loaded = loaded.map_err(|unready| unready.problems)?;
                 let memory_bytes = loaded.pool.template().usage().peak_memory_bytes();
                 let (name, version) = (loaded.info.name, loaded.info.version);
                 Ok(Fit { name, version, size_bytes, memory_bytes })
@@ -156,7 +158,7 @@ fn compiler(engine: &Engine) -> impl FnOnce(&[u8]) -> wasmtime::Result<(Componen
 
 async fn compile(engine: &Engine, bytes: Arc<[u8]>) -> Result<Component, Problems> {
     let compiled = load::compile(bytes, compiler(engine)).await;
-    compiled.map(|(component, _)| component).map_err(|problem| vec![problem])
+    compiled.map(|(component, _)| component).map_err(|unready| unready.problems)
 }
 
 /// The world in full: `volttracker:plugins/usage-tier@0.1.0`.

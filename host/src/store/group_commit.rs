@@ -3,15 +3,14 @@
 //! business.
 
 use std::future::Future;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
-use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use super::StoreError;
+use crate::supervision::guarded;
 
 /// Items that wait for the writer: more than uploads may be under way, so that
 /// who has to come back learns it at the door, and nobody waits for a place here.
@@ -145,12 +144,8 @@ async fn write<B: Batch>(batch: &mut B, waiting: &mut Vec<Waiting<B>>) -> Option
 
 /// A batch that panics fails; the writer goes on.
 async fn commit<B: Batch>(batch: &mut B, items: &[B::Item]) -> Result<Vec<B::Outcome>, StoreError> {
-    let mut work = std::pin::pin!(batch.commit(items));
-    std::future::poll_fn(|context| {
-        let polled = catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context)));
-        polled.unwrap_or_else(|_| Poll::Ready(Err(StoreError::Unexpected("the batch panicked".to_owned()))))
-    })
-    .await
+    let committed = guarded("the writer", batch.commit(items)).await;
+    committed.unwrap_or_else(|_| Err(StoreError::Unexpected("the batch panicked".to_owned())))
 }
 
 /// One item that the database refuses must not refuse its neighbours. Returns

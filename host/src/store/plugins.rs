@@ -1,18 +1,18 @@
-//! The plugin library in the store: components and activations. What a
-//! component does, and whether it is fit, is not known here.
+//! The plugin library in the store: what serves each slot, and what did. Where
+//! components rest is in `components`; whether one is fit is not known here.
 
 use sqlx::any::AnyRow;
 use sqlx::{Any, AssertSqlSafe, Row, Transaction};
 
-use super::StoreError;
 use super::open::{Engine, Store};
 use super::rejections::{Rejection, forgive, write_rejection};
+use super::{StoreError, components};
 use crate::plugin_host::{PluginIdentity, Slot};
 
-/// Components that each slot keeps: those it served last.
-const KEPT_COMPONENTS: i64 = 20;
-/// A statement that ends a list needs a length on SQLite to have an offset.
-const REST: i64 = 1_000_000;
+/// Activations that each slot remembers: some hundred bytes each, and more than
+/// it sees in years. A host that comes back with an image older than that takes
+/// its files for new.
+const KEPT_ACTIVATIONS: i64 = 1000;
 
 /// A plugin that served, or serves, a slot.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -145,31 +145,6 @@ impl Store {
         Ok(row.is_some())
     }
 
-    /// A component of a slot, where it is kept.
-    pub async fn plugin_component(&self, slot: Slot, digest: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        let bytes = sqlx::query_scalar("SELECT bytes FROM plugin_components WHERE slot = $1 AND digest = $2")
-            .bind(slot.as_str())
-            .bind(digest)
-            .fetch_optional(&self.pool)
-            .await?;
-        Ok(bytes)
-    }
-
-    /// The digests of a slot's components that begin so, up to two.
-    pub async fn plugin_digests(&self, slot: Slot, beginning: &str) -> Result<Vec<String>, StoreError> {
-        // A digest has no characters above `g`.
-        let digests = sqlx::query_scalar(
-            "SELECT digest FROM plugin_components WHERE slot = $1 AND digest >= $2 AND digest < $3
-             ORDER BY digest LIMIT 2",
-        )
-        .bind(slot.as_str())
-        .bind(beginning)
-        .bind(format!("{beginning}g"))
-        .fetch_all(&self.pool)
-        .await?;
-        Ok(digests)
-    }
-
     /// Activates plugins, all or none; returns their activations in the same
     /// order. One that serves its slot already, here or on another host, keeps
     /// its activation. What is activated is no longer rejected.
@@ -177,6 +152,9 @@ impl Store {
         &self,
         plugins: &[NewActivation<'_>],
     ) -> Result<Vec<Activation>, StoreError> {
+        for plugin in plugins {
+            self.write_parts(plugin).await?;
+        }
         let mut transaction = self.begin_activation().await?;
         let mut activations = Vec::with_capacity(plugins.len());
         for plugin in plugins {
@@ -194,6 +172,7 @@ impl Store {
         plugin: &NewActivation<'_>,
         of: &Rejection,
     ) -> Result<Option<Activation>, StoreError> {
+        self.write_parts(plugin).await?;
         let mut transaction = self.begin_activation().await?;
         let newest = newest(&mut transaction, plugin.slot).await?;
         let serves = |digest: &str, settings_digest: &str| {
@@ -210,7 +189,7 @@ impl Store {
 
     /// Hosts take turns, each after what the one before it wrote. SQLite has one
     /// writer anyway.
-    async fn begin_activation(&self) -> Result<Transaction<'static, Any>, StoreError> {
+    pub(super) async fn begin_activation(&self) -> Result<Transaction<'static, Any>, StoreError> {
         let mut transaction = self.writes.begin().await?;
         if self.engine() == Engine::Postgres {
             sqlx::query("LOCK TABLE plugin_activations IN SHARE ROW EXCLUSIVE MODE")
@@ -236,7 +215,7 @@ async fn activate(
     transaction: &mut Transaction<'static, Any>,
     plugin: &NewActivation<'_>,
 ) -> Result<Activation, StoreError> {
-    keep_component(transaction, plugin).await?;
+    components::keep(transaction, plugin).await?;
     forgive(transaction, plugin.slot, plugin.digest, plugin.settings_digest).await?;
     let generation = match newest(transaction, plugin.slot).await? {
         Some(newest) if newest.is(plugin.digest, plugin.settings_digest) => return Ok(newest),
@@ -259,44 +238,31 @@ async fn activate(
         .bind(plugin.activated_ms)
         .fetch_one(&mut **transaction)
         .await?;
+    components::prune(transaction, plugin.slot).await?;
+    prune(transaction, plugin.slot, generation).await?;
     activation(&row)
 }
 
-/// Keeps a component; one that is kept already is not sent again.
-async fn keep_component(
+/// Keeps the latest activations of a slot, and of each component that is kept
+/// the last one that can serve again.
+async fn prune(
     transaction: &mut Transaction<'static, Any>,
-    plugin: &NewActivation<'_>,
+    slot: Slot,
+    newest: u64,
 ) -> Result<(), StoreError> {
-    let slot = plugin.slot.as_str();
-    let known = sqlx::query("UPDATE plugin_components SET used_ms = $1 WHERE slot = $2 AND digest = $3")
-        .bind(plugin.activated_ms)
-        .bind(slot)
-        .bind(plugin.digest)
-        .execute(&mut **transaction)
-        .await?;
-    if known.rows_affected() > 0 {
-        return Ok(());
-    }
     sqlx::query(
-        "INSERT INTO plugin_components (slot, digest, used_ms, bytes) VALUES ($1, $2, $3, $4)
-         ON CONFLICT (slot, digest) DO NOTHING",
+        "DELETE FROM plugin_activations WHERE slot = $1 AND generation <= $2 AND generation NOT IN
+             (SELECT MAX(good.generation) FROM plugin_activations AS good
+              JOIN plugin_components AS kept ON kept.slot = good.slot AND kept.digest = good.digest
+              WHERE good.slot = $3 AND NOT EXISTS
+                  (SELECT 1 FROM plugin_rejections AS bad
+                   WHERE bad.slot = good.slot AND bad.digest = good.digest
+                     AND bad.settings_digest = good.settings_digest)
+              GROUP BY good.digest)",
     )
-    .bind(slot)
-    .bind(plugin.digest)
-    .bind(plugin.activated_ms)
-    .bind(plugin.bytes)
-    .execute(&mut **transaction)
-    .await?;
-    sqlx::query(
-        "DELETE FROM plugin_components WHERE slot = $1 AND digest IN
-             (SELECT digest FROM plugin_components WHERE slot = $2 AND digest <> $3
-              ORDER BY used_ms DESC, digest LIMIT $4 OFFSET $5)",
-    )
-    .bind(slot)
-    .bind(slot)
-    .bind(plugin.digest)
-    .bind(REST)
-    .bind(KEPT_COMPONENTS - 1)
+    .bind(slot.as_str())
+    .bind(to_i64(newest)? - KEPT_ACTIVATIONS)
+    .bind(slot.as_str())
     .execute(&mut **transaction)
     .await?;
     Ok(())

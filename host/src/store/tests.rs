@@ -7,6 +7,7 @@
 mod beside_readings;
 mod claiming;
 mod closing;
+mod components;
 mod connections;
 mod filtering;
 pub(crate) mod home;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use e2e::{Inbox, Server, Settings, built, variant};
+use e2e::{Inbox, Server, Settings, built, enlarged, variant};
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -15,17 +15,26 @@ const KILLS: u32 = 6;
 
 #[tokio::test]
 async fn a_kill_during_an_upload_of_a_plugin_leaves_the_old_or_the_new_one() -> anyhow::Result<()> {
+    kill_during_uploads_of(variant).await
+}
+
+#[tokio::test]
+async fn a_kill_during_an_upload_of_a_large_plugin_leaves_the_old_or_the_new_one() -> anyhow::Result<()> {
+    kill_during_uploads_of(|component, number| enlarged(component, number, 16 << 20)).await
+}
+
+async fn kill_during_uploads_of(version: fn(&[u8], u8) -> Vec<u8>) -> anyhow::Result<()> {
     let inbox = Inbox::fresh()?;
     let settings = Settings::default().set("PLUGIN_DIR", inbox.path()).set("ADMIN_TOKEN", ADMIN);
     let mut server = Server::start(settings.clone()).await?;
     let began = Instant::now();
-    let answer = put(&server, POLICY, variant(&built(POLICY)?, 0)).await?;
+    let answer = put(&server, POLICY, version(&built(POLICY)?, 0)).await?;
     let whole = began.elapsed();
     assert_eq!(answer.status, 200, "{answer:?}");
     let mut digest = answer.body["to"]["digest"].clone();
     let mut ended = [0, 0];
     for kill in 0..KILLS {
-        let component = variant(&built(POLICY)?, u8::try_from(kill)? + 1);
+        let component = version(&built(POLICY)?, u8::try_from(kill)? + 1);
         // In the background; where the process is killed no answer comes.
         let address = server.address();
         let upload = tokio::spawn(async move { crate::plugins::put_to(address, POLICY, component).await });

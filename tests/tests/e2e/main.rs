@@ -1,8 +1,10 @@
 //! End-to-end tests: the real binary, over loopback. Each module is one area;
 //! what they share is in the library of this package.
 
+mod admission;
 mod api;
 mod bad_input;
+mod command_line;
 mod crashes;
 mod demo;
 mod events;

@@ -1,5 +1,6 @@
 //! What a start and a stop say, and what makes a start refuse.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -28,6 +29,28 @@ async fn a_start_says_how_the_process_before_it_ended() -> anyhow::Result<()> {
     assert_eq!(third.wait_for_operation("service_start", 1).await?[0]["previous_shutdown"], "unclean");
     assert_eq!(third.trips().await?[0]["readings"], 1, "what was acknowledged outlives the process");
     third.stop().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_a_receiver_keeps_is_its_owners_alone() -> anyhow::Result<()> {
+    let parent = tempfile::tempdir()?;
+    let data_dir = parent.path().join("made/by/the/receiver");
+    let mut server = Server::start(Settings::default().set("DATA_DIR", &data_dir)).await?;
+    let phone = Phone::new(1, now_ms());
+    assert!(server.upload(&phone.reading(now_ms(), "kc=900")).await?.is_ok());
+    let mut seen = vec![data_dir.clone()];
+    for entry in std::fs::read_dir(&data_dir)? {
+        seen.push(entry?.path());
+    }
+    for name in ["volttracker.db", "volttracker.db-wal", "volttracker.db-shm", "volttracker.run"] {
+        assert!(seen.contains(&data_dir.join(name)), "{name}: {seen:?}");
+    }
+    for path in seen {
+        let mode = std::fs::metadata(&path)?.permissions().mode() & 0o777;
+        assert_eq!(mode & 0o077, 0, "{} has the mode {mode:o}", path.display());
+    }
+    server.stop().await?;
     Ok(())
 }
 

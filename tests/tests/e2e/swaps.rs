@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use e2e::{Inbox, Load, Sent, Server, Settings, built, guest, percentile, variant};
+use reqwest::Method;
 use serde_json::Value;
 use tokio::time::Instant;
 
+use crate::plugins::{ADMIN, admin};
 use crate::volt::{Phone, now_ms};
 
 const POLICY: &str = "sampling-policy";
@@ -96,25 +98,73 @@ fn no_event_mixes(events: &[Value]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Memory after the first tenth of the swaps, and after all.
+/// Swaps between a shadow's beginning and its end, and as many until the next.
+const SHADOW_FOR: usize = 10;
+/// Threads and files that come and go with the work of a moment.
+const SLACK: usize = 8;
+/// An account that is older than the policy's new ones: its ordinary events go.
+const LONG_AGO_MS: i64 = 1_600_000_000_000;
+
+/// What a receiver takes of the machine after the first tenth of the swaps, and
+/// after all, with an upload between any two of them and a shadow that comes and
+/// goes.
 #[tokio::test]
 #[ignore = "10,000 swaps: `just soak`"]
 async fn soak_many_swaps() -> anyhow::Result<()> {
     let swaps = std::env::var("SOAK_SWAPS").ok().map_or(Ok(10_000), |count| count.parse())?;
     let inbox = Inbox::fresh()?;
-    let mut server = Server::start(Settings::default().set("PLUGIN_DIR", inbox.path())).await?;
-    let versions = [variant(&built(POLICY)?, 1), built(POLICY)?];
-    let mut warm = 0;
-    for swap in 0..swaps {
+    let settings = Settings::default()
+        .set("PLUGIN_DIR", inbox.path())
+        .set("ADMIN_TOKEN", ADMIN)
+        .set("LOG_SAMPLE_TELEMETRY", "0");
+    let mut server = Server::start(settings).await?;
+    let versions = [built(POLICY)?, variant(&built(POLICY)?, 1)];
+    let phone = Phone::new(1, LONG_AGO_MS);
+    // Those of the start come first.
+    let (mut told, mut warm) = (3, None);
+    for swap in 1..=swaps {
         inbox.put(POLICY, &versions[swap % 2])?;
-        server.wait_for_count("plugin_swap", 3 + swap + 1).await?;
-        if swap + 1 == swaps / 10 {
-            warm = server.resident_bytes()?;
+        told += 1;
+        server.wait_for_count("plugin_swap", told).await?;
+        let reading = phone.reading(LONG_AGO_MS + i64::try_from(swap)?, "kc=900");
+        assert!(server.upload(&reading).await?.is_ok(), "{}", server.stderr());
+        if swap % SHADOW_FOR == 0 {
+            told += 1;
+            come_or_go(&server, swap / SHADOW_FOR % 2 == 1).await?;
+        }
+        // Its shadow has just gone, as at the end.
+        if swap >= swaps / 10 && swap % (2 * SHADOW_FOR) == 0 && warm.is_none() {
+            warm = Some(taken(&server)?);
         }
     }
-    let end = server.resident_bytes()?;
-    println!("{swaps} swaps: {} KB after a tenth of them, {} KB after all", warm >> 10, end >> 10);
-    assert!(end < warm + warm / 10 + (8 << 20), "from {warm} to {end} bytes");
+    let (warm, end) = (warm.context("as many swaps as a shadow needs")?, taken(&server)?);
+    println!("{swaps} swaps: {warm:?} after a tenth of them, {end:?} after all");
+    assert!(end.bytes < warm.bytes + warm.bytes / 10 + (8 << 20), "{warm:?} {end:?}");
+    assert!(end.threads <= warm.threads + SLACK && end.files <= warm.files + SLACK, "{warm:?} {end:?}");
     server.stop().await?;
     Ok(())
+}
+
+async fn come_or_go(server: &Server, come: bool) -> anyhow::Result<()> {
+    let path = format!("{POLICY}/shadow");
+    let answer = match come {
+        true => admin(server, Method::PUT, &path, variant(&built(POLICY)?, 2)).await?,
+        false => admin(server, Method::DELETE, &path, Vec::new()).await?,
+    };
+    anyhow::ensure!(answer.status == 200, "{answer:?}");
+    Ok(())
+}
+
+/// What a receiver takes of the machine.
+#[derive(Debug)]
+struct Taken {
+    bytes: u64,
+    threads: usize,
+    files: usize,
+}
+
+fn taken(server: &Server) -> anyhow::Result<Taken> {
+    let process = server.process()?;
+    let (threads, files) = (process.threads()?, process.open_files()?);
+    Ok(Taken { bytes: process.resident_bytes()?, threads, files })
 }

@@ -96,6 +96,27 @@ async fn without_a_good_predecessor_the_slot_is_degraded_until_it_does_its_work(
 }
 
 #[tokio::test]
+async fn a_panic_in_the_watch_over_failing_plugins_is_told_and_the_watch_goes_on() {
+    let home = Home::with_guests();
+    let process = home.process().await;
+    let contained = process.contained();
+    home.set(HALF_TRAPPING);
+    put(&process.app, POLICY, home.component(POLICY)).await.expect("fit");
+    process.app.activations.fault.arm(1);
+    until("the rollback", || {
+        process.finalization();
+        process.generation(POLICY) == 3
+    })
+    .await;
+    until("its event", || process.swaps().len() == 6).await;
+    contained.abort();
+    let told = &process.swaps()[4];
+    assert_eq!((&told["way"], &told["outcome"]), (&"auto_rollback".into(), &"failure".into()));
+    assert_eq!((&told["error"]["code"], &told["error"]["alert"]), (&"E500".into(), &true.into()));
+    process.stop().await;
+}
+
+#[tokio::test]
 async fn a_calculator_goes_back_when_different_trips_fail_in_a_row() {
     let home = Home::with_guests();
     let process = home.process().await;

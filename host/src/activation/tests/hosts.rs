@@ -46,14 +46,18 @@ async fn what_one_activates_or_rolls_back_all_serve_by_one_generation() {
     let app = Arc::clone(&second.app);
     let following = tokio::spawn(async move { shared::run(&app).await });
 
+    // A panic ends one look at what the others do, and is told.
+    second.app.activations.fault.arm(1);
     put(&first.app, POLICY, variant(&one.component(POLICY), 1)).await.expect("fit");
     until_generation(&second, 2).await;
+    assert_eq!(second.app.activations.fault.armed(), 0);
     assert_eq!(second.digest(POLICY), first.digest(POLICY));
     roll_back_for_operator(&first.app, POLICY).await.expect("a predecessor");
     until_generation(&second, 3).await;
     assert_eq!(second.digest(POLICY), first.digest(POLICY));
     let ways: Vec<_> = second.swaps().iter().map(|swap| swap["way"].clone()).collect();
-    assert_eq!(ways, ["shared", "shared"]);
+    assert_eq!(ways, ["shared", "shared", "shared"]);
+    assert_eq!(second.swaps()[0]["error"]["code"], "E500");
 
     // A host that comes back with an old file takes what the others serve.
     following.abort();

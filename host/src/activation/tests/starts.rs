@@ -125,9 +125,11 @@ async fn where_the_library_has_an_unfit_plugin_its_predecessor_serves() {
     // As after an update of the receiver that takes no such component.
     let url = format!("sqlite://{}", home.data_dir.path().join("volttracker.db").display());
     let mut library = <sqlx::AnyConnection as sqlx::Connection>::connect(&url).await.expect("a library");
-    sqlx::query("UPDATE plugin_components SET bytes = $1 WHERE slot = 'usage-tier' AND digest = $2")
-        .bind(b"outdated".as_slice())
-        .bind(crate::plugin_host::sha256_hex(&home.component(Slot::UsageTier)))
+    let (component, mut outdated) = (home.component(Slot::UsageTier), home.component(Slot::UsageTier));
+    outdated[..8].copy_from_slice(b"outdated");
+    sqlx::query("UPDATE plugin_parts SET bytes = $1 WHERE slot = 'usage-tier' AND digest = $2")
+        .bind(outdated)
+        .bind(crate::plugin_host::sha256_hex(&component))
         .execute(&mut library)
         .await
         .expect("an update");

@@ -2,8 +2,10 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use tokio::signal::unix::{SignalKind, signal};
+
 use super::*;
-use crate::activation::watcher::look;
+use crate::activation::watcher::{self, look};
 use crate::activation::{Way, put, roll_back_for_operator};
 
 const POLICY: Slot = Slot::SamplingPolicy;
@@ -22,6 +24,28 @@ async fn two_versions_go_back_and_forth() {
     let compiled: Vec<_> = swaps[3..].iter().map(|swap| swap["compiled"] == true).collect();
     assert_eq!(compiled, [true, false, false, false]);
     assert!(swaps[3..].iter().all(|swap| swap["way"] == "watch"));
+}
+
+#[tokio::test]
+async fn a_panic_while_the_folder_is_looked_at_is_told_and_what_is_new_is_taken_next_time() {
+    let home = Home::with_guests();
+    let process = home.process().await;
+    process.app.activations.fault.arm(1);
+    let hangup = signal(SignalKind::hangup()).expect("a signal");
+    let app = Arc::clone(&process.app);
+    let watching = tokio::spawn(async move { watcher::run(&app, hangup).await });
+    home.put(POLICY, &variant(&home.component(POLICY), 1));
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    while process.generation(POLICY) != 2 || process.swaps().len() < 5 {
+        assert!(tokio::time::Instant::now() < deadline, "waited in vain: {:?}", process.swaps());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    process.app.stopping.send_replace(true);
+    watching.await.expect("it ends with the process");
+    let told = &process.swaps()[3];
+    assert_eq!((&told["way"], &told["error"]["code"]), (&"watch".into(), &"E500".into()));
+    assert_eq!(process.swaps()[4]["swap"], "activation");
+    process.stop().await;
 }
 
 #[tokio::test]

@@ -5,7 +5,8 @@ use std::time::Duration;
 use clap::Args;
 
 use super::candidate::Candidate;
-use super::table::{print, size, table};
+use super::table::{size, table};
+use crate::cli::output::{print, say};
 use crate::plugin_host::{Instances, Limits, Measured};
 
 const AFTER: &str = "\
@@ -35,7 +36,7 @@ pub(super) async fn run(args: BenchArgs) -> anyhow::Result<()> {
     let head = format!("{} {} in the slot {slot}", measured.name, measured.version);
     print(&format!("{head}\n\n{}\n{}", sizes(&measured, limits), times(&measured, limits)))?;
     if cfg!(debug_assertions) {
-        eprintln!("This is a development build: a release build calls faster.");
+        say("This is a development build: a release build calls faster.");
     }
     Ok(())
 }

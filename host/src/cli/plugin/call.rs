@@ -8,7 +8,8 @@ use jiff::Timestamp;
 use tokio::io::AsyncReadExt as _;
 
 use super::candidate::Candidate;
-use super::table::{print, size};
+use super::table::size;
+use crate::cli::output::{print, say};
 use crate::plugin_host::{CallError, Spent};
 
 const AFTER: &str = "\
@@ -57,7 +58,7 @@ pub(super) async fn run(args: CallArgs) -> anyhow::Result<()> {
         Err(_) => None,
     };
     if let Some(spent) = spent {
-        eprintln!("{}", cost(spent, workbench.limits(*slot).deadline));
+        say(&cost(spent, workbench.limits(*slot).deadline));
     }
     print(&format!("{}\n", called?.answer))
 }

@@ -3,7 +3,8 @@
 use clap::Args;
 
 use super::candidate::Candidate;
-use super::table::{print, size};
+use super::table::size;
+use crate::cli::output::print;
 
 const AFTER: &str = "\
 What is checked, in this order: size; a component at all; its imports and exports

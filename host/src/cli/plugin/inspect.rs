@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use anyhow::anyhow;
 use clap::Args;
 
-use super::table::{print, size};
+use super::table::size;
+use crate::cli::output::print;
 use crate::plugin_host::{Inspection, Workbench};
 
 const EXAMPLES: &str = "\

@@ -7,6 +7,8 @@ use serde_json::Value;
 
 use super::remote::{self, Receiver};
 use super::shadow::compared;
+use super::table::{duration, size};
+use crate::cli::output::print;
 use crate::config::Secret;
 
 /// What is shown.
@@ -28,13 +30,10 @@ pub(super) struct ListArgs {
 pub(super) async fn run(args: ListArgs) -> anyhow::Result<()> {
     let answer = args.receiver.read("/api/plugins", args.torque_api_token.as_ref()).await?;
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&answer)?);
-    } else {
-        for (slot, plugin) in answer["plugins"].as_object().into_iter().flatten() {
-            print!("{}", describe(slot, plugin));
-        }
+        return print(&format!("{}\n", serde_json::to_string_pretty(&answer)?));
     }
-    Ok(())
+    let slots = answer["plugins"].as_object().into_iter().flatten();
+    print(&slots.map(|(slot, plugin)| describe(slot, plugin)).collect::<String>())
 }
 
 fn describe(slot: &str, plugin: &Value) -> String {
@@ -56,13 +55,13 @@ fn lines(text: &mut String, slot: &str, plugin: &Value) -> std::fmt::Result {
     let (pool, memory) = (&plugin["pool"], &plugin["memory"]);
     writeln!(
         text,
-        "  {} of {} instances at work, {} idle, {} made; {} of {} bytes of memory",
+        "  {} of {} instances at work, {} idle, {} made; {} of {} of memory",
         pool["at_work"],
         pool["size"],
         pool["idle"],
         pool["made"],
-        memory["peak_bytes"],
-        memory["limit_bytes"]
+        bytes(&memory["peak_bytes"]),
+        bytes(&memory["limit_bytes"])
     )?;
     let shadow = &plugin["shadow"];
     if shadow.is_object() {
@@ -82,10 +81,14 @@ fn lines(text: &mut String, slot: &str, plugin: &Value) -> std::fmt::Result {
 
 fn calls(text: &mut String, indent: &str, plugin: &Value) -> std::fmt::Result {
     let calls = &plugin["calls"];
+    let within = |percentile: &str| calls[percentile].as_f64().map_or_else(|| "?".to_owned(), duration);
     writeln!(
         text,
-        "{indent}{} calls, half within {} µs, 99 % within {} µs, all within {} µs",
-        calls["calls"], calls["p50_us"], calls["p99_us"], calls["max_us"]
+        "{indent}{} calls, half within {}, 99 % within {}, all within {}",
+        calls["calls"],
+        within("p50_us"),
+        within("p99_us"),
+        within("max_us")
     )?;
     writeln!(
         text,
@@ -97,6 +100,10 @@ fn calls(text: &mut String, indent: &str, plugin: &Value) -> std::fmt::Result {
         calls["rejected"],
         plugin["failures_in_a_row"]
     )
+}
+
+fn bytes(number: &Value) -> String {
+    number.as_u64().and_then(|bytes| usize::try_from(bytes).ok()).map_or_else(|| "?".to_owned(), size)
 }
 
 fn named(plugin: &Value) -> String {
@@ -122,7 +129,7 @@ mod tests {
             "digest": "1f0c9a3b5d7e1f0c9a3b5d7e1f0c9a3b5d7e1f0c9a3b5d7e1f0c9a3b5d7e1f0c",
             "since": "2026-01-05T14:30:00Z", "way": "watch", "degraded": null,
             "set": {"deadline_ms": 70},
-            "calls": {"calls": 1200, "p50_us": 1.5, "p99_us": 9.2, "max_us": 812.0, "trapped": 1,
+            "calls": {"calls": 1200, "p50_us": 1.5, "p99_us": 98.304, "max_us": 81_231.5, "trapped": 1,
                 "deadline_exceeded": 0, "rejected": 0, "memory_limit": 0, "nonsense": 2},
             "failures_in_a_row": 0,
             "pool": {"size": 8, "at_work": 1, "idle": 2, "made": 4},
@@ -140,9 +147,9 @@ mod tests {
         sampling-policy: sampling-policy 0.1.0, digest 1f0c9a3b5d7e, generation 3
           since 2026-01-05T14:30:00Z by watch
           settings {"deadline_ms":70}
-          1200 calls, half within 1.5 µs, 99 % within 9.2 µs, all within 812.0 µs
+          1200 calls, half within 1.5 µs, 99 % within 98.3 µs, all within 81.2 ms
           1 trapped, 0 late, 0 over memory, 2 nonsense, 0 without an instance; 0 failures in a row
-          1 of 8 instances at work, 2 idle, 4 made; 1114112 of 16777216 bytes of memory
+          1 of 8 instances at work, 2 idle, 4 made; 1.1 MB of 16.0 MB of memory
           shadow: my-policy 0.2.0 (cc0c9a3b5d7e), since 2026-01-05T15:00:00Z
             90 agreements, 10 disagreements, 3 keeps gained, 1 lost; 0 skipped, 2 late
             100 calls, half within 2.5 µs, 99 % within 19.2 µs, all within 12.0 µs

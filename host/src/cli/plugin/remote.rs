@@ -6,6 +6,7 @@ use clap::Args;
 use reqwest::{Method, Url};
 use serde_json::Value;
 
+use crate::cli::output::print;
 use crate::config::Secret;
 use crate::outbound;
 use crate::plugin_host::Slot;
@@ -47,23 +48,21 @@ pub(super) struct ActivateArgs {
 
 pub(super) async fn roll_back(args: RollbackArgs) -> anyhow::Result<()> {
     let path = format!("/api/plugins/{}/rollback", args.slot);
-    report(&args.receiver.ask(Method::POST, &path).await?);
-    Ok(())
+    report(&args.receiver.ask(Method::POST, &path).await?)
 }
 
 pub(super) async fn activate(args: ActivateArgs) -> anyhow::Result<()> {
     let path = format!("/api/plugins/{}/activate/{}", args.slot, args.digest);
-    report(&args.receiver.ask(Method::POST, &path).await?);
-    Ok(())
+    report(&args.receiver.ask(Method::POST, &path).await?)
 }
 
-pub(super) fn report(swapped: &Value) {
+pub(super) fn report(swapped: &Value) -> anyhow::Result<()> {
     let plugin = |side: &str| named(&swapped[side]);
     let slot = swapped["slot"].as_str().unwrap_or_default();
     if swapped["changed"] == false {
-        println!("{slot}: {}, as before", plugin("to"));
+        print(&format!("{slot}: {}, as before\n", plugin("to")))
     } else {
-        println!("{slot}: {} instead of {}", plugin("to"), plugin("from"));
+        print(&format!("{slot}: {} instead of {}\n", plugin("to"), plugin("from")))
     }
 }
 

@@ -9,6 +9,7 @@ use reqwest::Method;
 use serde_json::Value;
 
 use super::remote::{Receiver, named, report};
+use crate::cli::output::print;
 use crate::plugin_host::Slot;
 
 /// What runs beside what serves.
@@ -51,22 +52,19 @@ pub(super) async fn begin(args: ShadowArgs) -> anyhow::Result<()> {
     } else {
         bail!("there is no file {component}, and it is no digest");
     };
-    println!("{slot}: {} runs beside {}", named(&begun["shadow"]), named(&begun["beside"]));
-    Ok(())
+    print(&format!("{slot}: {} runs beside {}\n", named(&begun["shadow"]), named(&begun["beside"])))
 }
 
 pub(super) async fn promote(args: SlotArgs) -> anyhow::Result<()> {
     let path = format!("/api/plugins/{}/shadow/promote", args.slot);
-    report(&args.receiver.ask(Method::POST, &path).await?);
-    Ok(())
+    report(&args.receiver.ask(Method::POST, &path).await?)
 }
 
 pub(super) async fn discard(args: SlotArgs) -> anyhow::Result<()> {
     let path = format!("/api/plugins/{}/shadow", args.slot);
     let ended = args.receiver.ask(Method::DELETE, &path).await?;
     let shadow = &ended["shadow"];
-    println!("{}: {} runs no more: {}", args.slot, named(shadow), compared(shadow));
-    Ok(())
+    print(&format!("{}: {} runs no more: {}\n", args.slot, named(shadow), compared(shadow)))
 }
 
 /// How a shadow compares with what serves, in words.

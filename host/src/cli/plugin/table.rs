@@ -1,8 +1,4 @@
-//! Text for people to read: in columns, with units, on standard output.
-
-use std::io::{ErrorKind, Write as _};
-
-use anyhow::Context as _;
+//! Text for people to read: in columns, with units.
 
 /// Rows of cells, each column as wide as its widest cell; the first column to
 /// the left, the others to the right.
@@ -22,23 +18,20 @@ pub(super) fn table(rows: &[Vec<String>]) -> String {
     rows.iter().map(line).collect()
 }
 
-/// Writes to standard output, as far as somebody reads it.
-///
-/// # Errors
-/// It cannot be written.
-pub(super) fn print(text: &str) -> anyhow::Result<()> {
-    let mut output = std::io::stdout().lock();
-    match output.write_all(text.as_bytes()).and_then(|()| output.flush()) {
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-        written => written.context("standard output cannot be written"),
-    }
-}
-
 /// Bytes in MB, 1 decimal; small sizes in KB.
 pub(super) fn size(bytes: usize) -> String {
     match bytes {
         ..1_048_576 => format!("{} KB", bytes.div_ceil(1024)),
         _ => format!("{:.1} MB", bytes as f64 / 1_048_576.0),
+    }
+}
+
+/// Microseconds in the unit that suits them, 1 decimal.
+pub(super) fn duration(us: f64) -> String {
+    match us {
+        ..1e3 => format!("{us:.1} µs"),
+        ..1e6 => format!("{:.1} ms", us / 1e3),
+        _ => format!("{:.1} s", us / 1e6),
     }
 }
 
@@ -50,6 +43,11 @@ mod tests {
     fn columns_line_up() {
         let rows = [["call", "µs"], ["describe", "1.5"]].map(|row| row.map(str::to_owned).to_vec());
         assert_eq!(table(&rows), "call       µs\ndescribe  1.5\n");
+    }
+
+    #[test]
+    fn durations_have_units() {
+        assert_eq!([0.0, 1.52, 8192.0, 2e6].map(duration), ["0.0 µs", "1.5 µs", "8.2 ms", "2.0 s"]);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::cli::output;
 use crate::simulate::{Comparison, Identity, Truth};
 
 /// Everything known of one vehicle's run.
@@ -85,8 +86,7 @@ pub fn print(reports: &[Report], as_json: bool) -> anyhow::Result<()> {
     if as_json {
         return print_json(json!({ "vehicles": reports }));
     }
-    print!("{}", truth_table(reports));
-    Ok(())
+    output::print(&truth_table(reports))
 }
 
 /// Prints the server's figures beside the truth; JSON has the truth in the same document.
@@ -98,15 +98,14 @@ pub fn print_check(reports: &[Report], as_json: bool) -> anyhow::Result<()> {
         let passed = reports.iter().all(|r| r.failed_figures().next().is_none());
         return print_json(json!({ "vehicles": reports, "passed": passed }));
     }
-    reports.iter().for_each(|report| print!("\n{}", check_table(report)));
-    Ok(())
+    let tables = reports.iter().map(|report| format!("\n{}", check_table(report)));
+    output::print(&tables.collect::<String>())
 }
 
 fn print_json(mut document: Value) -> anyhow::Result<()> {
     round(&mut document);
     let text = serde_json::to_string_pretty(&document).context("could not write the JSON")?;
-    println!("{text}");
-    Ok(())
+    output::print(&format!("{text}\n"))
 }
 
 /// Four digits after the point are more than any figure here is known to.

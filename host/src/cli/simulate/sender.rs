@@ -1,16 +1,21 @@
 //! Sends one upload until the server has it, as the app does: `OK!` is the only answer that
 //! ends it. What is uploaded and when is the vehicle's business.
 
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use anyhow::bail;
 use reqwest::header::RETRY_AFTER;
 use reqwest::{Client, StatusCode, Url};
 
+use crate::cli::output::say;
+
 /// The only answer that means the server keeps the upload.
 const KEPT: &str = "OK!";
 /// Characters of an unexpected answer that an error shows.
 const SHOWN_ANSWER_CHARS: usize = 120;
+/// Time between two lines on a server that asks to wait, for all vehicles together.
+const TELL_EVERY: Duration = Duration::from_secs(5);
 
 /// How often and how soon an upload is sent again.
 #[derive(Clone, Copy, Debug)]
@@ -44,6 +49,8 @@ pub struct Sender {
     /// The address without the token, for messages.
     shown_url: String,
     policy: ResendPolicy,
+    /// When it was last told that the server asks to wait.
+    told: Arc<Mutex<Option<Instant>>>,
 }
 
 /// What one try came to.
@@ -63,7 +70,7 @@ impl Sender {
         if let Some(token) = token {
             upload_url = with_path(&upload_url, &[token]);
         }
-        Self { client, upload_url, shown_url, policy }
+        Self { client, upload_url, shown_url, policy, told: Arc::default() }
     }
 
     /// Sends until the server answers `OK!`; gives the number of resends it took.
@@ -85,7 +92,9 @@ impl Sender {
                             status.as_u16()
                         );
                     }
-                    pause.min(self.policy.longest_busy_pause)
+                    let pause = pause.min(self.policy.longest_busy_pause);
+                    self.tell_of_wait(status, pause);
+                    pause
                 }
                 Outcome::Failed(why) => {
                     failures += 1;
@@ -99,6 +108,21 @@ impl Sender {
                 tokio::time::sleep(pause).await;
             }
         }
+    }
+
+    /// Says that the server is waited for, and why, now and then: nobody else would.
+    fn tell_of_wait(&self, status: StatusCode, pause: Duration) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.is_some_and(|told| told.elapsed() < TELL_EVERY) {
+            return;
+        }
+        *told = Some(Instant::now());
+        let why = match status {
+            StatusCode::TOO_MANY_REQUESTS => "more uploads a minute than its RATE_LIMIT_PER_MINUTE allows",
+            _ => "it cannot keep uploads now; its log tells why",
+        };
+        let (url, status, seconds) = (&self.shown_url, status.as_u16(), pause.as_secs());
+        say(&format!("{url} answered {status}: {why}; sending it again in {seconds} s"));
     }
 
     async fn try_once(&self, query: &str) -> Outcome {

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use super::SimulateArgs;
 use super::report::Report;
 use super::sender::Sender;
+use crate::cli::output::say;
 use crate::simulate::{Drive, DriveSpec, Identity, Sample, uploads};
 
 /// Time between two lines of progress.
@@ -62,7 +63,7 @@ impl Vehicle {
                 sample.into_iter().for_each(|sample| self.tell(sample));
             }
         }
-        eprintln!("{}: arrived, {sent} readings sent", self.identity.profile_name);
+        say(&format!("{}: arrived, {sent} readings sent", self.identity.profile_name));
         Report::new(self.number, &self.identity, self.drive.truth, sent, resends)
     }
 
@@ -80,6 +81,6 @@ impl Vehicle {
         let name = &self.identity.profile_name;
         let soc = sample.battery.soc_percent;
         let mph = sample.motion.speed_mps * MPH_PER_MPS;
-        eprintln!("{name}: {percent:3} % of the drive, SOC {soc:5.1} %, {mph:4.0} mph, {mode}");
+        say(&format!("{name}: {percent:3} % of the drive, SOC {soc:5.1} %, {mph:4.0} mph, {mode}"));
     }
 }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
 
 use super::super::Slot;
+use crate::supervision::guarded;
 
 /// A question, its answer's comparison included.
 pub(super) type Job = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -43,7 +44,8 @@ async fn work(mut jobs: mpsc::Receiver<Job>, mut ended: watch::Receiver<bool>) {
                 return;
             }
             let started = Instant::now();
-            job.await;
+            // A panic is logged; who asked gets no answer, and the next one may.
+            guarded("a shadow", job).await.ok();
             rest += started.elapsed() * RESTS;
             if rest >= SHORTEST_REST {
                 tokio::time::sleep(std::mem::take(&mut rest)).await;
@@ -81,6 +83,19 @@ mod tests {
             assert!(jobs.try_send(job(async {})).is_ok());
         }
         assert!(jobs.try_send(job(async {})).is_err());
+    }
+
+    #[tokio::test]
+    async fn a_panic_ends_its_question_only() {
+        let (_ended, ending) = watch::channel(false);
+        let jobs = start(Slot::UsageTier, ending).expect("a thread");
+        let (answered, answer) = oneshot::channel();
+        assert!(jobs.try_send(job(async { panic!("in the middle of a call") })).is_ok());
+        let next = job(async move {
+            answered.send(()).ok();
+        });
+        assert!(jobs.try_send(next).is_ok());
+        answer.await.expect("the thread goes on");
     }
 
     #[tokio::test]

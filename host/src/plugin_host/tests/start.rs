@@ -44,6 +44,13 @@ async fn all_unfit_files_are_told_at_once() {
 }
 
 #[tokio::test]
+async fn a_tier_that_cannot_judge_a_vehicle_without_trips_is_refused() {
+    let dir = plugin_dir(&format!("[usage-tier]\n{PATIENT}\nsettings = {{ in_call = \"divide\" }}\n"));
+    let refusal = first_start(dir.path()).await.map(drop).expect_err("unfit").to_string();
+    assert!(refusal.contains("fails a trial call of `classify`: "), "{refusal}");
+}
+
+#[tokio::test]
 async fn cut_off_and_foreign_files_are_told_apart() {
     let cut_off = &component("wasi:cli/environment@0.2.0", None, &[])[..20];
     let files: [(Slot, Option<&[u8]>); 3] = [

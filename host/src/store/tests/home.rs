@@ -32,7 +32,7 @@ pub(crate) async fn homes() -> Vec<Home> {
 pub(super) fn sqlite() -> Home {
     sqlx::any::install_default_drivers();
     let dir = tempfile::tempdir().unwrap();
-    let url = format!("sqlite://{}", dir.path().join("volttracker.db").display());
+    let url = format!("sqlite://{}?mode=rwc", dir.path().join("volttracker.db").display());
     Home { engine: Engine::Sqlite, url, dir }
 }
 

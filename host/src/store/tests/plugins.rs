@@ -5,9 +5,9 @@ use super::model::PATIENCE;
 use crate::plugin_host::Slot;
 use crate::store::{Activation, NewActivation, Rejection, Store};
 
-const POLICY: Slot = Slot::SamplingPolicy;
+pub(super) const POLICY: Slot = Slot::SamplingPolicy;
 
-fn plugin<'a>(slot: Slot, digest: &'a str, settings: &'a str, at_ms: i64) -> NewActivation<'a> {
+pub(super) fn plugin<'a>(slot: Slot, digest: &'a str, settings: &'a str, at_ms: i64) -> NewActivation<'a> {
     NewActivation {
         slot,
         bytes: digest.as_bytes(),
@@ -21,12 +21,12 @@ fn plugin<'a>(slot: Slot, digest: &'a str, settings: &'a str, at_ms: i64) -> New
     }
 }
 
-async fn activate(store: &Store, digest: &str, settings: &str, at_ms: i64) -> Activation {
+pub(super) async fn activate(store: &Store, digest: &str, settings: &str, at_ms: i64) -> Activation {
     let plugins = [plugin(POLICY, digest, settings, at_ms)];
     store.activate_plugins(&plugins).await.unwrap().pop().unwrap()
 }
 
-fn rejection(digest: &str, settings: &str, verdict: &str, at_ms: i64) -> Rejection {
+pub(super) fn rejection(digest: &str, settings: &str, verdict: &str, at_ms: i64) -> Rejection {
     Rejection {
         slot: POLICY,
         digest: digest.to_owned(),

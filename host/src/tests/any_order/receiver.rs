@@ -126,6 +126,7 @@ async fn app(home: &Home) -> App {
         pages: Arc::new(Semaphore::new(100)),
         exports: Arc::new(Semaphore::new(1)),
         wishes: tokio::sync::mpsc::channel(1).0,
+        admin_requests: Arc::new(Semaphore::new(1)),
         plugin_uploads: Semaphore::new(1),
         activations: Activations::of(&config.plugins.plugin_dir),
         plugin_dir: config.plugins.plugin_dir.clone(),

@@ -205,15 +205,36 @@ async fn a_degree_sign_in_utf8_passes() -> anyhow::Result<()> {
 async fn odd_paths_to_the_door_have_their_event_and_head_stores_nothing() -> anyhow::Result<()> {
     let mut server = server().await?;
     let query = reading("kc=900");
-    for (method, path, status) in
-        [("HEAD", "upload", 405), ("GET", "upload/", 200), ("GET", "upload/%FF", 200)]
-    {
+    let doors = [
+        ("GET", "upload/", 200, Some("/torque/upload")),
+        ("GET", "upload/%FF", 200, Some("/torque/upload/{token}")),
+        ("GET", "upload/a-token/", 200, Some("/torque/upload/{token}")),
+        ("HEAD", "upload", 405, Some("/torque/upload")),
+        ("PUT", "upload/a-token", 405, Some("/torque/upload/{token}")),
+        ("GET", "upload/a-token/and/more", 404, None),
+    ];
+    for (method, path, status, _) in doors {
         let request = format!("{method} /torque/{path}?{query} HTTP/1.0\r\n\r\n");
-        assert_eq!(raw(server.address(), request.as_bytes()).await?.status, status, "{method} {path}");
+        let answer = raw(server.address(), request.as_bytes()).await?;
+        assert_eq!(answer.status, status, "{method} {path}");
+        let allowed = (status == 405).then_some("GET, POST");
+        assert_eq!(answer.header("allow"), allowed, "{answer:?}");
     }
     let trips = server.trips().await?;
-    assert_eq!((&trips[0]["readings"], &trips[0]["duplicates"]), (&1.into(), &1.into()));
+    assert_eq!((&trips[0]["readings"], &trips[0]["duplicates"]), (&1.into(), &2.into()));
     let events = server.stop().await?;
-    assert_eq!(events.iter().filter(|event| event["operation"] == "telemetry_upload").count(), 2);
+    no_output_contains(&server, &events, &["a-token"]);
+    let uploads: Vec<_> = events.iter().filter(|event| event["operation"] == "telemetry_upload").collect();
+    assert_eq!(uploads.len(), doors.len());
+    for (method, path, status, route) in doors {
+        let told = uploads.iter().any(|event| {
+            let rejected = event["outcome"] == "rejected" && event["error"]["code"] == "E300";
+            event["method"] == method
+                && event["http_status"] == status
+                && event["route"].as_str() == route
+                && rejected == (status != 200)
+        });
+        assert!(told, "{method} {path}: {uploads:?}");
+    }
     Ok(())
 }
