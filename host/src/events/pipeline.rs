@@ -17,7 +17,7 @@ use super::taxonomy::{Code, Failure};
 use super::waiting::{Beside, Decided, Verdict, Waiting};
 use crate::config::{Config, SamplingUnit};
 use crate::identity::IdentityKey;
-use crate::plugin_host::{self, Facts, PluginError, Shadowed, Slot, Summary};
+use crate::plugin_host::{self, Facts, PluginError, PluginErrorKind, Shadowed, Slot, Summary};
 
 /// Event tasks: one that waits for a slow policy leaves the other free.
 const TASKS: usize = 2;
@@ -294,15 +294,19 @@ impl Shared {
 
 impl From<&PluginError> for Failure {
     fn from(error: &PluginError) -> Self {
-        use crate::plugin_host::PluginErrorKind as Kind;
-        let code = match error.kind {
-            Kind::Trapped => Code::E410,
-            Kind::DeadlineExceeded => Code::E411,
-            Kind::Rejected => Code::E412,
-            Kind::MemoryLimit => Code::E413,
-            Kind::Nonsense => Code::E414,
-        };
-        Failure::new(code, format!("the plugin in slot {} failed", error.slot.as_str()))
+        Failure::new(error.kind.into(), format!("the plugin in slot {} failed", error.slot.as_str()))
             .caused_by("PluginError", &error.message)
+    }
+}
+
+impl From<PluginErrorKind> for Code {
+    fn from(kind: PluginErrorKind) -> Self {
+        match kind {
+            PluginErrorKind::Trapped => Code::E410,
+            PluginErrorKind::DeadlineExceeded => Code::E411,
+            PluginErrorKind::Rejected => Code::E412,
+            PluginErrorKind::MemoryLimit => Code::E413,
+            PluginErrorKind::Nonsense => Code::E414,
+        }
     }
 }

@@ -4,8 +4,6 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use serde::Serialize;
-
 use super::Slot;
 
 /// Which way a call failed. Each kind is one code of the error taxonomy.
@@ -100,8 +98,41 @@ pub enum SummarizeError {
     },
 }
 
+/// What is wrong with a component: one line a problem, and which way it failed.
+#[derive(Debug)]
+pub(super) struct Unfit {
+    pub(super) problems: Vec<String>,
+    pub(super) kind: PluginErrorKind,
+}
+
+impl Unfit {
+    pub(super) fn new(kind: PluginErrorKind, problem: String) -> Self {
+        Self { problems: vec![problem], kind }
+    }
+
+    /// It is not what the slot takes, whatever it would do.
+    pub(super) fn rejected(problem: String) -> Self {
+        Self::new(PluginErrorKind::Rejected, problem)
+    }
+}
+
+impl From<Vec<String>> for Unfit {
+    fn from(problems: Vec<String>) -> Self {
+        Self { problems, kind: PluginErrorKind::Rejected }
+    }
+}
+
+/// What kind of thing keeps a candidate out. Each is a code of the taxonomy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// E006: more was uploaded than the slot takes.
+    UploadTooLarge,
+    /// E410 to E414: what it did when it was tried, or E412: what it is.
+    Plugin(PluginErrorKind),
+}
+
 /// A candidate that cannot serve its slot, and why.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
     /// The slot it was meant for.
     pub slot: Slot,
@@ -109,6 +140,8 @@ pub struct Refusal {
     pub origin: String,
     /// What is wrong with it: one line a problem.
     pub problems: Vec<String>,
+    /// What kind of thing that is.
+    pub fault: Fault,
 }
 
 /// The most problems that a refusal lists, and the longest of them in characters.
@@ -125,7 +158,22 @@ impl Refusal {
         if more > 0 {
             problems.push(format!("and {more} more problems"));
         }
-        Self { slot, origin: origin.into(), problems }
+        let fault = Fault::Plugin(PluginErrorKind::Rejected);
+        Self { slot, origin: origin.into(), problems, fault }
+    }
+
+    /// The same for another reason than what it is.
+    pub(crate) fn because(self, fault: Fault) -> Self {
+        Self { fault, ..self }
+    }
+
+    pub(super) fn unfit(slot: Slot, origin: impl Into<String>, unfit: Unfit) -> Self {
+        Self::new(slot, origin, unfit.problems).because(Fault::Plugin(unfit.kind))
+    }
+
+    /// Whether it was late, which it may be on a busy machine only.
+    pub fn is_late(&self) -> bool {
+        self.fault == Fault::Plugin(PluginErrorKind::DeadlineExceeded)
     }
 }
 

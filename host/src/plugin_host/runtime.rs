@@ -58,7 +58,7 @@ impl PluginRuntime {
             move |bytes: &[u8]| code.load(&digest, bytes)
         };
         let loaded = load::load::<W>(Arc::clone(&bytes), settings.clone(), compiler).await;
-        let loaded = loaded.map_err(|problems| Refusal::new(slot, origin, problems))?;
+        let loaded = loaded.map_err(|unfit| Refusal::unfit(slot, origin, unfit))?;
         Ok(Prepared {
             about: loaded.info,
             bytes,
