@@ -4,9 +4,10 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::attempt::{place, prepare};
+use super::attempt::prepare;
+use super::publication::place;
 use super::telling::Report;
-use super::{NotSwapped, Way, telling};
+use super::{NotSwapped, Way, shadow, telling};
 use crate::app::App;
 use crate::events::{Failure, PluginSwapDetails, SwappedPlugin};
 use crate::plugin_host::{Candidate, Refusal, Slot, SlotSettings};
@@ -15,23 +16,28 @@ use crate::store::{Activation, Engine, StoreError};
 /// How often the library is looked at.
 const TICK: Duration = Duration::from_secs(1);
 
-/// Follows the library until the process stops. A SQLite file has one host:
-/// nothing to do. What it follows is told afterwards, so it may be dropped.
+/// Follows the library until the process stops. A SQLite file has one host: it
+/// is followed only where it did not say what it has. What is followed is told
+/// afterwards, so it may be dropped.
 pub(super) async fn run(app: &App) {
-    if app.store.engine() != Engine::Sqlite {
-        app.until_stop(follow_all(app)).await;
-    }
+    app.until_stop(follow_all(app)).await;
 }
 
 async fn follow_all(app: &App) {
     let mut unfit = BTreeSet::new();
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut in_doubt = app.store.engine() != Engine::Sqlite;
     loop {
+        if !in_doubt {
+            app.activations.doubt.notified().await;
+        }
         tick.tick().await;
+        in_doubt = app.store.engine() != Engine::Sqlite;
         for slot in Slot::ALL {
             if let Err(error) = follow(app, slot, &mut unfit).await {
                 tracing::warn!(%slot, %error, "the plugin library cannot be followed now");
+                in_doubt = true;
             }
         }
     }
@@ -80,19 +86,26 @@ async fn publish(
     if app.plugins.pin().identity(slot).generation >= newest.generation {
         return Ok(false);
     }
-    app.plugins.publish(vec![place(prepared, newest, Way::Shared, None)]);
+    shadow::publish_beside(app, vec![(Way::Shared, place(prepared, newest, Way::Shared, None))]);
     tracing::info!(%slot, generation = newest.generation, "plugin of another host active");
     Ok(true)
 }
 
 fn report(app: &App, newest: &Activation) -> Report {
+    let plugins = app.plugins.pin();
+    let from = plugins.identity(newest.slot);
+    let reset = from.settings_digest != newest.settings_digest;
     let details = PluginSwapDetails {
         slot: Some(newest.slot.as_str()),
         swap: "refusal",
         way: Way::Shared.as_str(),
-        origin: format!("generation {} of another host", newest.generation),
-        from: Some(SwappedPlugin::from(app.plugins.pin().identity(newest.slot))),
+        origin: match app.store.engine() {
+            Engine::Sqlite => format!("generation {} in the library", newest.generation),
+            Engine::Postgres => format!("generation {} of another host", newest.generation),
+        },
+        from: Some(SwappedPlugin::from(from)),
         to: Some(SwappedPlugin::from(&newest.identity())),
+        settings: reset.then(|| newest.settings.clone()),
         ..PluginSwapDetails::default()
     };
     Report { began: std::time::Instant::now(), details, timings: Vec::new(), ended: Ok(()) }

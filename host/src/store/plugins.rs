@@ -77,6 +77,19 @@ pub struct NewActivation<'a> {
     pub way: &'a str,
     /// When: epoch milliseconds.
     pub activated_ms: i64,
+    /// The activation that it is meant to follow; nothing: whichever there is.
+    pub follows: Option<u64>,
+}
+
+/// What became of plugins that were to be activated.
+#[derive(Debug, Clone)]
+pub enum Activated {
+    /// Their activations, in the same order.
+    All(Vec<Activation>),
+    /// Nothing was activated: another plugin came into this slot before.
+    Overtaken(Slot),
+    /// The database has all or none of it, and did not say which.
+    Unconfirmed(StoreError),
 }
 
 const ACTIVATION: &str =
@@ -170,20 +183,22 @@ impl Store {
         Ok(digests)
     }
 
-    /// Activates plugins, all or none; returns their activations in the same
-    /// order. One that serves its slot already, here or on another host, keeps
-    /// its activation. What is activated is no longer rejected.
-    pub async fn activate_plugins(
-        &self,
-        plugins: &[NewActivation<'_>],
-    ) -> Result<Vec<Activation>, StoreError> {
+    /// Activates plugins, all or none. One that serves its slot already, here or
+    /// on another host, keeps its activation. What is activated is no longer
+    /// rejected.
+    pub async fn activate_plugins(&self, plugins: &[NewActivation<'_>]) -> Result<Activated, StoreError> {
         let mut transaction = self.begin_activation().await?;
         let mut activations = Vec::with_capacity(plugins.len());
         for plugin in plugins {
+            if let Some(follows) = plugin.follows {
+                let newest = newest(&mut transaction, plugin.slot).await?;
+                if newest.is_none_or(|newest| newest.generation != follows) {
+                    return Ok(Activated::Overtaken(plugin.slot));
+                }
+            }
             activations.push(activate(&mut transaction, plugin).await?);
         }
-        transaction.commit().await?;
-        Ok(activations)
+        Ok(committed(transaction, activations).await)
     }
 
     /// Activates a plugin instead of one that is rejected from now on. Nothing
@@ -193,19 +208,18 @@ impl Store {
         &self,
         plugin: &NewActivation<'_>,
         of: &Rejection,
-    ) -> Result<Option<Activation>, StoreError> {
+    ) -> Result<Activated, StoreError> {
         let mut transaction = self.begin_activation().await?;
         let newest = newest(&mut transaction, plugin.slot).await?;
         let serves = |digest: &str, settings_digest: &str| {
             newest.as_ref().is_some_and(|newest| newest.is(digest, settings_digest))
         };
         if !serves(&of.digest, &of.settings_digest) && !serves(plugin.digest, plugin.settings_digest) {
-            return Ok(None);
+            return Ok(Activated::Overtaken(plugin.slot));
         }
         write_rejection(&mut transaction, of).await?;
         let activation = activate(&mut transaction, plugin).await?;
-        transaction.commit().await?;
-        Ok(Some(activation))
+        Ok(committed(transaction, vec![activation]).await)
     }
 
     /// Hosts take turns, each after what the one before it wrote. SQLite has one
@@ -218,6 +232,13 @@ impl Store {
                 .await?;
         }
         Ok(transaction)
+    }
+}
+
+async fn committed(transaction: Transaction<'static, Any>, activations: Vec<Activation>) -> Activated {
+    match transaction.commit().await {
+        Ok(()) => Activated::All(activations),
+        Err(error) => Activated::Unconfirmed(error.into()),
     }
 }
 
