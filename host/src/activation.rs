@@ -6,7 +6,9 @@
 
 mod attempt;
 mod containment;
+mod folder;
 mod inbox;
+mod publication;
 mod requests;
 mod shadow;
 mod shared;
@@ -20,15 +22,15 @@ mod watcher;
 use std::sync::Arc;
 
 use tokio::signal::unix::Signal;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Notify};
 
 use crate::app::App;
 use crate::events::{Code, Failure};
-use crate::plugin_host::{PluginIdentity, Refusal, Slot};
+use crate::plugin_host::{Fault, PluginIdentity, Refusal, Slot};
 use crate::store::StoreError;
-use crate::supervision::{Fault, guarded};
+use crate::supervision::{PanicPoint, guarded};
 
-pub use requests::{activate, put, refuse_upload, roll_back_for_operator, upload_limit};
+pub use requests::{activate, file_settings, put, refuse_upload, roll_back_for_operator, upload_limit};
 pub use shadow::{Beside, begin_shadow, begin_shadow_from_library, discard, promote};
 pub use start::{Started, start};
 pub use telling::{Report, tell};
@@ -38,12 +40,19 @@ pub struct Activations {
     /// Held by whoever is about to publish.
     publishing: Mutex<()>,
     inbox: Mutex<inbox::Inbox>,
-    fault: Fault,
+    fault: PanicPoint,
+    /// Told when the library did not say whether it has an activation.
+    doubt: Notify,
 }
 
 impl Activations {
     fn new(inbox: inbox::Inbox) -> Self {
-        Self { publishing: Mutex::default(), inbox: Mutex::new(inbox), fault: Fault::default() }
+        Self {
+            publishing: Mutex::default(),
+            inbox: Mutex::new(inbox),
+            fault: PanicPoint::default(),
+            doubt: Notify::new(),
+        }
     }
 
     /// For a test that activates nothing.
@@ -68,7 +77,8 @@ pub enum Way {
     Rollback,
     /// The plugin before it failed too often.
     AutoRollback,
-    /// Another host that shares the database activated it.
+    /// Another host that shares the database activated it, or the library has
+    /// it without having said so in time.
     Shared,
     /// It ran beside the one before it.
     Promotion,
@@ -107,6 +117,12 @@ pub struct Swapped {
     pub from: PluginIdentity,
     /// What serves it now.
     pub to: PluginIdentity,
+    /// What is set for it, where that is something else than before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub settings: Option<serde_json::Value>,
+    /// Whether it served already, but badly, and began anew.
+    #[serde(skip)]
+    pub renewed: bool,
 }
 
 /// Why a slot is served by what served it before.
@@ -118,12 +134,30 @@ pub enum NotSwapped {
     /// The library cannot be read or written.
     #[error("{0}")]
     Store(#[from] StoreError),
+    /// The library did not say whether it has it.
+    #[error("whether the library has it is not known, since {0}; what it says is followed")]
+    InDoubt(StoreError),
+    /// No such component is known.
+    #[error("{0}")]
+    Unknown(String),
     /// What was asked for is not there.
     #[error("{0}")]
     Impossible(String),
+    /// It was meant for what served the slot before.
+    #[error("another plugin came into the slot {0} meanwhile")]
+    Overtaken(Slot),
+    /// The machine has nothing left to run it on.
+    #[error("{0}")]
+    Exhausted(String),
     /// The process ends before it was done.
     #[error("the service is shutting down")]
     Stopping,
+    /// The process ends before the library has said whether it has it.
+    #[error(
+        "the service is shutting down, and whether the library has it is not known: \
+         the next start serves what it says"
+    )]
+    StoppingInDoubt,
 }
 
 impl From<&NotSwapped> for Failure {
@@ -131,12 +165,26 @@ impl From<&NotSwapped> for Failure {
         match error {
             NotSwapped::Refused(refusal) => {
                 let message = format!("the candidate for the slot {} was refused", refusal.slot);
-                let code = if refusal.for_now { Code::E501 } else { Code::E412 };
-                Failure::new(code, message).caused_by("Refusal", refusal.problems.join("; "))
+                Failure::new(refusal.fault.into(), message).caused_by("Refusal", refusal.problems.join("; "))
             }
             NotSwapped::Store(error) => Failure::from(error),
-            NotSwapped::Impossible(message) => Failure::new(Code::E412, message),
-            NotSwapped::Stopping => Failure::new(Code::E503, error.to_string()),
+            NotSwapped::InDoubt(cause) => Failure { message: error.to_string(), ..Failure::from(cause) },
+            NotSwapped::Unknown(message) => Failure::new(Code::E004, message),
+            NotSwapped::Impossible(_) | NotSwapped::Overtaken(_) => {
+                Failure::new(Code::E412, error.to_string())
+            }
+            NotSwapped::Exhausted(message) => Failure::new(Code::E501, message),
+            NotSwapped::Stopping | NotSwapped::StoppingInDoubt => Failure::new(Code::E503, error.to_string()),
+        }
+    }
+}
+
+impl From<Fault> for Code {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::UploadTooLarge => Self::E006,
+            Fault::Busy => Self::E501,
+            Fault::Plugin(kind) => kind.into(),
         }
     }
 }
@@ -148,12 +196,11 @@ pub async fn run(app: Arc<App>, hangup: Signal) {
 }
 
 /// One round of a loop. A panic in it is told, and the loop goes on.
-async fn survive(app: &App, way: Way, round: impl Future<Output = ()>) {
+async fn survive<T>(app: &App, way: Way, round: impl Future<Output = T>) -> Option<T> {
     let round = async {
         app.activations.fault.strike();
-        round.await;
+        round.await
     };
-    if let Err(panicked) = guarded("the watch over the plugins", round).await {
-        telling::tell_panic(app, way, panicked);
-    }
+    let survived = guarded("the watch over the plugins", round).await;
+    survived.map_err(|panicked| telling::tell_panic(app, way, panicked)).ok()
 }

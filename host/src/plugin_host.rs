@@ -53,7 +53,7 @@ pub use bindings::soc_floor::{Bar, ByTemperature, Floor};
 pub use bindings::tiers::VehicleStats;
 pub use bindings::trips::{Failure, Refuel, SocTransition, Summary, Trip};
 pub use bindings::weather::{Impact, Sample};
-pub use error::{PluginError, PluginErrorKind, Refusal, StartError, SummarizeError};
+pub use error::{Fault, PluginError, PluginErrorKind, Refusal, StartError, SummarizeError};
 pub use health::Trouble;
 pub use imports::{EventFields, FieldValue};
 pub use prepared::{Candidate, Placed, Prepared};

@@ -38,7 +38,7 @@ pub use finalization::{Calculator, Closed, Closing, TripData};
 pub use group_commit::{Batch, Committed, GroupCommit};
 pub use layout::{Layout, Packed};
 pub use open::{Engine, Store};
-pub use plugins::{Activation, NewActivation};
+pub use plugins::{Activated, Activation, NewActivation};
 pub use reading_pages::StoredReading;
 pub use reads::{Page, Status, TripRow};
 pub use recalculation::NotRecalculated;

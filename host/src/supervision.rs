@@ -48,12 +48,12 @@ pub async fn guarded<T>(what: &'static str, work: impl Future<Output = T>) -> Re
 
 /// A place where a test provokes a panic. Outside of tests it is nothing.
 #[derive(Default)]
-pub struct Fault {
+pub struct PanicPoint {
     #[cfg(test)]
     armed: std::sync::atomic::AtomicU32,
 }
 
-impl Fault {
+impl PanicPoint {
     /// Panics if a test wants it.
     pub fn strike(&self) {
         #[cfg(test)]

@@ -1,19 +1,21 @@
-//! One try to put plugins into their slots: checked side by side, kept in the
-//! library and published together, each with its event.
+//! One try to put plugins into their slots: checked side by side and published
+//! together, each with its event.
 
-use std::time::{Duration, Instant};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use tokio::task::JoinHandle;
 
+use super::publication::{Published, Ready, publish, stop_is_due};
 use super::{NotSwapped, Swapped, Way, telling};
 use crate::app::App;
-use crate::events::{Failure, PluginSwapDetails, SwappedPlugin, WideEvent};
-use crate::plugin_host::{Candidate, Placed, PluginRuntime, PluginSet, Prepared, Refusal, Slot};
-use crate::store::{Activation, NewActivation, Rejection, Store};
+use crate::events::{Code, Failure, PluginSwapDetails, SwappedPlugin, WideEvent};
+use crate::plugin_host::{Candidate, PluginRuntime, Prepared, Refusal, Slot};
+use crate::store::{Rejection, Store};
 
-/// A stop does not wait longer for the library.
-const LAST_WRITE: Duration = Duration::from_secs(1);
+/// How often settings are held against another plugin than the one that they
+/// were read for, while others come into the slot.
+const FOLLOWED: u32 = 5;
 
 /// What somebody wants to serve a slot.
 pub(super) struct Swap {
@@ -23,6 +25,18 @@ pub(super) struct Swap {
     pub(super) candidate: Result<Candidate, Refusal>,
     /// What a rollback leaves.
     pub(super) back_from: Option<BackFrom>,
+    /// The generation that served when it was decided that its component is to
+    /// go on, with other settings.
+    pub(super) follows: Option<u64>,
+    /// Whether its part of `plugins.toml` has changed.
+    pub(super) resets: bool,
+}
+
+impl Swap {
+    /// One that takes the place of whatever serves.
+    pub(super) fn new(slot: Slot, way: Way, candidate: Result<Candidate, Refusal>) -> Self {
+        Self { slot, way, candidate, back_from: None, follows: None, resets: false }
+    }
 }
 
 /// What a rollback leaves.
@@ -38,6 +52,8 @@ pub(super) struct Attempt {
     pub(super) slot: Slot,
     pub(super) way: Way,
     pub(super) back_from: Option<BackFrom>,
+    pub(super) follows: Option<u64>,
+    resets: bool,
     pub(super) target: SwappedPlugin,
     pub(super) event: WideEvent<PluginSwapDetails>,
     preparing: JoinHandle<Result<Prepared, Refusal>>,
@@ -55,22 +71,103 @@ pub(super) async fn swap(app: &App, swaps: Vec<Swap>) -> Ended {
 /// Publishes a shadow, which has stood the checks, like any other plugin.
 pub(super) async fn promote(app: &App, plugin: Prepared) -> Ended {
     let candidate = Ok(plugin.as_candidate("the shadow"));
-    let swap = Swap { slot: plugin.slot(), way: Way::Promotion, candidate, back_from: None };
+    let swap = Swap::new(plugin.slot(), Way::Promotion, candidate);
     go_on(app, vec![begin_with(app, swap, async { Ok(plugin) })]).await
 }
 
 async fn go_on(app: &App, attempts: Vec<Attempt>) -> Ended {
-    let (mut ready, mut ended) = (Vec::new(), Ended::new());
+    let mut batch = Batch { app, ready: Vec::new(), refused_part: None, ended: Ended::new() };
     for mut attempt in attempts {
-        match prepared(app, &mut attempt).await {
-            Ok(prepared) => ready.push((attempt, prepared)),
-            Err(error) => ended.push((attempt.slot, telling::end(attempt, Err(error)))),
+        let prepared = prepared(app, &mut attempt).await;
+        batch.add(attempt, prepared);
+    }
+    let mut followed = 0;
+    loop {
+        batch.refuse_as_a_whole();
+        if batch.ready.is_empty() {
+            return batch.ended;
+        }
+        match publish(app, std::mem::take(&mut batch.ready)).await {
+            Published::Ended(ended) => batch.ended.extend(ended),
+            Published::Overtaken(slot, ready) => {
+                followed += 1;
+                batch.follow(slot, ready, followed > FOLLOWED).await;
+            }
         }
     }
-    if !ready.is_empty() {
-        ended.extend(publish(app, ready).await);
+}
+
+/// Swaps that go together.
+struct Batch<'a> {
+    app: &'a App,
+    ready: Ready,
+    /// Why a part of the `plugins.toml` that they come from was refused.
+    refused_part: Option<Refusal>,
+    ended: Ended,
+}
+
+impl Batch<'_> {
+    fn add(&mut self, attempt: Attempt, prepared: Result<Prepared, NotSwapped>) {
+        match prepared {
+            Ok(prepared) => self.ready.push((attempt, prepared)),
+            Err(error) => {
+                if let (NotSwapped::Refused(refusal), true) = (&error, attempt.resets) {
+                    self.refused_part.get_or_insert_with(|| refusal.clone());
+                }
+                self.ended.push((attempt.slot, telling::end(attempt, Err(error))));
+            }
+        }
     }
-    ended
+
+    /// A `plugins.toml` is taken as a whole: with a part that is refused the
+    /// others are not taken either. They are not remembered as refused, since
+    /// they may be fit.
+    fn refuse_as_a_whole(&mut self) {
+        let Some(part) = &self.refused_part else { return };
+        for (attempt, prepared) in std::mem::take(&mut self.ready) {
+            if attempt.resets {
+                let problem = vec![telling::refused_as_a_whole(part.slot, &part.problems.join("; "))];
+                let refusal = Refusal::new(attempt.slot, attempt.event.details.origin.clone(), problem);
+                self.ended.push((attempt.slot, telling::end(attempt, Err(NotSwapped::Refused(refusal)))));
+            } else {
+                self.ready.push((attempt, prepared));
+            }
+        }
+    }
+
+    /// Holds the settings for a slot against the plugin that serves it by now.
+    async fn follow(&mut self, slot: Slot, ready: Ready, gives_up: bool) {
+        for (mut attempt, prepared) in ready {
+            if attempt.slot != slot {
+                self.ready.push((attempt, prepared));
+            } else if gives_up {
+                self.add(attempt, Err(NotSwapped::Overtaken(slot)));
+            } else {
+                let prepared = follow(self.app, &mut attempt, prepared).await;
+                self.add(attempt, prepared);
+            }
+        }
+    }
+}
+
+/// Prepares the component that serves by now with the settings of `overtaken`.
+async fn follow(app: &App, attempt: &mut Attempt, overtaken: Prepared) -> Result<Prepared, NotSwapped> {
+    let slot = attempt.slot;
+    let newest = app.store.activations(slot, 1).await?.pop().ok_or(NotSwapped::Overtaken(slot))?;
+    let bytes = app.store.plugin_component(slot, &newest.digest).await?.ok_or(NotSwapped::Overtaken(slot))?;
+    let candidate = Ok(Candidate {
+        slot,
+        origin: attempt.event.details.origin.clone(),
+        bytes: Arc::from(bytes),
+        digest: newest.digest,
+        settings: overtaken.settings().clone(),
+    });
+    attempt.follows = Some(newest.generation);
+    attempt.target = telling::target(&candidate);
+    attempt.event.details.to = Some(attempt.target.clone());
+    let runtime = app.plugins.runtime().clone();
+    attempt.preparing = tokio::spawn(async move { prepare(&runtime, candidate).await });
+    prepared(app, attempt).await
 }
 
 /// Opens the event of a swap, and begins with the checks.
@@ -85,12 +182,12 @@ fn begin_with(
     swap: Swap,
     preparing: impl Future<Output = Result<Prepared, Refusal>> + Send + 'static,
 ) -> Attempt {
-    let Swap { slot, way, candidate, back_from } = swap;
+    let Swap { slot, way, candidate, back_from, follows, resets } = swap;
     let target = telling::target(&candidate);
     let event = telling::open(app, slot, way, &candidate, &target);
     // A task of its own: a panic ends this attempt only.
     let preparing = tokio::spawn(preparing);
-    Attempt { slot, way, back_from, target, event, preparing }
+    Attempt { slot, way, back_from, follows, resets, target, event, preparing }
 }
 
 pub(super) async fn prepare(
@@ -114,6 +211,10 @@ pub(super) async fn prepared(app: &App, attempt: &mut Attempt) -> Result<Prepare
             Refusal::new(attempt.slot, attempt.event.details.origin.clone(), problems)
         }
     };
+    // What served before is not to be lost to a machine that is busy now.
+    if attempt.back_from.is_some() && refusal.is_late() {
+        return Err(NotSwapped::Refused(refusal));
+    }
     tokio::select! {
         () = remember(&app.store, &attempt.target, &refusal) => {}
         () = stop_is_due(app) => tracing::warn!("a refusal is not remembered: the store does not answer"),
@@ -121,134 +222,21 @@ pub(super) async fn prepared(app: &App, attempt: &mut Attempt) -> Result<Prepare
     Err(NotSwapped::Refused(refusal))
 }
 
-/// Waits until a stop has waited for long enough.
-async fn stop_is_due(app: &App) {
-    app.stopped().await;
-    tokio::time::sleep(LAST_WRITE).await;
-}
-
 /// Remembers a refusal: the same component with the same settings is not tried
 /// again by itself. What was never read has no digest, and is looked at again;
 /// so is what nobody could look at now.
 pub(super) async fn remember(store: &Store, target: &SwappedPlugin, refusal: &Refusal) {
-    let Some(digest) = target.digest.as_ref().filter(|_| !refusal.for_now) else { return };
+    let Some(digest) = target.digest.as_ref().filter(|_| !refusal.is_for_now()) else { return };
     let rejection = Rejection {
         slot: refusal.slot,
         digest: digest.clone(),
         settings_digest: target.settings_digest.clone(),
         verdict: "refused".to_owned(),
-        code: "E412".to_owned(),
+        code: Code::from(refusal.fault).as_str().to_owned(),
         reason: refusal.problems.join("; "),
         rejected_ms: Timestamp::now().as_millisecond(),
     };
     if let Err(error) = store.reject_plugin(&rejection).await {
         tracing::warn!(slot = %refusal.slot, %error, "a refusal cannot be remembered");
-    }
-}
-
-/// Keeps prepared plugins in the library and publishes them, all or none.
-async fn publish(app: &App, ready: Vec<(Attempt, Prepared)>) -> Ended {
-    let _turn = app.activations.publishing.lock().await;
-    let before = app.plugins.pin();
-    let started = Instant::now();
-    let kept = tokio::select! {
-        kept = keep_ready(&app.store, &before, &ready) => kept,
-        () = stop_is_due(app) => Err(NotSwapped::Stopping),
-    };
-    let activations = match kept {
-        Ok(activations) => activations,
-        Err(error) => {
-            let ended = ready.into_iter();
-            return ended
-                .map(|(attempt, _)| (attempt.slot, telling::end(attempt, Err(error.clone()))))
-                .collect();
-        }
-    };
-    let (mut placed, mut swapped) = (Vec::new(), Vec::new());
-    for ((mut attempt, prepared), activation) in ready.into_iter().zip(activations) {
-        attempt.event.timings.add_since("library", started);
-        telling::describe(&mut attempt.event, &prepared);
-        let (slot, from, to) = (attempt.slot, before.identity(attempt.slot).clone(), activation.identity());
-        let changed = from.generation != to.generation;
-        // One that serves badly begins anew.
-        if changed || before.is_degraded(slot) {
-            placed.push(place(prepared, &activation, attempt.way, None));
-        }
-        swapped.push((attempt, Swapped { slot, changed, from, to }));
-    }
-    app.plugins.publish(placed);
-    let ended = swapped.into_iter();
-    ended.map(|(attempt, swapped)| (attempt.slot, telling::end(attempt, Ok(swapped)))).collect()
-}
-
-async fn keep_ready(
-    store: &Store,
-    before: &PluginSet,
-    ready: &[(Attempt, Prepared)],
-) -> Result<Vec<Activation>, NotSwapped> {
-    let back_from = ready.iter().find_map(|(attempt, _)| Some((attempt.slot, attempt.back_from.as_ref()?)));
-    if let Some((slot, back_from)) = back_from
-        && before.identity(slot).generation != back_from.generation
-    {
-        return Err(overtaken(slot));
-    }
-    for (Attempt { slot, way, .. }, prepared) in ready {
-        let is_shadow = || {
-            let shadow = before.shadow(*slot).filter(|_| before.shadow_trouble(*slot).is_none());
-            shadow.is_some_and(|shadow| shadow.is_clone_of(prepared))
-        };
-        if *way == Way::Promotion && !is_shadow() {
-            return Err(NotSwapped::Impossible(format!("the shadow of the slot {slot} has ended meanwhile")));
-        }
-    }
-    let plugins = ready.iter().map(|(attempt, prepared)| (attempt.way, prepared));
-    let rejection = back_from.map(|(_, back_from)| &back_from.rejection);
-    keep(store, plugins, rejection).await
-}
-
-/// Writes activations into the library.
-pub(super) async fn keep<'a>(
-    store: &Store,
-    plugins: impl Iterator<Item = (Way, &'a Prepared)>,
-    instead_of: Option<&Rejection>,
-) -> Result<Vec<Activation>, NotSwapped> {
-    let activated_ms = Timestamp::now().as_millisecond();
-    let digested: Vec<_> =
-        plugins.map(|(way, prepared)| (way, prepared, prepared.settings().digest())).collect();
-    let plugins: Vec<_> = digested
-        .iter()
-        .map(|(way, prepared, settings_digest)| NewActivation {
-            slot: prepared.slot(),
-            bytes: prepared.bytes(),
-            digest: prepared.digest(),
-            settings_digest,
-            settings: prepared.settings().as_stored(),
-            name: prepared.name(),
-            version: prepared.version(),
-            way: way.as_str(),
-            activated_ms,
-        })
-        .collect();
-    match (instead_of, plugins.as_slice()) {
-        (Some(rejection), [plugin]) => {
-            let activated = store.activate_instead(plugin, rejection).await?;
-            activated.map(|activated| vec![activated]).ok_or_else(|| overtaken(plugin.slot))
-        }
-        _ => Ok(store.activate_plugins(&plugins).await?),
-    }
-}
-
-fn overtaken(slot: Slot) -> NotSwapped {
-    NotSwapped::Impossible(format!("another plugin came into the slot {slot} meanwhile"))
-}
-
-/// A prepared plugin with its place in the slot's history.
-pub(super) fn place(plugin: Prepared, activation: &Activation, way: Way, degraded: Option<String>) -> Placed {
-    Placed {
-        plugin,
-        generation: activation.generation,
-        since_ms: activation.activated_ms,
-        way: way.as_str().to_owned(),
-        degraded,
     }
 }

@@ -2,22 +2,20 @@
 //! what changed since it was looked at last, also across restarts; what becomes
 //! of an offer is not its business.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::folder::{Content, Found, SETTINGS, Stamps, file_name, look};
+use super::telling;
 use crate::durable;
-use crate::plugin_host::{
-    Candidate, PluginIdentity, PluginSettings, Refusal, Slot, SlotSettings, sha256_hex,
-};
+use crate::events::Code;
+use crate::plugin_host::{Candidate, PluginIdentity, PluginSettings, Refusal, Slot, SlotSettings};
 use crate::store::{Rejection, Store, StoreError};
 
-/// Where the operator sets limits and settings, beside the components.
-const SETTINGS: &str = "plugins.toml";
 /// Where a host notes what it has seen.
 const NOTE: &str = "plugin-inbox.json";
 
@@ -41,34 +39,51 @@ struct Seen {
     refused: bool,
 }
 
-/// What one look found.
-pub(super) struct Found {
-    /// What the operator set, or what is wrong with it.
-    pub(super) settings: Result<PluginSettings, String>,
-    files: BTreeMap<Slot, Content>,
-    /// Whether there is no folder at all, which says nothing about settings.
-    absent: bool,
-    stamps: Stamps,
-}
-
-/// What lies in a slot's place.
-enum Content {
-    Missing,
-    Unusable(String),
-    Component { bytes: Arc<[u8]>, digest: String },
-}
-
 /// Something that wants to serve a slot.
 pub(super) enum Offer {
     /// It is to be tried.
     New {
         /// The candidate, or why there is none.
         candidate: Result<Candidate, Refusal>,
-        /// Whether it is the slot's file, and not what serves it already.
-        file: bool,
+        /// What of the inbox it is.
+        from: Source,
+        /// Whether the slot's part of `plugins.toml` has changed.
+        resets: bool,
     },
     /// It was tried before, and is not tried again.
-    Tried(Rejection),
+    Tried {
+        /// Why.
+        rejection: Rejection,
+        /// Whether the slot's part of `plugins.toml` has changed.
+        resets: bool,
+    },
+    /// Its part of `plugins.toml` has changed, and another part is refused.
+    Held(String),
+}
+
+/// What of the inbox an offer is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Source {
+    /// The slot's file.
+    File,
+    /// The settings alone, for what serves the slot in this generation.
+    Settings(u64),
+}
+
+impl Source {
+    /// The generation that the offer is for, if it is for one.
+    pub(super) fn follows(self) -> Option<u64> {
+        match self {
+            Self::File => None,
+            Self::Settings(generation) => Some(generation),
+        }
+    }
+}
+
+/// Why a slot is not served by what the folder holds.
+pub(super) struct Unfit {
+    pub(super) reason: String,
+    pub(super) code: Code,
 }
 
 /// What became of a slot's offer.
@@ -78,6 +93,8 @@ pub(super) enum Dealt {
     Taken,
     /// It is unfit.
     Refused,
+    /// It waits for another `plugins.toml`.
+    Held,
     /// It could not be dealt with: it is to be offered again.
     Open,
 }
@@ -96,10 +113,18 @@ impl Inbox {
         self.dir.join(SETTINGS)
     }
 
-    /// Looks, unless nothing has changed since what was found is dealt with.
-    pub(super) async fn look(&self) -> Option<Found> {
-        let (dir, before) = (self.dir.clone(), self.dealt_with.clone());
-        let looked = tokio::task::spawn_blocking(move || look(&dir, before.as_ref())).await;
+    /// Looks, unless nothing has changed since what was found is dealt with, at
+    /// all but the files that somebody writes, which are not whole: for settings
+    /// it takes those `in_force` then.
+    pub(super) async fn look(
+        &self,
+        written: &BTreeSet<String>,
+        in_force: Option<PluginSettings>,
+    ) -> Option<Found> {
+        let (dir, before, written) = (self.dir.clone(), self.dealt_with.clone(), written.clone());
+        let settings = in_force.filter(|_| written.contains(SETTINGS));
+        let looked =
+            tokio::task::spawn_blocking(move || look(&dir, &written, settings, before.as_ref())).await;
         looked.unwrap_or_else(|panic| {
             tracing::error!(%panic, "PLUGIN_DIR cannot be looked at");
             None
@@ -119,14 +144,22 @@ impl Inbox {
         let mut offers = Vec::new();
         for slot in Slot::ALL {
             let settings = settings.of(slot);
+            let Some(content) = found.files.get(&slot) else { continue };
             let offer = match current.get(&slot) {
-                None => Some(self.offer_file(slot, &found.files[&slot], settings)),
+                None => Some(self.offer_file(slot, content, settings, false)),
                 Some(_) if found.absent => None,
-                Some(current) => self.offer(slot, &found.files[&slot], settings, current, store).await?,
+                Some(current) => self.offer(slot, content, settings, current, store).await?,
             };
             offers.extend(offer.map(|offer| (slot, offer)));
         }
+        hold(&mut offers);
         Ok(offers)
+    }
+
+    /// Whether a slot's part of `plugins.toml` has changed since it was taken.
+    fn resets(&self, slot: Slot, settings: &SlotSettings, current: &PluginIdentity) -> bool {
+        let seen = self.seen.as_ref().and_then(|seen| seen.get(&slot));
+        settings.digest() != *seen.map_or(&current.settings_digest, |seen| &seen.settings_digest)
     }
 
     async fn offer(
@@ -145,10 +178,11 @@ impl Inbox {
         };
         let again = reset && seen.is_some_and(|seen| seen.refused);
         let file = !matches!(content, Content::Missing) && (changed || again);
+        let resets = self.resets(slot, settings, current);
         let digest = match content {
             Content::Component { digest, .. } if file => digest,
             Content::Unusable(_) if file => {
-                return Ok(Some(self.offer_file(slot, content, settings)));
+                return Ok(Some(self.offer_file(slot, content, settings, resets)));
             }
             _ if reset => &current.digest,
             _ => return Ok(None),
@@ -157,21 +191,34 @@ impl Inbox {
             return Ok(None);
         }
         if let Some(rejection) = store.plugin_rejection(slot, digest, &settings_digest).await? {
-            return Ok(Some(Offer::Tried(rejection)));
+            return Ok(Some(Offer::Tried { rejection, resets }));
         }
         if seen.is_none() && store.was_active(slot, digest, &settings_digest).await? {
             return Ok(None);
         }
         if file {
-            return Ok(Some(self.offer_file(slot, content, settings)));
+            return Ok(Some(self.offer_file(slot, content, settings, resets)));
         }
-        let Some(bytes) = store.plugin_component(slot, digest).await? else { return Ok(None) };
-        let origin = self.settings_file().display().to_string();
-        let candidate = Candidate::new(slot, origin, bytes, settings.clone()).await;
-        Ok(Some(Offer::New { candidate, file: false }))
+        self.offer_settings(slot, settings, current, store, resets).await
     }
 
-    fn offer_file(&self, slot: Slot, content: &Content, settings: &SlotSettings) -> Offer {
+    /// Offers settings that change alone to the plugin that serves.
+    async fn offer_settings(
+        &self,
+        slot: Slot,
+        settings: &SlotSettings,
+        current: &PluginIdentity,
+        store: &Store,
+        resets: bool,
+    ) -> Result<Option<Offer>, StoreError> {
+        let bytes = store.plugin_component(slot, &current.digest).await?;
+        let Some(bytes) = bytes else { return Ok(None) };
+        let origin = self.settings_file().display().to_string();
+        let candidate = Candidate::new(slot, origin, bytes, settings.clone()).await;
+        Ok(Some(Offer::New { candidate, from: Source::Settings(current.generation), resets }))
+    }
+
+    fn offer_file(&self, slot: Slot, content: &Content, settings: &SlotSettings, resets: bool) -> Offer {
         let origin = self.dir.join(file_name(slot)).display().to_string();
         let refused = |problem: &str| Err(Refusal::new(slot, origin.clone(), vec![problem.to_owned()]));
         let candidate = match content {
@@ -185,7 +232,7 @@ impl Inbox {
                 settings: settings.clone(),
             }),
         };
-        Offer::New { candidate, file: true }
+        Offer::New { candidate, from: Source::File, resets }
     }
 
     /// What keeps the slots from being served by what the folder holds, whether
@@ -196,13 +243,15 @@ impl Inbox {
         settings: &PluginSettings,
         current: &BTreeMap<Slot, PluginIdentity>,
         store: &Store,
-    ) -> Result<BTreeMap<Slot, String>, StoreError> {
+    ) -> Result<BTreeMap<Slot, Unfit>, StoreError> {
         let mut unfit = BTreeMap::new();
         for (slot, current) in current.iter().filter(|_| !found.absent) {
             let settings_digest = settings.of(*slot).digest();
-            let digest = match &found.files[slot] {
+            let Some(content) = found.files.get(slot) else { continue };
+            let digest = match content {
                 Content::Unusable(problem) => {
-                    unfit.insert(*slot, format!("the file in PLUGIN_DIR {problem}"));
+                    let reason = format!("the file in PLUGIN_DIR {problem}");
+                    unfit.insert(*slot, Unfit { reason, code: Code::E412 });
                     continue;
                 }
                 Content::Component { digest, .. } => digest,
@@ -211,7 +260,9 @@ impl Inbox {
             for digest in [digest, &current.digest] {
                 let rejection = store.plugin_rejection(*slot, digest, &settings_digest).await?;
                 if let Some(rejection) = rejection.filter(|rejection| rejection.verdict == "refused") {
-                    unfit.insert(*slot, format!("what PLUGIN_DIR holds was refused: {}", rejection.reason));
+                    let reason = format!("what PLUGIN_DIR holds was refused: {}", rejection.reason);
+                    let code = Code::named(&rejection.code).unwrap_or(Code::E412);
+                    unfit.insert(*slot, Unfit { reason, code });
                 }
             }
         }
@@ -220,7 +271,7 @@ impl Inbox {
 
     /// Notes what was found, and what became of the offers among it: of each
     /// slot's file, or of its settings. With settings that cannot be used, all
-    /// waits for other ones.
+    /// waits for other ones; with a part that is refused, what else is changed.
     pub(super) async fn note(&mut self, found: Found, dealt: &BTreeMap<Slot, (Dealt, bool)>) {
         let all = dealt.values().all(|(dealt, _)| *dealt != Dealt::Open);
         self.dealt_with = all.then_some(found.stamps);
@@ -232,7 +283,7 @@ impl Inbox {
         for (slot, content) in &found.files {
             let before = seen.get(slot).filter(|before| before.content == content.name());
             let refused = match dealt.get(slot) {
-                Some((Dealt::Open, _)) => continue,
+                Some((Dealt::Open | Dealt::Held, _)) => continue,
                 Some((Dealt::Refused, true)) => true,
                 Some((Dealt::Taken, _)) => false,
                 _ => before.is_some_and(|before| before.refused),
@@ -258,76 +309,19 @@ impl Inbox {
     }
 }
 
-impl Content {
-    fn name(&self) -> &str {
-        match self {
-            Self::Missing => "missing",
-            Self::Unusable(problem) => problem,
-            Self::Component { digest, .. } => digest,
+/// A `plugins.toml` is taken as a whole: with a part that was refused the
+/// others wait for another one.
+fn hold(offers: &mut [(Slot, Offer)]) {
+    let refused = offers.iter().find_map(|(slot, offer)| match offer {
+        Offer::Tried { rejection, resets: true } if rejection.verdict == "refused" => {
+            Some(telling::refused_as_a_whole(*slot, &rejection.reason))
+        }
+        _ => None,
+    });
+    let Some(reason) = refused else { return };
+    for (_, offer) in offers {
+        if matches!(offer, Offer::New { resets: true, .. }) {
+            *offer = Offer::Held(reason.clone());
         }
     }
-}
-
-/// Size, time and inode of each file that counts; absent where there is none.
-type Stamps = Vec<Option<(u64, Option<std::time::SystemTime>, u64)>>;
-
-fn stamps(dir: &Path) -> Stamps {
-    use std::os::unix::fs::MetadataExt as _;
-    file_names()
-        .map(|file| {
-            let metadata = fs::metadata(dir.join(file)).ok()?;
-            Some((metadata.len(), metadata.modified().ok(), metadata.ino()))
-        })
-        .collect()
-}
-
-fn look(dir: &Path, dealt_with: Option<&Stamps>) -> Option<Found> {
-    let before = stamps(dir);
-    if dealt_with == Some(&before) {
-        return None;
-    }
-    let (settings, absent) = (read_settings(dir), !dir.is_dir());
-    let files = match &settings {
-        Ok(settings) => Slot::ALL.map(|slot| (slot, read(&dir.join(file_name(slot)), settings.of(slot)))),
-        // Nobody knows how large they may be; and they must wait anyway.
-        Err(_) => Slot::ALL.map(|slot| (slot, Content::Missing)),
-    };
-    // A file that changed while it was read is looked at when it is whole.
-    (stamps(dir) == before).then(|| Found { settings, files: files.into(), absent, stamps: before })
-}
-
-/// Reads `plugins.toml` of this folder; without one all is default.
-pub(super) fn read_settings(dir: &Path) -> Result<PluginSettings, String> {
-    let text = match fs::read_to_string(dir.join(SETTINGS)) {
-        Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
-        read => read.map_err(|error| error.to_string())?,
-    };
-    PluginSettings::parse(&text)
-}
-
-fn read(path: &Path, settings: &SlotSettings) -> Content {
-    let read = || {
-        let file = fs::File::open(path)?;
-        let length = file.metadata()?.len();
-        if let Err(problem) = settings.check_size(length) {
-            return Ok(Content::Unusable(problem));
-        }
-        let mut bytes = Vec::new();
-        file.take(settings.largest_component() + 1).read_to_end(&mut bytes)?;
-        let digest = sha256_hex(&bytes);
-        Ok(Content::Component { bytes: bytes.into(), digest })
-    };
-    read().unwrap_or_else(|error: std::io::Error| match error.kind() {
-        ErrorKind::NotFound => Content::Missing,
-        _ => Content::Unusable(format!("cannot be read: {error}")),
-    })
-}
-
-/// The names of the files that count.
-pub(super) fn file_names() -> impl Iterator<Item = String> {
-    Slot::ALL.map(file_name).into_iter().chain([SETTINGS.to_owned()])
-}
-
-fn file_name(slot: Slot) -> String {
-    format!("{slot}.wasm")
 }

@@ -4,10 +4,10 @@
 use jiff::Timestamp;
 
 use super::attempt::{BackFrom, Swap, swap};
-use super::{NotSwapped, Swapped, Way, inbox, telling};
+use super::{NotSwapped, Swapped, Way, folder, telling};
 use crate::app::App;
 use crate::events::{Failure, Outcome};
-use crate::plugin_host::{Candidate, PluginIdentity, PluginSettings, Refusal, Slot, SlotSettings};
+use crate::plugin_host::{Candidate, Fault, PluginIdentity, PluginSettings, Refusal, Slot, SlotSettings};
 use crate::store::{Activation, Rejection};
 
 /// Predecessors that a rollback tries, one after the other.
@@ -39,10 +39,10 @@ pub(super) async fn uploaded(app: &App, slot: Slot, bytes: Vec<u8>) -> Result<Ca
     candidate(app, slot, UPLOAD.to_owned(), bytes).await
 }
 
-/// Refuses an upload that nobody reads to its end.
+/// Refuses an upload that is too large for anybody to read it to its end.
 pub async fn refuse_upload(app: &App, slot: Slot, way: Way, problem: String) -> NotSwapped {
-    let refusal = Refusal::new(slot, UPLOAD, vec![problem]);
-    let swap = Swap { slot, way, candidate: Err(refusal.clone()), back_from: None };
+    let refusal = Refusal::new(slot, UPLOAD, vec![problem]).because(Fault::UploadTooLarge);
+    let swap = Swap::new(slot, way, Err(refusal.clone()));
     match one(slot, super::attempt::swap(app, vec![swap]).await) {
         Err(error) => error,
         Ok(_) => NotSwapped::Refused(refusal),
@@ -67,13 +67,13 @@ pub(super) async fn from_library(
     let hex = digest.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
     if !hex || !(FEWEST_DIGITS..=64).contains(&digest.len()) {
         let message = format!("a digest is {FEWEST_DIGITS} to 64 digits of 0 to 9 and a to f");
-        return Err(NotSwapped::Impossible(message));
+        return Err(NotSwapped::Unknown(message));
     }
     let digests = app.store.plugin_digests(slot, digest).await?;
     let [digest] = digests.as_slice() else {
         let how_many = if digests.is_empty() { "no component" } else { "more than one component" };
         let message = format!("the library of the slot {slot} has {how_many} with a digest {digest}…");
-        return Err(NotSwapped::Impossible(message));
+        return Err(NotSwapped::Unknown(message));
     };
     let bytes = app.store.plugin_component(slot, digest).await?.unwrap_or_default();
     Ok(candidate(app, slot, format!("{digest} in the library"), bytes).await)
@@ -101,6 +101,7 @@ pub(super) async fn roll_back(
     way: Way,
     trouble: Option<&Failure>,
 ) -> Result<Swapped, NotSwapped> {
+    let mut why = String::new();
     for predecessor in app.store.predecessors(slot, from, PREDECESSORS).await? {
         let candidate = predecessor_candidate(app, &predecessor).await?;
         let back_from = BackFrom {
@@ -108,14 +109,16 @@ pub(super) async fn roll_back(
             rejection: rejection(slot, from, trouble),
             trouble: trouble.cloned(),
         };
-        let swapped = swap(app, vec![Swap { slot, way, candidate, back_from: Some(back_from) }]).await;
-        match one(slot, swapped) {
+        let swapped = Swap { back_from: Some(back_from), ..Swap::new(slot, way, candidate) };
+        match one(slot, swap(app, vec![swapped]).await) {
             // It told its own refusal; the one before it may do.
-            Err(NotSwapped::Refused(refusal)) if !refusal.for_now => {}
+            Err(NotSwapped::Refused(refusal)) if !refusal.is_for_now() => {
+                why = format!(": {} {}", refusal.origin, refusal.problems.join("; "));
+            }
             ended => return ended,
         }
     }
-    Err(NotSwapped::Impossible(format!("the slot {slot} has no good predecessor to go back to")))
+    Err(NotSwapped::Impossible(format!("the slot {slot} has no good predecessor to go back to{why}")))
 }
 
 async fn predecessor_candidate(
@@ -158,14 +161,18 @@ async fn by_operator(
 ) -> Result<Swapped, NotSwapped> {
     let plugins = app.plugins.pin();
     let active = plugins.identity(slot).clone();
-    if let Ok(candidate) = &candidate
-        && !plugins.is_degraded(slot)
-        && candidate.digest == active.digest
-        && candidate.settings.digest() == active.settings_digest
-    {
-        return Ok(Swapped { slot, changed: false, from: active.clone(), to: active });
+    match candidate {
+        Ok(candidate)
+            if !plugins.is_degraded(slot)
+                && candidate.digest == active.digest
+                && candidate.settings.digest() == active.settings_digest =>
+        {
+            telling::tell_unchanged(app, slot, Way::Api, candidate);
+            let (from, to) = (active.clone(), active);
+            Ok(Swapped { slot, changed: false, from, to, settings: None, renewed: false })
+        }
+        candidate => one(slot, swap(app, vec![Swap::new(slot, Way::Api, candidate)]).await),
     }
-    one(slot, swap(app, vec![Swap { slot, way: Way::Api, candidate, back_from: None }]).await)
 }
 
 pub(super) fn one(slot: Slot, mut swapped: super::attempt::Ended) -> Result<Swapped, NotSwapped> {
@@ -183,11 +190,17 @@ async fn settings(app: &App, slot: Slot, origin: &str) -> Result<SlotSettings, N
 }
 
 /// What `plugins.toml` says now.
-async fn slot_settings(app: &App, slot: Slot, origin: &str) -> Result<SlotSettings, Refusal> {
+///
+/// # Errors
+/// What is wrong with it.
+pub async fn file_settings(app: &App) -> Result<PluginSettings, String> {
     let dir = app.plugin_dir.clone();
-    let read = tokio::task::spawn_blocking(move || inbox::read_settings(&dir)).await;
-    let settings: Result<PluginSettings, String> = read.unwrap_or_else(|panic| Err(panic.to_string()));
-    settings.map(|settings| settings.of(slot).clone()).map_err(|problem| {
+    let read = tokio::task::spawn_blocking(move || folder::read_settings(&dir)).await;
+    read.unwrap_or_else(|panic| Err(panic.to_string()))
+}
+
+async fn slot_settings(app: &App, slot: Slot, origin: &str) -> Result<SlotSettings, Refusal> {
+    file_settings(app).await.map(|settings| settings.of(slot).clone()).map_err(|problem| {
         Refusal::new(slot, origin, vec![format!("plugins.toml cannot be used: {problem}")])
     })
 }

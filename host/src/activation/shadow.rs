@@ -7,7 +7,7 @@ use super::requests::{from_library, one, uploaded};
 use super::{NotSwapped, Swapped, Way, attempt, telling};
 use crate::app::App;
 use crate::events::Failure;
-use crate::plugin_host::{Candidate, PluginIdentity, Prepared, Refusal, ShadowStatus, Slot};
+use crate::plugin_host::{Candidate, Placed, PluginIdentity, Prepared, Refusal, ShadowStatus, Slot};
 
 /// A shadow, and what serves its slot.
 #[derive(Debug, Clone, serde::Serialize)]
@@ -79,7 +79,7 @@ async fn run_beside(
     slot: Slot,
     candidate: Result<Candidate, Refusal>,
 ) -> Result<Beside, NotSwapped> {
-    let mut attempt = begin(app, Swap { slot, way: Way::Shadow, candidate, back_from: None });
+    let mut attempt = begin(app, Swap::new(slot, Way::Shadow, candidate));
     let begun = match prepared(app, &mut attempt).await {
         Ok(prepared) => {
             telling::describe(&mut attempt.event, &prepared);
@@ -103,12 +103,28 @@ async fn publish(app: &App, plugin: Prepared) -> Result<Beside, NotSwapped> {
         return Err(NotSwapped::Impossible(format!("this plugin serves the slot {slot} already")));
     }
     let before = running(app, slot);
-    let no_thread = |error| NotSwapped::Impossible(format!("there is no thread for a shadow: {error}"));
+    let no_thread = |error| NotSwapped::Exhausted(format!("there is no thread for a shadow: {error}"));
     app.plugins.begin_shadow(plugin).map_err(no_thread)?;
     if let Some(ended) = before {
         telling::tell_of_discard(app, Way::Shadow, &ended, None);
     }
     running(app, slot).ok_or_else(|| without_shadow(slot))
+}
+
+/// Publishes plugins, each by its way. A shadow that serves from now on runs
+/// beside nothing and has ended, which is told unless it was promoted.
+pub(super) fn publish_beside(app: &App, placed: Vec<(Way, Placed)>) {
+    let shadows: Vec<_> = placed
+        .iter()
+        .filter(|(way, _)| *way != Way::Promotion)
+        .filter_map(|(way, placed)| Some((*way, running(app, placed.plugin.slot())?)))
+        .collect();
+    app.plugins.publish(placed.into_iter().map(|(_, placed)| placed).collect());
+    for (way, ended) in shadows {
+        if app.plugins.pin().shadow(ended.slot).is_none() {
+            telling::tell_of_discard(app, way, &ended, None);
+        }
+    }
 }
 
 fn running(app: &App, slot: Slot) -> Option<Beside> {

@@ -4,9 +4,10 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::attempt::{place, prepare};
+use super::attempt::prepare;
+use super::publication::place;
 use super::telling::Report;
-use super::{NotSwapped, Way, survive, telling};
+use super::{NotSwapped, Way, shadow, survive, telling};
 use crate::app::App;
 use crate::events::{Failure, PluginSwapDetails, SwappedPlugin};
 use crate::plugin_host::{Candidate, Refusal, Slot, SlotSettings};
@@ -15,30 +16,38 @@ use crate::store::{Activation, Engine, StoreError};
 /// How often the library is looked at.
 const TICK: Duration = Duration::from_secs(1);
 
-/// Follows the library until the process stops. A SQLite file has one host:
-/// nothing to do. What it follows is told afterwards, so it may be dropped.
+/// Follows the library until the process stops. A SQLite file has one host: it
+/// is followed only where it did not say what it has. What is followed is told
+/// afterwards, so it may be dropped.
 pub(super) async fn run(app: &App) {
-    if app.store.engine() != Engine::Sqlite {
-        app.until_stop(follow_all(app)).await;
-    }
+    app.until_stop(follow_all(app)).await;
 }
 
 async fn follow_all(app: &App) {
     let mut unfit = BTreeSet::new();
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut in_doubt = app.store.engine() != Engine::Sqlite;
     loop {
+        if !in_doubt {
+            app.activations.doubt.notified().await;
+        }
         tick.tick().await;
-        survive(app, Way::Shared, follow_each(app, &mut unfit)).await;
+        in_doubt = app.store.engine() != Engine::Sqlite;
+        in_doubt |= survive(app, Way::Shared, follow_each(app, &mut unfit)).await != Some(true);
     }
 }
 
-async fn follow_each(app: &App, unfit: &mut BTreeSet<(Slot, u64)>) {
+/// Whether each slot could be followed.
+async fn follow_each(app: &App, unfit: &mut BTreeSet<(Slot, u64)>) -> bool {
+    let mut all = true;
     for slot in Slot::ALL {
         if let Err(error) = follow(app, slot, unfit).await {
             tracing::warn!(%slot, %error, "the plugin library cannot be followed now");
+            all = false;
         }
     }
+    all
 }
 
 /// `unfit` are the activations that this host cannot follow.
@@ -55,7 +64,7 @@ async fn follow(app: &App, slot: Slot, unfit: &mut BTreeSet<(Slot, u64)>) -> Res
         Ok(false) => return Ok(()),
         Ok(true) => report.details.swap = "activation",
         Err(refusal) => {
-            if !refusal.for_now {
+            if !refusal.is_for_now() {
                 unfit.insert((slot, newest.generation));
             }
             report.details.problems.clone_from(&refusal.problems);
@@ -86,19 +95,26 @@ async fn publish(
     if app.plugins.pin().identity(slot).generation >= newest.generation {
         return Ok(false);
     }
-    app.plugins.publish(vec![place(prepared, newest, Way::Shared, None)]);
+    shadow::publish_beside(app, vec![(Way::Shared, place(prepared, newest, Way::Shared, None))]);
     tracing::info!(%slot, generation = newest.generation, "plugin of another host active");
     Ok(true)
 }
 
 fn report(app: &App, newest: &Activation) -> Report {
+    let plugins = app.plugins.pin();
+    let from = plugins.identity(newest.slot);
+    let reset = from.settings_digest != newest.settings_digest;
     let details = PluginSwapDetails {
         slot: Some(newest.slot.as_str()),
         swap: "refusal",
         way: Way::Shared.as_str(),
-        origin: format!("generation {} of another host", newest.generation),
-        from: Some(SwappedPlugin::from(app.plugins.pin().identity(newest.slot))),
+        origin: match app.store.engine() {
+            Engine::Sqlite => format!("generation {} in the library", newest.generation),
+            Engine::Postgres => format!("generation {} of another host", newest.generation),
+        },
+        from: Some(SwappedPlugin::from(from)),
         to: Some(SwappedPlugin::from(&newest.identity())),
+        settings: reset.then(|| newest.settings.clone()),
         ..PluginSwapDetails::default()
     };
     Report { began: std::time::Instant::now(), details, timings: Vec::new(), ended: Ok(()) }

@@ -2,23 +2,25 @@
 //! library says, else the last of it that is fit. Only a slot that never had a
 //! fit plugin stops the start.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::path::Path;
 use std::time::Instant;
 
 use tokio::task::JoinHandle;
 
-use super::attempt::{keep, place, prepare, remember};
-use super::inbox::{Dealt, Found, Inbox, Offer};
-use super::telling::{Report, target, unusable_settings};
+use super::attempt::{prepare, remember};
+use super::folder::Found;
+use super::inbox::{Dealt, Inbox, Offer, Source, Unfit};
+use super::publication::{keep, place};
+use super::telling::{Report, refused_as_a_whole, target, unusable_settings};
 use super::{Activations, NotSwapped, Way};
-use crate::events::{Failure, PluginSwapDetails, SwappedPlugin};
+use crate::events::{Code, Failure, PluginSwapDetails, SwappedPlugin};
 use crate::plugin_host::{
     Candidate, Placed, PluginHost, PluginIdentity, PluginRuntime, PluginSettings, Prepared, Refusal, Slot,
     SlotSettings, StartError,
 };
-use crate::store::{Activation, Store, StoreError};
+use crate::store::{Activated, Activation, Store, StoreError};
 
 /// Predecessors that a start tries when a slot's own plugin is unfit.
 const PREDECESSORS: i64 = 10;
@@ -40,22 +42,30 @@ pub struct Started {
 pub async fn start(plugin_dir: &Path, data_dir: &Path, store: &Store) -> Result<Started, StartError> {
     let runtime = PluginRuntime::start(&data_dir.join("plugin-cache"))?;
     let mut inbox = Inbox::open(plugin_dir, data_dir);
-    let mut start = Start::read(runtime, store).await.map_err(unreadable)?;
-    let found = loop {
-        // Nothing is found where a file changed while it was read.
-        if let Some(found) = inbox.look().await {
-            break found;
+    loop {
+        let mut start = Start::read(runtime.clone(), store).await.map_err(unreadable)?;
+        let found = loop {
+            // Nothing is found where a file changed while it was read.
+            if let Some(found) = inbox.look(&BTreeSet::new(), None).await {
+                break found;
+            }
+        };
+        let mut dealt = BTreeMap::new();
+        match &found.settings {
+            Ok(settings) => dealt = start.try_offers(&inbox, &found, settings).await.map_err(unreadable)?,
+            Err(problem) => start.do_without_settings(&inbox, problem)?,
         }
-    };
-    let mut dealt = BTreeMap::new();
-    match &found.settings {
-        Ok(settings) => dealt = start.try_offers(&inbox, &found, settings).await.map_err(unreadable)?,
-        Err(problem) => start.do_without_settings(&inbox, problem)?,
+        start.fill_from_library().await.map_err(unreadable)?;
+        match start.finish().await? {
+            Some((plugins, reports)) => {
+                inbox.note(found, &dealt).await;
+                return Ok(Started { plugins, activations: Activations::new(inbox), reports });
+            }
+            // The settings were for what served a slot before: once more, for
+            // what another host has put there.
+            None => tracing::info!("another host activated a plugin meanwhile; the start begins again"),
+        }
     }
-    start.fill_from_library().await.map_err(unreadable)?;
-    let (plugins, reports) = start.finish().await?;
-    inbox.note(found, &dealt).await;
-    Ok(Started { plugins, activations: Activations::new(inbox), reports })
 }
 
 fn unreadable(error: impl Display) -> StartError {
@@ -69,13 +79,31 @@ struct Start<'a> {
     /// What the library says of each slot.
     current: BTreeMap<Slot, Activation>,
     /// New in PLUGIN_DIR, and fit.
-    new: Vec<(Prepared, Report)>,
+    new: Vec<New>,
     /// From the library, and fit.
     kept: Vec<(Prepared, Activation)>,
     /// Why a slot is not served as it should be.
     degraded: BTreeMap<Slot, String>,
     refusals: Vec<Refusal>,
     reports: Vec<Report>,
+}
+
+/// A candidate under its checks.
+struct Trial {
+    report: Report,
+    from: Source,
+    /// Whether its part of `plugins.toml` has changed.
+    resets: bool,
+    preparing: JoinHandle<Result<Prepared, Refusal>>,
+}
+
+/// A plugin that a start begins with instead of what served before.
+struct New {
+    prepared: Prepared,
+    report: Report,
+    from: Source,
+    /// Whether its part of `plugins.toml` has changed.
+    resets: bool,
 }
 
 impl<'a> Start<'a> {
@@ -98,33 +126,107 @@ impl<'a> Start<'a> {
         found: &Found,
         settings: &PluginSettings,
     ) -> Result<BTreeMap<Slot, (Dealt, bool)>, StoreError> {
-        let current = self.identities();
-        self.degraded = inbox.unfit(found, settings, &current, self.store).await?;
-        let mut under_way = Vec::new();
-        for (slot, offer) in inbox.offers(found, settings, &current, self.store).await? {
-            if let Offer::New { candidate, file } = offer {
-                let report = self.report(slot, &candidate);
-                under_way.push((slot, file, report, self.prepare(candidate)));
+        let mut dealt = BTreeMap::new();
+        let mut refused_part = None;
+        for (slot, trial) in self.begin_trials(inbox, found, settings, &mut dealt).await? {
+            let Trial { report, from, resets, preparing } = trial;
+            let file = from == Source::File;
+            match finished(slot, preparing).await {
+                Ok(prepared) => {
+                    dealt.insert(slot, (Dealt::Taken, file));
+                    self.new.push(New { prepared, report, from, resets });
+                }
+                Err(refusal) => {
+                    let became = match resets {
+                        _ if refusal.is_for_now() => Dealt::Open,
+                        true => Dealt::Held,
+                        false => Dealt::Refused,
+                    };
+                    dealt.insert(slot, (became, file));
+                    if resets && refused_part.is_none() {
+                        refused_part = Some(refused_as_a_whole(slot, &refusal.problems.join("; ")));
+                    }
+                    self.refuse(refusal, report, Remembers::Yes).await;
+                }
             }
         }
-        let mut dealt = BTreeMap::new();
-        for (slot, file, report, preparing) in under_way {
-            let prepared = finished(slot, preparing).await;
-            let became = match &prepared {
-                Ok(_) => Dealt::Taken,
-                Err(refusal) if refusal.for_now => Dealt::Open,
-                Err(_) => Dealt::Refused,
-            };
-            dealt.insert(slot, (became, file));
-            match prepared {
-                Ok(prepared) => {
-                    self.degraded.remove(&slot);
-                    self.new.push((prepared, report));
-                }
-                Err(refusal) => self.refuse(refusal, report).await,
-            }
+        if let Some(reason) = refused_part {
+            self.refuse_as_a_whole(&reason, &mut dealt).await;
         }
         Ok(dealt)
+    }
+
+    /// Begins with the checks of what is new, and tells of what is not tried.
+    async fn begin_trials(
+        &mut self,
+        inbox: &Inbox,
+        found: &Found,
+        settings: &PluginSettings,
+        dealt: &mut BTreeMap<Slot, (Dealt, bool)>,
+    ) -> Result<Vec<(Slot, Trial)>, StoreError> {
+        let current = self.identities();
+        let mut unfit = inbox.unfit(found, settings, &current, self.store).await?;
+        let mut trials = Vec::new();
+        for (slot, offer) in inbox.offers(found, settings, &current, self.store).await? {
+            match offer {
+                Offer::New { candidate, from, resets } => {
+                    unfit.remove(&slot);
+                    let report = self.report(slot, &candidate);
+                    let preparing = self.prepare(candidate);
+                    trials.push((slot, Trial { report, from, resets, preparing }));
+                }
+                Offer::Tried { rejection, resets } => {
+                    if resets && rejection.verdict == "refused" {
+                        dealt.insert(slot, (Dealt::Held, true));
+                    }
+                }
+                Offer::Held(reason) => {
+                    unfit.insert(slot, Unfit { reason, code: Code::E412 });
+                    dealt.insert(slot, (Dealt::Held, false));
+                }
+            }
+        }
+        for (slot, unfit) in unfit {
+            self.do_without(slot, settings, unfit);
+        }
+        Ok(trials)
+    }
+
+    /// A `plugins.toml` is taken as a whole, also by a start.
+    async fn refuse_as_a_whole(&mut self, reason: &str, dealt: &mut BTreeMap<Slot, (Dealt, bool)>) {
+        for new in std::mem::take(&mut self.new) {
+            if !new.resets {
+                self.new.push(new);
+                continue;
+            }
+            let slot = new.prepared.slot();
+            let refusal = Refusal::new(slot, new.report.details.origin.clone(), vec![reason.to_owned()]);
+            dealt.entry(slot).and_modify(|(dealt, _)| *dealt = Dealt::Held);
+            self.refuse(refusal, new.report, Remembers::No).await;
+        }
+    }
+
+    /// Tells of what the inbox holds for a slot and was refused before.
+    fn do_without(&mut self, slot: Slot, settings: &PluginSettings, unfit: Unfit) {
+        let Unfit { reason, code } = unfit;
+        tracing::warn!(%slot, reason, "a slot is served by its last good plugin");
+        let details = PluginSwapDetails {
+            slot: Some(slot.as_str()),
+            swap: "refusal",
+            way: Way::Start.as_str(),
+            origin: "PLUGIN_DIR".to_owned(),
+            from: self.current.get(&slot).map(|current| SwappedPlugin::from(&current.identity())),
+            to: Some(SwappedPlugin {
+                settings_digest: settings.of(slot).digest(),
+                ..SwappedPlugin::default()
+            }),
+            problems: vec![reason.clone()],
+            ..PluginSwapDetails::default()
+        };
+        let message = format!("the slot {slot} is degraded: what PLUGIN_DIR holds for it is not tried again");
+        let ended = Err(Failure::new(code, message).caused_by("Refusal", &reason));
+        self.reports.push(Report { began: Instant::now(), details, timings: Vec::new(), ended });
+        self.degraded.insert(slot, reason);
     }
 
     fn prepare(&self, candidate: Result<Candidate, Refusal>) -> JoinHandle<Result<Prepared, Refusal>> {
@@ -152,11 +254,11 @@ impl<'a> Start<'a> {
 
     /// A slot that never had a plugin has nothing to fall back to: its file is
     /// tried again at the next start.
-    async fn refuse(&mut self, refusal: Refusal, mut report: Report) {
+    async fn refuse(&mut self, refusal: Refusal, mut report: Report, remembers: Remembers) {
         tracing::warn!("plugin refused (start): {refusal}");
         let reason = refusal.problems.join("; ");
         if self.current.contains_key(&refusal.slot) {
-            if let Some(target) = &report.details.to {
+            if let (Remembers::Yes, Some(target)) = (remembers, &report.details.to) {
                 remember(self.store, target, &refusal).await;
             }
             self.degraded.insert(refusal.slot, format!("{} was refused: {reason}", refusal.origin));
@@ -190,7 +292,7 @@ impl<'a> Start<'a> {
     /// Serves what nothing new serves from the library.
     async fn fill_from_library(&mut self) -> Result<(), StoreError> {
         for (slot, newest) in self.current.clone() {
-            if self.new.iter().any(|(prepared, _)| prepared.slot() == slot) {
+            if self.new.iter().any(|new| new.prepared.slot() == slot) {
                 continue;
             }
             if self.try_kept(&newest).await? {
@@ -237,15 +339,23 @@ impl<'a> Start<'a> {
         }
     }
 
-    async fn finish(mut self) -> Result<(PluginHost, Vec<Report>), StartError> {
+    /// Nothing where what served a slot has changed meanwhile.
+    async fn finish(mut self) -> Result<Option<(PluginHost, Vec<Report>)>, StartError> {
         if self.new.len() + self.kept.len() < Slot::ALL.len() {
             return Err(StartError::Unfit(self.refusals));
         }
-        let fit = self.new.iter().map(|(prepared, _)| (Way::Start, prepared));
-        let activations = keep(self.store, fit, None).await.map_err(unreadable)?;
+        let fit = self.new.iter().map(|new| (Way::Start, &new.prepared, new.from.follows()));
+        let activations = match keep(self.store, fit, None).await.map_err(unreadable)? {
+            Activated::All(activations) => activations,
+            Activated::Overtaken(_) => return Ok(None),
+            Activated::Unconfirmed(error) => return Err(unreadable(error)),
+        };
         let mut placed = Vec::new();
-        for ((prepared, mut report), activation) in self.new.into_iter().zip(activations) {
+        for (New { prepared, mut report, .. }, activation) in self.new.into_iter().zip(activations) {
+            let before = self.current.get(&prepared.slot());
+            let reset = before.is_some_and(|before| before.settings_digest != activation.settings_digest);
             report.details.swap = "activation";
+            report.details.settings = reset.then(|| activation.settings.clone());
             report.details.to = Some(SwappedPlugin::from(&activation.identity()));
             report.details.compiled = Some(prepared.compiled());
             report.timings = prepared.timings().to_vec();
@@ -262,16 +372,25 @@ impl<'a> Start<'a> {
                 degraded,
             });
         }
-        for Placed { plugin, generation, degraded, .. } in &placed {
-            let (slot, name, version, digest) =
-                (plugin.slot(), plugin.name(), plugin.version(), plugin.digest());
-            tracing::info!(%slot, name, version, digest, generation, degraded, "plugin active");
-        }
+        placed.iter().for_each(log);
         match PluginHost::new(self.runtime, placed) {
-            Some(plugins) => Ok((plugins, self.reports)),
+            Some(plugins) => Ok(Some((plugins, self.reports))),
             None => Err(StartError::Unfit(self.refusals)),
         }
     }
+}
+
+fn log(placed: &Placed) {
+    let Placed { plugin, generation, degraded, .. } = placed;
+    let (slot, name, version, digest) = (plugin.slot(), plugin.name(), plugin.version(), plugin.digest());
+    tracing::info!(%slot, name, version, digest, generation, degraded, "plugin active");
+}
+
+/// Whether a refusal is remembered, so that the same is not tried again.
+#[derive(Clone, Copy)]
+enum Remembers {
+    Yes,
+    No,
 }
 
 async fn finished(slot: Slot, preparing: JoinHandle<Result<Prepared, Refusal>>) -> Result<Prepared, Refusal> {

@@ -68,21 +68,44 @@ pub(super) fn end(attempt: Attempt, result: Result<Swapped, NotSwapped>) -> Resu
 
 fn end_well(attempt: Attempt, swapped: &Swapped) {
     let Attempt { slot, way, back_from, mut event, .. } = attempt;
-    let Swapped { from, to, .. } = swapped;
-    event.details.swap = if back_from.is_some() { "rollback" } else { "activation" };
+    let Swapped { from, to, changed, renewed, settings, .. } = swapped;
+    event.details.swap = match (changed, renewed) {
+        (true, _) if back_from.is_some() => "rollback",
+        (true, _) => "activation",
+        (false, true) => "renewal",
+        (false, false) => "unchanged",
+    };
     event.details.from = Some(from.into());
     event.details.to = Some(to.into());
+    event.details.settings = settings.as_ref().map(ToString::to_string);
     let PluginIdentity { name, version, digest, generation, .. } = to;
-    match back_from.and_then(|back_from| back_from.trouble) {
-        Some(trouble) => {
-            tracing::error!(%slot, from = from.generation, name, version, digest, generation, %trouble,
+    // What is set for it, where that is something else than before.
+    let settings = settings.as_ref().map(tracing::field::display);
+    match back_from.map(|back_from| back_from.trouble) {
+        Some(Some(trouble)) => {
+            tracing::error!(%slot, from = from.generation, name, version, digest, generation, settings, %trouble,
                 "plugin rolled back");
             event.note(trouble);
         }
-        None => {
-            tracing::info!(%slot, way = way.as_str(), name, version, digest, generation, "plugin active");
+        Some(None) => {
+            tracing::info!(%slot, from = from.generation, name, version, digest, generation, settings,
+                "plugin rolled back");
         }
+        None if *changed || *renewed => {
+            tracing::info!(%slot, way = way.as_str(), name, version, digest, generation, settings,
+                "plugin active");
+        }
+        None => tracing::info!(%slot, way = way.as_str(), digest, generation, "plugin active already"),
     }
+    event.finish(Outcome::Success);
+}
+
+/// Tells that what somebody asked for serves already.
+pub(super) fn tell_unchanged(app: &App, slot: Slot, way: Way, candidate: Candidate) {
+    let candidate = Ok(candidate);
+    let mut event = open(app, slot, way, &candidate, &target(&candidate));
+    event.details.swap = "unchanged";
+    event.details.to = event.details.from.clone();
     event.finish(Outcome::Success);
 }
 
@@ -96,15 +119,44 @@ pub(super) fn end_badly(attempt: Attempt, error: &NotSwapped) {
             tracing::warn!("plugin refused ({}): {refusal}", way.as_str());
             event.finish(Outcome::Rejected(failure));
         }
-        NotSwapped::Stopping => {
+        // Somebody wanted the stop: nothing failed, and nobody is to be called.
+        NotSwapped::Stopping | NotSwapped::StoppingInDoubt => {
+            event.details.swap = if matches!(error, NotSwapped::Stopping) { "given_up" } else { "undecided" };
             tracing::info!(%slot, way = way.as_str(), %error, "plugin not activated");
+            event.finish(Outcome::Success);
+        }
+        NotSwapped::Overtaken(_) => {
+            tracing::warn!(%slot, way = way.as_str(), %error, "plugin not activated");
             event.finish(Outcome::Rejected(failure));
         }
-        NotSwapped::Store(_) | NotSwapped::Impossible(_) => {
+        NotSwapped::InDoubt(_) => {
+            event.details.swap = "undecided";
+            tracing::error!(%slot, way = way.as_str(), %error, "plugin not known to be activated");
+            event.finish(Outcome::Failure(failure));
+        }
+        NotSwapped::Store(_)
+        | NotSwapped::Unknown(_)
+        | NotSwapped::Impossible(_)
+        | NotSwapped::Exhausted(_) => {
             tracing::error!(%slot, way = way.as_str(), %error, "plugin not activated");
             event.finish(Outcome::Failure(failure));
         }
     }
+}
+
+/// Why a part of `plugins.toml` is not taken that may be fit.
+pub(super) fn refused_as_a_whole(part: Slot, problems: &str) -> String {
+    format!("plugins.toml is refused as a whole, since its part [{part}] is: {problems}")
+}
+
+/// Tells of a file that is written for so long that the others are not kept
+/// waiting for it.
+pub(super) fn tell_overdue(file: &str) {
+    tracing::warn!(
+        file,
+        "somebody has been writing this file in PLUGIN_DIR for long; it is taken when it is whole, and the \
+         others before it"
+    );
 }
 
 /// Ends the event of a shadow that begins.

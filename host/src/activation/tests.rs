@@ -2,6 +2,7 @@
 //! events; only the door is missing.
 
 mod containment;
+mod doubts;
 mod hosts;
 mod requests;
 mod shadows;

@@ -1,8 +1,8 @@
 //! Waits until something changed in PLUGIN_DIR and has settled, then looks at
-//! it. A file that somebody still writes is not looked at.
+//! it. A file that somebody still writes is not looked at; one that is written
+//! for long does not keep the others waiting.
 
-use std::collections::{BTreeMap, HashMap};
-use std::ffi::OsString;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -13,8 +13,9 @@ use tokio::signal::unix::Signal;
 use tokio::sync::Notify;
 
 use super::attempt::{Swap, swap};
-use super::inbox::{self, Dealt, Found, Offer};
-use super::{NotSwapped, Way, survive, telling};
+use super::folder::Found;
+use super::inbox::{Dealt, Inbox, Offer, Source};
+use super::{NotSwapped, Way, folder, survive, telling};
 use crate::app::App;
 use crate::plugin_host::{PluginSettings, Slot};
 use crate::store::{Rejection, StoreError};
@@ -27,6 +28,8 @@ const NEVER_QUIET: Duration = Duration::from_secs(1);
 /// A file that somebody writes is waited for as long as there was a sign of it
 /// within this time.
 const ABANDONED: Duration = Duration::from_secs(2);
+/// A file that is written for longer is waited for by no other.
+const OVERDUE: Duration = Duration::from_secs(10);
 /// How often the folder is looked at without a sign: not every file system
 /// gives one.
 const TICK: Duration = Duration::from_secs(5);
@@ -51,7 +54,8 @@ pub(super) async fn run(app: &App, mut hangup: Signal) {
             }
         };
         if app.until_stop(activity.calm()).await.is_some() {
-            survive(app, way, look(app, way)).await;
+            let written = activity.overdue(telling::tell_overdue);
+            survive(app, way, look(app, way, &written)).await;
         }
     }
 }
@@ -79,8 +83,23 @@ struct Activity {
 struct State {
     /// The first and the last sign since the folder was calm.
     signs: Option<(Instant, Instant)>,
-    /// Files that somebody writes, and the last sign of it.
-    written: HashMap<OsString, Instant>,
+    /// Files that somebody writes.
+    written: HashMap<String, Writing>,
+}
+
+/// A file that somebody writes.
+struct Writing {
+    /// The last sign of it.
+    last: Instant,
+    /// Whether the others wait for it no longer.
+    overdue: bool,
+    told: bool,
+}
+
+impl Writing {
+    fn since(last: Instant) -> Self {
+        Self { last, overdue: false, told: false }
+    }
 }
 
 impl Activity {
@@ -97,11 +116,12 @@ impl Activity {
                 _ => false,
             };
             let files = paths.iter().filter_map(|path| path.file_name());
-            for file in files.filter(|file| inbox::file_names().any(|name| **file == *name)) {
-                match written {
-                    true => state.written.insert(file.to_owned(), now),
-                    false => state.written.remove(file),
-                };
+            for file in files.filter_map(|file| folder::file_names().find(|name| *file == **name)) {
+                if written {
+                    state.written.entry(file).or_insert_with(|| Writing::since(now)).last = now;
+                } else {
+                    state.written.remove(&file);
+                }
             }
         }
         let first = state.signs.map_or(now, |(first, _)| first);
@@ -114,10 +134,10 @@ impl Activity {
     fn suspect(&self, dir: &Path) {
         let now = Instant::now();
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        for file in inbox::file_names() {
+        for file in folder::file_names() {
             let age = || std::fs::metadata(dir.join(&file)).ok()?.modified().ok()?.elapsed().ok();
             if let Some(written) = age().and_then(|age| now.checked_sub(age)) {
-                state.written.insert(file.into(), written);
+                state.written.insert(file, Writing::since(written));
             }
         }
         state.signs = Some((now, now));
@@ -134,31 +154,47 @@ impl Activity {
     /// When to ask again, or nothing if it is calm.
     fn restless(&self, now: Instant) -> Option<Duration> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.written.retain(|_, last| now.duration_since(*last) < ABANDONED);
+        state.written.retain(|_, writing| now.duration_since(writing.last) < ABANDONED);
         let (first, last) = state.signs?;
         let quiet = now.duration_since(last);
         if quiet < QUIET && now.duration_since(first) < NEVER_QUIET {
             return Some(QUIET - quiet);
         }
-        if !state.written.is_empty() {
+        if now.duration_since(first) >= OVERDUE {
+            state.written.values_mut().for_each(|writing| writing.overdue = true);
+        }
+        if state.written.values().any(|writing| !writing.overdue) {
             return Some(QUIET);
         }
         state.signs = None;
         None
     }
+
+    /// The files that are written for too long to wait for; each is told once.
+    fn overdue(&self, tell: impl Fn(&str)) -> BTreeSet<String> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        for (file, writing) in &mut state.written {
+            if writing.overdue && !std::mem::replace(&mut writing.told, true) {
+                tell(file);
+            }
+        }
+        state.written.keys().cloned().collect()
+    }
 }
 
-/// Looks at the folder, and tries what is new in it.
-pub(super) async fn look(app: &App, way: Way) {
+/// Looks at the folder, but for the files that somebody writes, and tries what
+/// is new in it.
+pub(super) async fn look(app: &App, way: Way, written: &BTreeSet<String>) {
     let mut inbox = app.activations.inbox.lock().await;
-    let Some(found) = inbox.look().await else { return };
+    let in_force = PluginSettings::in_force(&app.plugins.pin());
+    let Some(found) = inbox.look(written, Some(in_force)).await else { return };
     let dealt = match &found.settings {
         Err(problem) => {
             telling::tell_unusable_settings(app, way, &inbox.settings_file(), problem);
             BTreeMap::new()
         }
-        Ok(settings) => match try_offers(app, &inbox, &found, settings, way).await {
-            Ok(dealt) => dealt,
+        Ok(settings) => match new_swaps(app, &inbox, &found, settings, way).await {
+            Ok(new) => try_swaps(app, new).await,
             // Nothing is noted, so the next look finds the same.
             Err(error) => return tracing::warn!(%error, "what PLUGIN_DIR holds cannot be compared now"),
         },
@@ -166,44 +202,58 @@ pub(super) async fn look(app: &App, way: Way) {
     inbox.note(found, &dealt).await;
 }
 
-async fn try_offers(
+/// What is to be tried, and what is dealt with without that.
+pub(super) struct New {
+    pub(super) swaps: Vec<Swap>,
+    dealt: BTreeMap<Slot, (Dealt, bool)>,
+}
+
+pub(super) async fn new_swaps(
     app: &App,
-    inbox: &inbox::Inbox,
+    inbox: &Inbox,
     found: &Found,
     settings: &PluginSettings,
     way: Way,
-) -> Result<BTreeMap<Slot, (Dealt, bool)>, StoreError> {
+) -> Result<New, StoreError> {
     let plugins = app.plugins.pin();
-    let current = Slot::ALL.map(|slot| (slot, plugins.identity(slot).clone())).into();
-    let (mut swaps, mut files, mut dealt) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
+    let current: BTreeMap<_, _> = Slot::ALL.map(|slot| (slot, plugins.identity(slot).clone())).into();
+    let mut new = New { swaps: Vec::new(), dealt: BTreeMap::new() };
     for (slot, offer) in inbox.offers(found, settings, &current, &app.store).await? {
         match offer {
-            Offer::New { candidate, file } => {
-                files.insert(slot, file);
-                swaps.push(Swap { slot, way, candidate, back_from: None });
+            Offer::New { candidate, from, resets } => {
+                let follows = from.follows();
+                new.swaps.push(Swap { follows, resets, ..Swap::new(slot, way, candidate) });
+                new.dealt.insert(slot, (Dealt::Open, from == Source::File));
             }
-            Offer::Tried(rejection) => {
+            Offer::Tried { rejection, resets } => {
                 warn_of(&rejection);
                 if rejection.verdict == "refused" {
-                    dealt.insert(slot, (Dealt::Refused, true));
+                    new.dealt.insert(slot, (if resets { Dealt::Held } else { Dealt::Refused }, true));
                 }
+            }
+            Offer::Held(reason) => {
+                tracing::warn!(%slot, reason, "what PLUGIN_DIR holds waits for another plugins.toml");
+                new.dealt.insert(slot, (Dealt::Held, false));
             }
         }
     }
+    Ok(new)
+}
+
+async fn try_swaps(app: &App, new: New) -> BTreeMap<Slot, (Dealt, bool)> {
+    let New { swaps, mut dealt } = new;
+    let resets: BTreeSet<_> = swaps.iter().filter(|swap| swap.resets).map(|swap| swap.slot).collect();
     for (slot, result) in swap(app, swaps).await {
         let became = match result {
             Ok(_) => Dealt::Taken,
-            Err(NotSwapped::Refused(refusal)) if !refusal.for_now => Dealt::Refused,
-            Err(
-                NotSwapped::Refused(_)
-                | NotSwapped::Store(_)
-                | NotSwapped::Impossible(_)
-                | NotSwapped::Stopping,
-            ) => Dealt::Open,
+            Err(NotSwapped::Refused(refusal)) if refusal.is_for_now() => Dealt::Open,
+            Err(NotSwapped::Refused(_)) if resets.contains(&slot) => Dealt::Held,
+            Err(NotSwapped::Refused(_)) => Dealt::Refused,
+            Err(_) => Dealt::Open,
         };
-        dealt.insert(slot, (became, files[&slot]));
+        dealt.entry(slot).and_modify(|(dealt, _)| *dealt = became);
     }
-    Ok(dealt)
+    dealt
 }
 
 fn warn_of(rejection: &Rejection) {
@@ -253,6 +303,35 @@ mod tests {
         let activity = Activity::default();
         activity.see(event(WRITTEN, "plugins.toml"));
         assert_eq!(activity.restless(Instant::now() + ABANDONED), None);
+    }
+
+    #[test]
+    fn a_file_that_is_written_for_ever_keeps_no_other_waiting_and_is_told_once() {
+        let activity = Activity::default();
+        let start = Instant::now();
+        activity.see(event(WRITTEN, "usage-tier.wasm"));
+        assert!(activity.restless(start + ABANDONED - QUIET).is_some(), "it may be whole soon");
+        // As if it had gone on all the time.
+        let later = Instant::now() + OVERDUE;
+        let goes_on = || {
+            let mut state = activity.state.lock().expect("nobody panicked");
+            state.written.values_mut().for_each(|writing| writing.last = later);
+        };
+        goes_on();
+        assert_eq!(activity.restless(later), None);
+        let told = Mutex::new(Vec::new());
+        let tell = |file: &str| told.lock().expect("nobody panicked").push(file.to_owned());
+        assert_eq!(activity.overdue(tell), ["usage-tier.wasm".to_owned()].into());
+        // Another file comes, and is waited for; that one still is not.
+        activity.see(event(WRITTEN, "sampling-policy.wasm"));
+        assert!(activity.restless(Instant::now() + QUIET).is_some());
+        activity.see(event(CLOSED, "sampling-policy.wasm"));
+        goes_on();
+        assert_eq!(activity.restless(Instant::now() + NEVER_QUIET), None);
+        assert_eq!(activity.overdue(tell), ["usage-tier.wasm".to_owned()].into());
+        assert_eq!(*told.lock().expect("nobody panicked"), ["usage-tier.wasm"]);
+        activity.see(event(CLOSED, "usage-tier.wasm"));
+        assert_eq!(activity.overdue(tell), BTreeSet::new());
     }
 
     #[test]

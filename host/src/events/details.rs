@@ -295,12 +295,17 @@ pub struct PluginSwapDetails {
     /// The slot; absent where `plugins.toml` itself cannot be used.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub slot: Option<&'static str>,
-    /// What it came to: `activation`, `refusal` or `rollback`; or `shadow` and
-    /// `discard`, where what serves the slot stays.
+    /// What it came to: `activation`, `refusal` or `rollback`; `unchanged` where
+    /// it served already, and `renewal` where it then began anew since it served
+    /// badly; `given_up` where a stop came before, and `undecided` where the
+    /// library did not say whether it has it; or `shadow` and `discard`, where
+    /// what serves the slot stays.
     pub swap: &'static str,
     /// Which way it came: `start`, `watch`, `sighup`, `api`, `rollback`,
-    /// `auto_rollback`, `shared` from another host, `promotion` of a shadow;
-    /// `shadow` and `auto_discard` where it is about a shadow.
+    /// `auto_rollback`, `shared` from another host or a library that did not say
+    /// in time what it has, `promotion` of a shadow;
+    /// `shadow` and `auto_discard` where it is about a shadow; a shadow that
+    /// serves after another way than its promotion is discarded by that way.
     pub way: &'static str,
     /// Where the component or the settings come from: a file, or words.
     #[serde(skip_serializing_if = "String::is_empty")]
@@ -311,6 +316,10 @@ pub struct PluginSwapDetails {
     /// What serves it now, or was to serve it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub to: Option<SwappedPlugin>,
+    /// What is set for it, as JSON, where that is something else than before: a
+    /// rollback goes back to the settings of then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub settings: Option<String>,
     /// Whether its code had to be compiled.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub compiled: Option<bool>,

@@ -89,7 +89,7 @@ impl Events {
 
     /// Where a test makes an event task panic.
     #[cfg(test)]
-    pub(super) fn fault(&self) -> &crate::supervision::Fault {
+    pub(super) fn fault(&self) -> &crate::supervision::PanicPoint {
         self.pipeline.fault()
     }
 

@@ -17,8 +17,8 @@ use super::taxonomy::{Code, Failure};
 use super::waiting::{Beside, Decided, Verdict, Waiting};
 use crate::config::{Config, SamplingUnit};
 use crate::identity::IdentityKey;
-use crate::plugin_host::{self, Facts, PluginError, Shadowed, Slot, Summary};
-use crate::supervision::{Fault, caught, guarded};
+use crate::plugin_host::{self, Facts, PluginError, PluginErrorKind, Shadowed, Slot, Summary};
+use crate::supervision::{PanicPoint, caught, guarded};
 
 /// Event tasks: one that waits for a slow policy leaves the other free.
 const TASKS: usize = 2;
@@ -97,7 +97,7 @@ pub(super) struct Shared {
     slow_threshold_ms: f64,
     /// There is no time left to ask.
     in_a_hurry: AtomicBool,
-    fault: Fault,
+    fault: PanicPoint,
 }
 
 impl Pipeline {
@@ -111,7 +111,7 @@ impl Pipeline {
             trip_rate: config.sampling.log_sample_trip,
             slow_threshold_ms: config.sampling.log_slow_threshold_ms,
             in_a_hurry: AtomicBool::new(false),
-            fault: Fault::default(),
+            fault: PanicPoint::default(),
         });
         let queues = std::array::from_fn(|_| {
             let (sender, receiver) = mpsc::channel(QUEUE);
@@ -149,7 +149,7 @@ impl Pipeline {
     }
 
     #[cfg(test)]
-    pub(super) fn fault(&self) -> &Fault {
+    pub(super) fn fault(&self) -> &PanicPoint {
         &self.shared.fault
     }
 
@@ -363,15 +363,19 @@ fn line(
 
 impl From<&PluginError> for Failure {
     fn from(error: &PluginError) -> Self {
-        use crate::plugin_host::PluginErrorKind as Kind;
-        let code = match error.kind {
-            Kind::Trapped => Code::E410,
-            Kind::DeadlineExceeded => Code::E411,
-            Kind::Rejected => Code::E412,
-            Kind::MemoryLimit => Code::E413,
-            Kind::Nonsense => Code::E414,
-        };
-        Failure::new(code, format!("the plugin in slot {} failed", error.slot.as_str()))
+        Failure::new(error.kind.into(), format!("the plugin in slot {} failed", error.slot.as_str()))
             .caused_by("PluginError", &error.message)
+    }
+}
+
+impl From<PluginErrorKind> for Code {
+    fn from(kind: PluginErrorKind) -> Self {
+        match kind {
+            PluginErrorKind::Trapped => Code::E410,
+            PluginErrorKind::DeadlineExceeded => Code::E411,
+            PluginErrorKind::Rejected => Code::E412,
+            PluginErrorKind::MemoryLimit => Code::E413,
+            PluginErrorKind::Nonsense => Code::E414,
+        }
     }
 }

@@ -359,6 +359,7 @@ impl Record {
             cut_some("url", Some(&mut weather.url), cut_fields);
         }
         if let Details::PluginSwap(swap) = &mut self.details {
+            cut_some("settings", swap.settings.as_mut(), cut_fields);
             if swap.problems.len() > MOST_PROBLEMS {
                 swap.problems.truncate(MOST_PROBLEMS);
                 cut_fields.push("problems".to_owned());

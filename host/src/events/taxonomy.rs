@@ -49,6 +49,10 @@ macro_rules! taxonomy {
             pub fn as_str(self) -> &'static str {
                 match self { $(Code::$code => stringify!($code),)* }
             }
+            /// The code of this text, if there is one.
+            pub fn named(text: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|code| code.as_str() == text)
+            }
             /// Its category.
             pub fn category(self) -> Category {
                 match self { $(Code::$code => Category::$category,)* }

@@ -39,7 +39,7 @@ impl<T: DeserializeOwned> FromRequestParts<Arc<App>> for Query<T> {
 /// which no store keeps. E002: one that is needed is not there.
 pub(super) fn parse<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
     let pairs = form_urlencoded::parse(query.as_bytes());
-    for (name, value) in pairs.clone() {
+    for (name, value) in pairs {
         if name.contains('\0') || value.contains('\0') {
             return Err(wrong_type("a parameter must not contain NUL"));
         }
@@ -100,7 +100,7 @@ pub(super) fn limit(limit: Option<i64>) -> Result<i64, Problem> {
     in_range("limit", limit, 1, LARGEST_PAGE)
 }
 
-pub(super) fn in_range<T: PartialOrd + std::fmt::Display>(
+pub(super) fn in_range<T: Copy + PartialOrd + std::fmt::Display>(
     name: &str,
     value: T,
     least: T,

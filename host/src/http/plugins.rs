@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use http_body_util::{LengthLimitError, Limited};
 use serde::Serialize;
@@ -16,11 +16,12 @@ use serde_json::{Map, Value, json};
 use super::admission::{Administrator, Reader};
 use super::api::{Answer, store_problem};
 use super::body::gather;
-use super::problem::Problem;
+use super::problem::{Problem, status_of};
 use crate::activation::{self, NotSwapped, Way};
 use crate::app::App;
 use crate::events::{Code, Failure};
-use crate::plugin_host::{PluginSet, Slot};
+use crate::plugin_host::{Fault, PluginSet, PluginSettings, Slot};
+use crate::store::Rejection;
 
 /// How long a component may take to arrive.
 const UPLOAD_TIMEOUT: Duration = Duration::from_secs(60);
@@ -30,6 +31,7 @@ const SHOWN: i64 = 10;
 /// `GET /api/plugins`: each slot's plugin, how it does, and what was before.
 pub(super) async fn list(_: Reader, State(app): State<Arc<App>>) -> Answer {
     let plugins = app.plugins.pin();
+    let file = activation::file_settings(&app).await;
     let mut slots = Map::new();
     for slot in Slot::ALL {
         let of_store = |error| store_problem(&error);
@@ -37,11 +39,26 @@ pub(super) async fn list(_: Reader, State(app): State<Arc<App>>) -> Answer {
         let identity = plugins.identity(slot);
         let predecessors = app.store.predecessors(slot, identity, SHOWN).await.map_err(of_store)?;
         let rejections = app.store.plugin_rejections(slot, SHOWN).await.map_err(of_store)?;
+        // What was refused before is no news of what serves now.
+        let since = |rejection: &Rejection| rejection.rejected_ms >= plugins.since_ms(slot);
+        let (rejections, earlier): (Vec<_>, Vec<_>) = rejections.into_iter().partition(since);
         shown["predecessors"] = json!(predecessors);
         shown["rejections"] = json!(rejections);
+        shown["earlier_rejections"] = json!(earlier);
+        shown["plugins_toml"] = other_settings(&plugins, slot, &file);
         slots.insert(slot.as_str().to_owned(), shown);
     }
     Ok(Json(json!({ "plugins": slots })).into_response())
+}
+
+/// What `plugins.toml` says for a slot, where that is not what is set for the
+/// plugin that serves: a rollback goes back to the settings of then.
+fn other_settings(plugins: &PluginSet, slot: Slot, file: &Result<PluginSettings, String>) -> Value {
+    match file {
+        Err(problem) => json!({ "problem": problem }),
+        Ok(file) if file.of(slot).digest() == plugins.settings(slot).digest() => Value::Null,
+        Ok(file) => json!({ "set": file.of(slot).as_json() }),
+    }
 }
 
 /// `PUT /api/plugins/{slot}`: the body is the component that is to serve it.
@@ -203,5 +220,13 @@ fn refusal(error: &NotSwapped) -> Response {
         members.insert("origin".to_owned(), json!(refusal.origin));
         members.insert("problems".to_owned(), Value::from(refusal.problems.clone()));
     }
-    Problem(Failure::from(error)).with(members)
+    let failure = Failure::from(error);
+    let status = match error {
+        NotSwapped::Refused(refusal) if refusal.fault != Fault::UploadTooLarge => {
+            StatusCode::UNPROCESSABLE_ENTITY
+        }
+        NotSwapped::Overtaken(_) => StatusCode::CONFLICT,
+        _ => status_of(failure.code),
+    };
+    Problem(failure).with_status(status, members)
 }

@@ -79,6 +79,11 @@ impl Problem {
     /// The answer, with further members.
     pub fn with(self, members: Map<String, Value>) -> Response {
         let status = status_of(self.0.code);
+        self.with_status(status, members)
+    }
+
+    /// The same with another status than the code has elsewhere.
+    pub fn with_status(self, status: StatusCode, members: Map<String, Value>) -> Response {
         let mut body = json!({
             "type": "about:blank",
             "title": status.canonical_reason(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::sync::Notify;
 
 use super::bindings::identity::Setting;
@@ -106,6 +106,14 @@ impl<W: World> Active<W> {
         answer
     }
 
+    pub(super) fn since_ms(&self) -> i64 {
+        self.placing.since_ms
+    }
+
+    pub(super) fn settings(&self) -> &SlotSettings {
+        &self.placing.settings
+    }
+
     pub(super) fn is_degraded(&self) -> bool {
         self.placing.degraded.is_some() || self.health.is_failing()
     }
@@ -126,7 +134,7 @@ impl<W: World> Active<W> {
             way: way.clone(),
             compiled: *compiled,
             degraded: self.degraded(),
-            set: serde_json::from_str(settings.as_stored()).unwrap_or_else(|_| json!({})),
+            set: settings.as_json(),
             known_settings: known_settings.clone(),
             calls: self.meter.status(),
             failures_in_a_row: self.health.in_a_row(),

@@ -4,13 +4,14 @@
 
 use serde_json::Value;
 
+use super::error::Unfit;
 use super::pool::{Pool, bounded};
 use super::questions::Ask;
 use super::samples::AT_MS;
 
 /// Asks the built-in questions, of one instance twice and of another one; the
 /// error says which question went wrong, and how.
-pub(super) async fn try_out<W: Ask>(pool: &Pool<W>) -> Result<(), String> {
+pub(super) async fn try_out<W: Ask>(pool: &Pool<W>) -> Result<(), Unfit> {
     let first = answers(pool).await?;
     same("the same again", &first, &answers(pool).await?)?;
     let used = pool.put_aside();
@@ -21,30 +22,33 @@ pub(super) async fn try_out<W: Ask>(pool: &Pool<W>) -> Result<(), String> {
 
 type Answers = Vec<(&'static str, Value)>;
 
-async fn answers<W: Ask>(pool: &Pool<W>) -> Result<Answers, String> {
+async fn answers<W: Ask>(pool: &Pool<W>) -> Result<Answers, Unfit> {
     let mut answers = Vec::new();
     for question in W::samples() {
         let function = W::function(&question);
         let answer = W::ask(pool, question, AT_MS).await;
-        let answer = answer.map_err(|error| format!("fails a trial call of `{function}`: {error}"))?;
-        let answer = serde_json::to_value(answer)
-            .map_err(|error| format!("answers `{function}` with what is no JSON: {error}"))?;
+        let answer = answer.map_err(|error| {
+            Unfit::new(error.kind, format!("fails a trial call of `{function}`: {error}"))
+        })?;
+        let answer = serde_json::to_value(answer).map_err(|error| {
+            Unfit::rejected(format!("answers `{function}` with what is no JSON: {error}"))
+        })?;
         if let Some(failure) = answer.get("err") {
-            return Err(format!("fails an ordinary call of `{function}`: {failure}"));
+            return Err(Unfit::rejected(format!("fails an ordinary call of `{function}`: {failure}")));
         }
         answers.push((function, answer));
     }
     Ok(answers)
 }
 
-fn same(asked: &str, first: &Answers, then: &Answers) -> Result<(), String> {
+fn same(asked: &str, first: &Answers, then: &Answers) -> Result<(), Unfit> {
     let Some(((function, first), (_, then))) = first.iter().zip(then).find(|(first, then)| first != then)
     else {
         return Ok(());
     };
     let [first, then] = [first, then].map(|answer| bounded(&answer.to_string(), 300));
-    Err(format!(
+    Err(Unfit::rejected(format!(
         "answers `{function}` differently when asked {asked}, first {first}, then {then}: \
          plugins must be pure"
-    ))
+    )))
 }

@@ -4,8 +4,6 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use serde::Serialize;
-
 use super::Slot;
 
 /// Which way a call failed. Each kind is one code of the error taxonomy.
@@ -100,8 +98,48 @@ pub enum SummarizeError {
     },
 }
 
+/// What is wrong with a component: one line a problem, and which way it failed.
+#[derive(Debug)]
+pub(super) struct Unfit {
+    pub(super) problems: Vec<String>,
+    pub(super) fault: Fault,
+}
+
+impl Unfit {
+    pub(super) fn new(kind: PluginErrorKind, problem: String) -> Self {
+        Self { problems: vec![problem], fault: Fault::Plugin(kind) }
+    }
+
+    /// Nobody could look at it, and it may serve later.
+    pub(super) fn for_now(problem: String) -> Self {
+        Self { problems: vec![problem], fault: Fault::Busy }
+    }
+
+    /// It is not what the slot takes, whatever it would do.
+    pub(super) fn rejected(problem: String) -> Self {
+        Self::new(PluginErrorKind::Rejected, problem)
+    }
+}
+
+impl From<Vec<String>> for Unfit {
+    fn from(problems: Vec<String>) -> Self {
+        Self { problems, fault: Fault::Plugin(PluginErrorKind::Rejected) }
+    }
+}
+
+/// What kind of thing keeps a candidate out. Each is a code of the taxonomy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// E006: more was uploaded than the slot takes.
+    UploadTooLarge,
+    /// E501: too much was under way to look at it.
+    Busy,
+    /// E410 to E414: what it did when it was tried, or E412: what it is.
+    Plugin(PluginErrorKind),
+}
+
 /// A candidate that cannot serve its slot, and why.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
     /// The slot it was meant for.
     pub slot: Slot,
@@ -109,9 +147,8 @@ pub struct Refusal {
     pub origin: String,
     /// What is wrong with it: one line a problem.
     pub problems: Vec<String>,
-    /// Whether that says nothing of the candidate: it may serve later.
-    #[serde(skip)]
-    pub for_now: bool,
+    /// What kind of thing that is.
+    pub fault: Fault,
 }
 
 /// The most problems that a refusal lists, and the longest of them in characters.
@@ -128,7 +165,27 @@ impl Refusal {
         if more > 0 {
             problems.push(format!("and {more} more problems"));
         }
-        Self { slot, origin: origin.into(), problems, for_now: false }
+        let fault = Fault::Plugin(PluginErrorKind::Rejected);
+        Self { slot, origin: origin.into(), problems, fault }
+    }
+
+    /// The same for another reason than what it is.
+    pub(crate) fn because(self, fault: Fault) -> Self {
+        Self { fault, ..self }
+    }
+
+    pub(super) fn unfit(slot: Slot, origin: impl Into<String>, unfit: Unfit) -> Self {
+        Self::new(slot, origin, unfit.problems).because(unfit.fault)
+    }
+
+    /// Whether it was late, which it may be on a busy machine only.
+    pub fn is_late(&self) -> bool {
+        self.fault == Fault::Plugin(PluginErrorKind::DeadlineExceeded)
+    }
+
+    /// Whether that says nothing of the candidate: it may serve later.
+    pub fn is_for_now(&self) -> bool {
+        self.fault == Fault::Busy
     }
 }
 

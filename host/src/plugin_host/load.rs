@@ -8,7 +8,7 @@ use wasmtime::component::Component;
 
 use super::bindings::identity::PluginInfo;
 use super::code_cache::Origin;
-use super::error::{PluginError, PluginErrorKind};
+use super::error::{Fault, PluginError, PluginErrorKind, Unfit};
 use super::pool::{Instance, Pool, Template};
 use super::questions::Ask;
 use super::settings::SlotSettings;
@@ -18,9 +18,6 @@ use super::{answers, canary, interfaces};
 /// How often a candidate is tried that exceeds its deadline. A deadline is
 /// time on the wall, and this machine may have been busy.
 const ATTEMPTS: u32 = 3;
-
-/// What is wrong with a component: one line a problem.
-pub(super) type Problems = Vec<String>;
 
 /// A component that is ready to serve its slot.
 pub(super) struct Loaded<W: World> {
@@ -34,16 +31,14 @@ pub(super) struct Loaded<W: World> {
 
 /// Why a component is not ready to serve.
 pub(super) struct Unready {
-    pub(super) problems: Problems,
-    /// Whether that says nothing of the component: it may be ready later.
-    pub(super) for_now: bool,
+    pub(super) unfit: Unfit,
     /// Whether its code was compiled for it.
     pub(super) compiled: bool,
 }
 
-impl From<Problems> for Unready {
-    fn from(problems: Problems) -> Self {
-        Self { problems, for_now: false, compiled: false }
+impl From<Unfit> for Unready {
+    fn from(unfit: Unfit) -> Self {
+        Self { unfit, compiled: false }
     }
 }
 
@@ -53,16 +48,16 @@ impl From<Problems> for Unready {
 pub(super) async fn load<W: Ask>(
     bytes: &[u8],
     settings: SlotSettings,
-    code: impl Future<Output = Result<(Component, Origin), Unready>>,
+    code: impl Future<Output = Result<(Component, Origin), Unfit>>,
 ) -> Result<Loaded<W>, Unready> {
-    settings.check_size(bytes.len() as u64).map_err(one)?;
-    check_form(bytes).map_err(one)?;
+    settings.check_size(bytes.len() as u64).map_err(Unfit::rejected)?;
+    check_form(bytes).map_err(Unfit::rejected)?;
     let started = Instant::now();
     let (component, origin) = code.await?;
     let (compiled, compile_ms) = (origin == Origin::Compiler, ms_since(started));
     let started = Instant::now();
     let tried = try_in_time::<W>(&component, settings).await;
-    let (info, pool) = tried.map_err(|problems| Unready { compiled, ..problems.into() })?;
+    let (info, pool) = tried.map_err(|unfit| Unready { unfit, compiled })?;
     let timings = vec![("compile", compile_ms), ("trial", ms_since(started))];
     Ok(Loaded { info, pool, compiled, timings })
 }
@@ -72,25 +67,28 @@ pub(super) async fn load<W: Ask>(
 async fn try_in_time<W: Ask>(
     component: &Component,
     settings: SlotSettings,
-) -> Result<(PluginInfo, Pool<W>), Problems> {
+) -> Result<(PluginInfo, Pool<W>), Unfit> {
     for _ in 1..ATTEMPTS {
         match try_once::<W>(component, settings.clone()).await {
-            Err(Unfit { problems, late: true }) => {
+            Err(Unfit { problems, fault: Fault::Plugin(PluginErrorKind::DeadlineExceeded) }) => {
                 tracing::info!(slot = %W::SLOT, ?problems, "a candidate is late; it is tried again");
             }
-            ended => return ended.map_err(|unfit| unfit.problems),
+            ended => return ended,
         }
     }
-    try_once(component, settings).await.map_err(|unfit| unfit.problems)
+    try_once(component, settings).await
 }
 
 async fn try_once<W: Ask>(
     component: &Component,
     settings: SlotSettings,
 ) -> Result<(PluginInfo, Pool<W>), Unfit> {
-    let (info, pool) = begin::<W>(component, settings).await?;
-    let tried = canary::try_out(&pool).await;
-    tried.map_err(|problem| Unfit { problems: one(problem), late: pool.template().was_late() })?;
+    let (info, pool) = start::<W>(component, settings).await?;
+    // An instance that was made for a trial call is said to be unfit, however it was.
+    canary::try_out(&pool).await.map_err(|unfit| match pool.template().was_late() {
+        true => Unfit { fault: Fault::Plugin(PluginErrorKind::DeadlineExceeded), ..unfit },
+        false => unfit,
+    })?;
     Ok((info, pool))
 }
 
@@ -98,38 +96,15 @@ async fn try_once<W: Ask>(
 pub(super) async fn start<W: World>(
     component: &Component,
     settings: SlotSettings,
-) -> Result<(PluginInfo, Pool<W>), Problems> {
-    begin(component, settings).await.map_err(|unfit| unfit.problems)
-}
-
-/// Why a candidate is refused, and whether it is because it was late.
-struct Unfit {
-    problems: Problems,
-    late: bool,
-}
-
-async fn begin<W: World>(
-    component: &Component,
-    settings: SlotSettings,
 ) -> Result<(PluginInfo, Pool<W>), Unfit> {
-    let template = template::<W>(component, settings).map_err(|problems| Unfit { problems, late: false })?;
-    let opened = async {
-        let (mut instance, info) = open(&template).await?;
-        template.configure(&mut instance).await.map_err(told("cannot be configured"))?;
-        Ok((instance, info))
-    };
-    match opened.await {
-        Ok((instance, info)) => Ok((info, Pool::new(template, instance))),
-        Err(problems) => Err(Unfit { problems, late: template.was_late() }),
-    }
+    let template = template::<W>(component, settings)?;
+    let (mut instance, info) = open(&template).await?;
+    template.configure(&mut instance).await.map_err(told("cannot be configured"))?;
+    Ok((info, Pool::new(template, instance)))
 }
 
 fn ms_since(started: Instant) -> f64 {
     started.elapsed().as_secs_f64() * 1e3
-}
-
-fn one(problem: String) -> Problems {
-    vec![problem]
 }
 
 /// Tells apart what people put there by mistake: the header of a WebAssembly
@@ -161,13 +136,13 @@ fn is_text(bytes: &[u8]) -> bool {
 pub(super) async fn compile<T: Send + 'static>(
     bytes: Arc<[u8]>,
     compiler: impl FnOnce(&[u8]) -> wasmtime::Result<T> + Send + 'static,
-) -> Result<T, Unready> {
-    check_form(&bytes).map_err(one)?;
+) -> Result<T, Unfit> {
+    check_form(&bytes).map_err(Unfit::rejected)?;
     let compiled = match tokio::task::spawn_blocking(move || compiler(&bytes)).await {
         Ok(compiled) => compiled.map_err(|error| uncompiled(&error.root_cause().to_string())),
         Err(panic) => Err(format!("cannot be compiled: {panic}")),
     };
-    compiled.map_err(|problem| one(problem).into())
+    compiled.map_err(Unfit::rejected)
 }
 
 fn uncompiled(cause: &str) -> String {
@@ -182,27 +157,29 @@ fn uncompiled(cause: &str) -> String {
 pub(super) fn template<W: World>(
     component: &Component,
     settings: SlotSettings,
-) -> Result<Template<W>, Problems> {
+) -> Result<Template<W>, Unfit> {
     let component = interfaces::fit::<W>(component)?;
-    let indices = W::find(&component).map_err(|error| one(format!("{error:#}")))?;
+    let indices = W::find(&component).map_err(|error| Unfit::rejected(format!("{error:#}")))?;
     Ok(Template::new(component, indices, settings))
 }
 
 /// Makes an instance and asks it who it is.
-pub(super) async fn open<W: World>(template: &Template<W>) -> Result<(Instance<W>, PluginInfo), Problems> {
+pub(super) async fn open<W: World>(template: &Template<W>) -> Result<(Instance<W>, PluginInfo), Unfit> {
     let unbound = template.instantiate().await.map_err(told("cannot be started"))?;
     let mut instance = template.bind(unbound).map_err(|mut mistyped| {
         mistyped.push(format!("build it against {PACKAGE}@{VERSION} as it is in wit/"));
         mistyped
     })?;
     let info = template.describe(&mut instance).await.map_err(told("does not describe itself"))?;
-    answers::info(&info).map_err(|oddity| one(format!("does not describe itself: {oddity}")))?;
+    answers::info(&info).map_err(|oddity| {
+        Unfit::new(PluginErrorKind::Nonsense, format!("does not describe itself: {oddity}"))
+    })?;
     Ok((instance, info))
 }
 
-fn told(step: &'static str) -> impl Fn(PluginError) -> Problems {
+fn told(step: &'static str) -> impl Fn(PluginError) -> Unfit {
     move |PluginError { kind, message, .. }| {
-        one(match kind {
+        let problem = match kind {
             PluginErrorKind::Rejected => format!("{step}: {message}"),
             PluginErrorKind::DeadlineExceeded => {
                 format!("{step}: it {kind}: {message} (deadline_ms in plugins.toml)")
@@ -211,6 +188,7 @@ fn told(step: &'static str) -> impl Fn(PluginError) -> Problems {
                 format!("{step}: it {kind}: {message} (memory_mb in plugins.toml)")
             }
             PluginErrorKind::Trapped | PluginErrorKind::Nonsense => format!("{step}: it {kind}: {message}"),
-        })
+        };
+        Unfit::new(kind, problem)
     }
 }

@@ -11,8 +11,7 @@ use wasmtime::component::Component;
 
 use super::code_cache::{CodeCache, Held, Origin};
 use super::engine::Fuel;
-use super::error::{Refusal, StartError};
-use super::load::Unready;
+use super::error::{Refusal, StartError, Unfit};
 use super::pool::Pool;
 use super::prepared::{Candidate, Prepared, Ready};
 use super::questions::Ask;
@@ -77,8 +76,7 @@ impl PluginRuntime {
                 if unready.compiled {
                     self.code.forget(&held);
                 }
-                let for_now = unready.for_now;
-                return Err(Refusal { for_now, ..Refusal::new(slot, origin, unready.problems) });
+                return Err(Refusal::unfit(slot, origin, unready.unfit));
             }
         };
         Ok(Prepared {
@@ -95,7 +93,7 @@ impl PluginRuntime {
 
     /// The code of a component: from the cache, or compiled in turn. What is in
     /// the cache waits for nobody.
-    async fn code(&self, held: &Held, bytes: Arc<[u8]>) -> Result<(Component, Origin), Unready> {
+    async fn code(&self, held: &Held, bytes: Arc<[u8]>) -> Result<(Component, Origin), Unfit> {
         let (code, digest) = (Arc::clone(&self.code), held.digest().to_owned());
         let found = tokio::task::spawn_blocking(move || code.find(&digest)).await;
         if let Ok(Some(component)) = found {
@@ -113,7 +111,7 @@ impl PluginRuntime {
         };
         tokio::time::timeout(self.patience, compiled).await.unwrap_or_else(|_| {
             let problem = format!("is not compiled within {:?}: try it again later", self.patience);
-            Err(Unready { for_now: true, ..vec![problem].into() })
+            Err(Unfit::for_now(problem))
         })
     }
 

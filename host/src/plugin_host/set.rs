@@ -25,6 +25,7 @@ use super::pool::{Pool, bounded};
 use super::prepared::Placed;
 use super::readings::TripReadings;
 use super::sandbox::within;
+use super::settings::SlotSettings;
 use super::shadow::Shadows;
 use super::world::{SamplingPolicy, TripCalculator, UsageTier};
 
@@ -89,6 +90,16 @@ impl PluginSet {
     /// The plugin in a slot.
     pub fn identity(&self, slot: Slot) -> &PluginIdentity {
         of!(self, slot, active => &active.identity)
+    }
+
+    /// When the plugin in a slot was activated: epoch milliseconds.
+    pub fn since_ms(&self, slot: Slot) -> i64 {
+        of!(self, slot, active => active.since_ms())
+    }
+
+    /// What is set for the plugin in a slot.
+    pub fn settings(&self, slot: Slot) -> &SlotSettings {
+        of!(self, slot, active => active.settings())
     }
 
     /// Whether a slot is served, but not as it should be.

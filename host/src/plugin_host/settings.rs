@@ -10,6 +10,7 @@ use serde_json::json;
 use toml::{Table, Value};
 
 use super::engine::{MAX_MEMORY_MB, MAX_POOL_SIZE};
+use super::set::PluginSet;
 use super::{Slot, sha256_hex};
 
 /// What the host grants a slot's plugin.
@@ -51,6 +52,11 @@ impl SlotSettings {
     /// What the operator set, as JSON: what [`SlotSettings::from_stored`] reads.
     pub fn as_stored(&self) -> &str {
         &self.canonical
+    }
+
+    /// The same as a JSON value.
+    pub fn as_json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.canonical).unwrap_or_else(|_| json!({}))
     }
 
     /// Settings that were stored, complete with today's defaults.
@@ -105,6 +111,15 @@ impl PluginSettings {
             Slot::SamplingPolicy => &self.sampling_policy,
             Slot::UsageTier => &self.usage_tier,
             Slot::TripCalculator => &self.trip_calculator,
+        }
+    }
+
+    /// What a plugin set is set to.
+    pub fn in_force(plugins: &PluginSet) -> Self {
+        Self {
+            sampling_policy: plugins.settings(Slot::SamplingPolicy).clone(),
+            usage_tier: plugins.settings(Slot::UsageTier).clone(),
+            trip_calculator: plugins.settings(Slot::TripCalculator).clone(),
         }
     }
 

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use super::Slot;
@@ -162,7 +162,7 @@ impl Shadow {
             digest: plugin.digest.clone(),
             settings_digest: plugin.settings.digest(),
             since: *since,
-            set: serde_json::from_str(plugin.settings.as_stored()).unwrap_or_else(|_| json!({})),
+            set: plugin.settings.as_json(),
             compared: self.tally.status(),
             calls: meter.status(),
             failures_in_a_row: health.in_a_row(),

@@ -86,7 +86,7 @@ async fn policy(entries: &str) -> Loaded<SamplingPolicy> {
     let code = CodeCache::open(&engine, cache.path()).expect("a folder");
     let compiled = load::compile(Arc::clone(&bytes), move |bytes| code.load("a policy", bytes));
     let loaded = load::load(&bytes, settings.sampling_policy, compiled).await;
-    loaded.unwrap_or_else(|unready| panic!("{:?}", unready.problems))
+    loaded.unwrap_or_else(|unready| panic!("{:?}", unready.unfit.problems))
 }
 
 fn facts(operation: &str) -> Facts {

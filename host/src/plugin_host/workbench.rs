@@ -16,8 +16,8 @@ use wasmtime::component::Component;
 
 use super::code_cache::Origin;
 use super::engine::Fuel;
-use super::error::{Refusal, StartError};
-use super::load::{self, Problems};
+use super::error::{Refusal, StartError, Unfit};
+use super::load;
 use super::settings::{Limits, PluginSettings, SlotSettings};
 use super::world::{SamplingPolicy, TripCalculator, UsageTier, World};
 use super::{Slot, engine, sha256_hex};
@@ -99,7 +99,7 @@ impl Workbench {
             in_world_of!(slot, W => {
                 let code = load::compile(Arc::clone(&bytes), compiler(&self.engine));
                 let loaded = load::load::<W>(&bytes, settings, code).await;
-                let loaded = loaded.map_err(|unready| unready.problems)?;
+                let loaded = loaded.map_err(|unready| unready.unfit)?;
                 let memory_bytes = loaded.pool.template().usage().peak_memory_bytes();
                 let (name, version) = (loaded.info.name, loaded.info.version);
                 Ok(Fit { name, version, size_bytes, memory_bytes })
@@ -120,8 +120,8 @@ impl Workbench {
         settings
     }
 
-    async fn read(&self, slot: Slot, file: &Path) -> Result<Arc<[u8]>, Problems> {
-        read(file, &self.settings(slot)).await.map_err(|problem| vec![problem])
+    async fn read(&self, slot: Slot, file: &Path) -> Result<Arc<[u8]>, Unfit> {
+        read(file, &self.settings(slot)).await.map_err(Unfit::rejected)
     }
 }
 
@@ -146,8 +146,8 @@ fn start_engine(fuel: Fuel) -> Result<Engine, StartError> {
     engine::start(fuel).map_err(|error| StartError::Engine(format!("{error:#}")))
 }
 
-fn refused(slot: Slot, file: &Path) -> impl Fn(Problems) -> Refusal {
-    move |problems| Refusal::new(slot, file.display().to_string(), problems)
+fn refused(slot: Slot, file: &Path) -> impl Fn(Unfit) -> Refusal {
+    move |unfit| Refusal::unfit(slot, file.display().to_string(), unfit)
 }
 
 /// Compiles, and keeps nothing of it.
@@ -156,9 +156,9 @@ fn compiler(engine: &Engine) -> impl FnOnce(&[u8]) -> wasmtime::Result<(Componen
     move |bytes| Ok((Component::from_binary(&engine, bytes)?, Origin::Compiler))
 }
 
-async fn compile(engine: &Engine, bytes: Arc<[u8]>) -> Result<Component, Problems> {
+async fn compile(engine: &Engine, bytes: Arc<[u8]>) -> Result<Component, Unfit> {
     let compiled = load::compile(bytes, compiler(engine)).await;
-    compiled.map(|(component, _)| component).map_err(|unready| unready.problems)
+    Ok(compiled?.0)
 }
 
 /// The world in full: `volttracker:plugins/usage-tier@0.1.0`.

@@ -77,6 +77,19 @@ pub struct NewActivation<'a> {
     pub way: &'a str,
     /// When: epoch milliseconds.
     pub activated_ms: i64,
+    /// The activation that it is meant to follow; nothing: whichever there is.
+    pub follows: Option<u64>,
+}
+
+/// What became of plugins that were to be activated.
+#[derive(Debug, Clone)]
+pub enum Activated {
+    /// Their activations, in the same order.
+    All(Vec<Activation>),
+    /// Nothing was activated: another plugin came into this slot before.
+    Overtaken(Slot),
+    /// The database has all or none of it, and did not say which.
+    Unconfirmed(StoreError),
 }
 
 const ACTIVATION: &str =
@@ -145,23 +158,25 @@ impl Store {
         Ok(row.is_some())
     }
 
-    /// Activates plugins, all or none; returns their activations in the same
-    /// order. One that serves its slot already, here or on another host, keeps
-    /// its activation. What is activated is no longer rejected.
-    pub async fn activate_plugins(
-        &self,
-        plugins: &[NewActivation<'_>],
-    ) -> Result<Vec<Activation>, StoreError> {
+    /// Activates plugins, all or none. One that serves its slot already, here or
+    /// on another host, keeps its activation. What is activated is no longer
+    /// rejected.
+    pub async fn activate_plugins(&self, plugins: &[NewActivation<'_>]) -> Result<Activated, StoreError> {
         for plugin in plugins {
             self.write_parts(plugin).await?;
         }
         let mut transaction = self.begin_activation().await?;
         let mut activations = Vec::with_capacity(plugins.len());
         for plugin in plugins {
+            if let Some(follows) = plugin.follows {
+                let newest = newest(&mut transaction, plugin.slot).await?;
+                if newest.is_none_or(|newest| newest.generation != follows) {
+                    return Ok(Activated::Overtaken(plugin.slot));
+                }
+            }
             activations.push(activate(&mut transaction, plugin).await?);
         }
-        transaction.commit().await?;
-        Ok(activations)
+        Ok(committed(transaction, activations).await)
     }
 
     /// Activates a plugin instead of one that is rejected from now on. Nothing
@@ -171,7 +186,7 @@ impl Store {
         &self,
         plugin: &NewActivation<'_>,
         of: &Rejection,
-    ) -> Result<Option<Activation>, StoreError> {
+    ) -> Result<Activated, StoreError> {
         self.write_parts(plugin).await?;
         let mut transaction = self.begin_activation().await?;
         let newest = newest(&mut transaction, plugin.slot).await?;
@@ -179,12 +194,11 @@ impl Store {
             newest.as_ref().is_some_and(|newest| newest.is(digest, settings_digest))
         };
         if !serves(&of.digest, &of.settings_digest) && !serves(plugin.digest, plugin.settings_digest) {
-            return Ok(None);
+            return Ok(Activated::Overtaken(plugin.slot));
         }
         write_rejection(&mut transaction, of).await?;
         let activation = activate(&mut transaction, plugin).await?;
-        transaction.commit().await?;
-        Ok(Some(activation))
+        Ok(committed(transaction, vec![activation]).await)
     }
 
     /// Hosts take turns, each after what the one before it wrote. SQLite has one
@@ -197,6 +211,13 @@ impl Store {
                 .await?;
         }
         Ok(transaction)
+    }
+}
+
+async fn committed(transaction: Transaction<'static, Any>, activations: Vec<Activation>) -> Activated {
+    match transaction.commit().await {
+        Ok(()) => Activated::All(activations),
+        Err(error) => Activated::Unconfirmed(error.into()),
     }
 }
 

@@ -98,11 +98,12 @@ async fn a_refusal_names_the_problems_one_by_one() -> anyhow::Result<()> {
          Content-Length: 209715200\r\nExpect: 100-continue\r\nConnection: close\r\n\r\n"
     );
     let refused = raw(server.address(), head.as_bytes()).await?;
-    assert_eq!(refused.status, 422, "{refused:?}");
+    assert_eq!(refused.status, 413, "{refused:?}");
     assert!(refused.body.contains("is 200 MB, more than 64 MB"), "{refused:?}");
 
-    for (path, code) in [("no-slot/rollback", "E004"), ("usage-tier/activate/nothing", "E412")] {
-        assert_eq!(post(&server, path).await?.body["code"], code, "{path}");
+    for path in ["no-slot/rollback", "usage-tier/activate/nothing", "usage-tier/activate/0123456789"] {
+        let refused = post(&server, path).await?;
+        assert_eq!((refused.status, &refused.body["code"]), (400, &json!("E004")), "{path}");
     }
     assert!(server.upload(&Phone::new(1, 1).reading(now_ms(), "kc=900")).await?.is_ok());
     let listed = server.api("/api/plugins").await?["plugins"][POLICY].clone();
@@ -110,8 +111,9 @@ async fn a_refusal_names_the_problems_one_by_one() -> anyhow::Result<()> {
     assert_eq!(listed["rejections"][0]["verdict"], "refused");
     let events = server.stop().await?;
     let refusals: Vec<_> = events.iter().filter(|event| event["swap"] == "refusal").collect();
-    assert_eq!(refusals.len(), 2);
-    assert!(refusals.iter().all(|refusal| refusal["error"]["alert"] == true && refusal["way"] == "api"));
+    let codes: Vec<_> = refusals.iter().filter_map(|refusal| refusal["error"]["code"].as_str()).collect();
+    assert_eq!(codes, ["E412", "E006"]);
+    assert!(refusals.iter().all(|refusal| refusal["outcome"] == "rejected" && refusal["way"] == "api"));
     Ok(())
 }
 
@@ -127,17 +129,27 @@ async fn an_administrator_replaces_rolls_back_and_activates() -> anyhow::Result<
     assert_eq!(post(&server, &format!("{POLICY}/rollback")).await?.status, 422, "there is nothing before");
 
     let digest = new.body["to"]["digest"].as_str().context("a digest")?;
-    let told = plugin_command(&server, &["activate", POLICY, &digest[..10]]).await?;
+    let told = plugin_command(&server, &["activate", "--slot", POLICY, &digest[..10]]).await?;
     assert!(told.starts_with(&format!("{POLICY}: sampling-policy ")), "{told}");
     assert!(told.contains(&format!("({}, generation 4) instead of", &digest[..12])), "{told}");
-    let told = plugin_command(&server, &["rollback", POLICY]).await?;
+    let told = plugin_command(&server, &["rollback", "--slot", POLICY]).await?;
     assert!(told.contains("generation 5) instead of"), "{told}");
-    let refused = plugin_command(&server, &["rollback", POLICY]).await.expect_err("nothing before");
+    let refused = plugin_command(&server, &["rollback", "--slot", POLICY]).await.expect_err("nothing before");
     assert!(refused.to_string().contains("has no good predecessor to go back to (E412)"), "{refused}");
     let told = plugin_command(&server, &["list"]).await?;
-    for part in ["sampling-policy: sampling-policy", "generation 5", "by rollback", "rolled_back: "] {
+    for part in ["sampling-policy: sampling-policy", "generation 5", "by rollback", "  rolled_back 20"] {
         assert!(told.contains(part), "{part}: {told}");
     }
+    // What was refused before the plugin that serves is no news of it.
+    assert_eq!(put(&server, POLICY, built("usage-tier")?).await?.status, 422);
+    let listed = async || anyhow::Ok(server.api("/api/plugins").await?["plugins"][POLICY].clone());
+    assert_eq!(listed().await?["rejections"][0]["verdict"], "refused");
+    assert_eq!(put(&server, POLICY, variant(&built(POLICY)?, 2)).await?.status, 200);
+    let after = listed().await?;
+    assert_eq!(
+        (&after["rejections"], &after["earlier_rejections"][0]["verdict"]),
+        (&json!([]), &json!("refused"))
+    );
 
     let events = server.stop().await?;
     let swaps: Vec<_> = events.iter().filter(|event| event["operation"] == "plugin_swap").collect();
@@ -149,8 +161,35 @@ async fn an_administrator_replaces_rolls_back_and_activates() -> anyhow::Result<
         ("activation", "api"),
         ("rollback", "rollback"),
         ("refusal", "rollback"),
+        ("refusal", "api"),
+        ("activation", "api"),
     ];
     assert_eq!(format!("{ways:?}"), format!("{:?}", expected.map(|(swap, way)| (json!(swap), json!(way)))));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_rollback_across_a_change_of_settings_says_which_ones_serve() -> anyhow::Result<()> {
+    let inbox = Inbox::fresh()?;
+    let mut server = start(&inbox).await?;
+    let file = inbox.path().join("plugins.toml");
+    let text = std::fs::read_to_string(&file)?;
+    std::fs::write(
+        file,
+        text.replacen("[sampling-policy]\n", "[sampling-policy]\nrecycle_after = 500\n", 1),
+    )?;
+    server.wait_for_count("plugin_swap", 4).await?;
+    let told = plugin_command(&server, &["rollback", "--slot", POLICY]).await?;
+    assert!(told.ends_with("\n  with other settings than before: {\"deadline_ms\":5000}\n"), "{told}");
+    let told = plugin_command(&server, &["list"]).await?;
+    let (before, set) = (r#"{"deadline_ms":5000}"#, r#"{"deadline_ms":5000,"recycle_after":500}"#);
+    let lines = format!("  settings {before}\n  plugins.toml says {set}: a rollback brought these back\n");
+    assert!(told.contains(&lines), "{told}");
+    let events = server.stop().await?;
+    let swaps: Vec<_> = events.iter().filter(|event| event["operation"] == "plugin_swap").collect();
+    assert_eq!((&swaps[3]["way"], &swaps[3]["settings"]), (&json!("watch"), &json!(set)));
+    assert_eq!((&swaps[4]["swap"], &swaps[4]["settings"]), (&json!("rollback"), &json!(before)));
+    assert!(server.stderr().contains("plugin rolled back"), "{}", server.stderr());
     Ok(())
 }
 
@@ -310,6 +349,6 @@ async fn an_upload_whose_client_is_gone_is_checked_and_told_all_the_same() -> an
     server.wait_for("the refusal", |events| events.iter().any(refused)).await?;
     let events = server.stop().await?;
     let refusal = events.iter().find(|event| refused(event)).context("a refusal")?;
-    assert_eq!((&refusal["outcome"], &refusal["error"]["code"]), (&json!("rejected"), &json!("E412")));
+    assert_eq!((&refusal["outcome"], &refusal["error"]["code"]), (&json!("rejected"), &json!("E411")));
     Ok(())
 }

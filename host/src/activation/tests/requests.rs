@@ -1,8 +1,10 @@
 //! What an operator asks for.
 
+use sqlx::{AnyConnection, Connection as _};
+
 use super::*;
 use crate::activation::{NotSwapped, activate, put, roll_back_for_operator};
-use crate::plugin_host::VehicleStats;
+use crate::plugin_host::{VehicleStats, sha256_hex};
 
 const POLICY: Slot = Slot::SamplingPolicy;
 
@@ -20,7 +22,8 @@ async fn an_upload_serves_the_next_operation_and_outlives_the_process() {
     let again = put(&process.app, POLICY, upload).await.expect("fit");
     assert!(!again.changed, "it serves already");
     let swaps = process.stop().await;
-    assert_eq!(swaps.len(), 4);
+    assert_eq!(swaps.len(), 5);
+    assert_eq!((&swaps[4]["swap"], &swaps[4]["from"]), (&"unchanged".into(), &swaps[4]["to"]));
     assert_eq!((&swaps[3]["way"], &swaps[3]["to"]["generation"]), (&"api".into(), &2.into()));
 
     let next = home.process().await;
@@ -92,6 +95,8 @@ async fn a_rollback_brings_back_the_plugin_with_its_settings_and_goes_on_to_the_
     let status = process.app.plugins.pin().status(POLICY);
     assert_eq!((&status.set["settings"]["rate"], status.way.as_str()), (&"0.25".into(), "rollback"));
     assert!(!status.compiled, "a return to an old digest compiles nothing");
+    let settings = swapped.settings.expect("others than before");
+    assert_eq!(settings["settings"]["rate"], "0.25");
     match roll_back_for_operator(&process.app, POLICY).await {
         Err(NotSwapped::Impossible(reason)) => {
             assert_eq!(reason, "the slot sampling-policy has no good predecessor to go back to");
@@ -101,6 +106,65 @@ async fn a_rollback_brings_back_the_plugin_with_its_settings_and_goes_on_to_the_
     let swaps = process.stop().await;
     let kinds: Vec<_> = swaps[5..].iter().map(|swap| swap["swap"].as_str().expect("a word")).collect();
     assert_eq!(kinds, ["rollback", "rollback", "refusal"]);
+    assert_eq!(swaps[5].get("settings"), None, "it went back to the same");
+    let told = swaps[6]["settings"].as_str().expect("the settings that it went back to");
+    assert_eq!(told, r#"{"deadline_ms":2000,"settings":{"rate":"0.25"}}"#);
+}
+
+#[tokio::test]
+async fn a_predecessor_that_is_late_once_is_not_lost_for_good() {
+    let home = Home::with_guests();
+    let process = home.process().await;
+    put(&process.app, POLICY, variant(&home.component(POLICY), 1)).await.expect("fit");
+    // As on a machine that is too busy for it.
+    let late = r#"{"deadline_ms":50,"settings":{"in_configure":"sleep"}}"#;
+    set_predecessor(&home, late).await;
+    let refused = roll_back_for_operator(&process.app, POLICY).await;
+    insta::assert_snapshot!(refused.expect_err("late"), @"the slot sampling-policy has no good predecessor to go back to: generation 1 in the library cannot be configured: it exceeded its deadline: no answer within 50 ms (deadline_ms in plugins.toml)");
+    let told = &process.swaps()[4];
+    assert_eq!((&told["swap"], &told["error"]["code"]), (&"refusal".into(), &"E411".into()));
+    let rejections = process.app.store.plugin_rejections(POLICY, 10).await.expect("a library");
+    assert!(rejections.is_empty(), "{rejections:?}");
+
+    set_predecessor(&home, r#"{"deadline_ms":2000}"#).await;
+    let swapped = roll_back_for_operator(&process.app, POLICY).await.expect("in time");
+    assert_eq!(swapped.to.digest, sha256_hex(&home.component(POLICY)));
+    process.stop().await;
+}
+
+/// Sets in the library what the first plugin was set to.
+async fn set_predecessor(home: &Home, settings: &str) {
+    let url = format!("sqlite://{}", home.data_dir.path().join("volttracker.db").display());
+    let mut library = AnyConnection::connect(&url).await.expect("a library");
+    let text = "UPDATE plugin_activations SET settings = $1, settings_digest = $2
+        WHERE slot = 'sampling-policy' AND generation = 1";
+    let query = sqlx::query(text).bind(settings).bind(sha256_hex(settings.as_bytes()));
+    query.execute(&mut library).await.expect("an update");
+}
+
+#[tokio::test]
+async fn a_refusal_has_the_code_of_its_cause() {
+    let home = Home::with_guests();
+    let process = home.process().await;
+    for (habit, code) in [("panic", "E410"), ("sleep", "E411"), ("memory", "E413"), ("", "E412")] {
+        let (deadline_ms, setting) = match habit {
+            "sleep" => (50, "in_configure"),
+            "" => (2000, "unknown"),
+            _ => (2000, "in_configure"),
+        };
+        let settings = format!(
+            "[sampling-policy]\ndeadline_ms = {deadline_ms}\nsettings = {{ {setting} = \"{habit}\" }}\n"
+        );
+        std::fs::write(home.plugin_dir.path().join("plugins.toml"), settings).expect("write");
+        let refused = put(&process.app, POLICY, home.component(POLICY)).await;
+        assert!(matches!(refused, Err(NotSwapped::Refused(_))), "{habit}: {refused:?}");
+        let told = process.swaps().pop().expect("a swap");
+        assert_eq!((&told["swap"], &told["outcome"]), (&"refusal".into(), &"rejected".into()));
+        assert_eq!(told["error"]["code"], code, "{habit}");
+        let rejections = process.app.store.plugin_rejections(POLICY, 10).await.expect("a library");
+        assert!(rejections.iter().any(|rejection| rejection.code == code), "{habit}: {rejections:?}");
+    }
+    process.stop().await;
 }
 
 #[tokio::test]
@@ -110,7 +174,7 @@ async fn a_component_of_the_library_is_activated_by_the_first_digits_of_its_dige
     let first = process.digest(POLICY);
     put(&process.app, POLICY, variant(&home.component(POLICY), 1)).await.expect("fit");
     roll_back_for_operator(&process.app, POLICY).await.expect("a predecessor");
-    let rolled_back = crate::plugin_host::sha256_hex(&variant(&home.component(POLICY), 1));
+    let rolled_back = sha256_hex(&variant(&home.component(POLICY), 1));
 
     // Who asks for it by name gets also what was rolled back.
     let swapped = activate(&process.app, POLICY, &rolled_back[..8]).await.expect("in the library");
@@ -119,7 +183,7 @@ async fn a_component_of_the_library_is_activated_by_the_first_digits_of_its_dige
     assert_eq!(swapped.to.digest, first);
     for unknown in ["0123456789", "xyz", "abc", ""] {
         let refused = activate(&process.app, POLICY, unknown).await;
-        assert!(matches!(refused, Err(NotSwapped::Impossible(_))), "{unknown}: {refused:?}");
+        assert!(matches!(refused, Err(NotSwapped::Unknown(_))), "{unknown}: {refused:?}");
     }
     process.stop().await;
 }

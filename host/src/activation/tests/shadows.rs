@@ -144,6 +144,23 @@ async fn beside_another_plugin_it_is_compared_anew_and_beside_itself_not_at_all(
 }
 
 #[tokio::test]
+async fn a_shadow_that_comes_to_serve_another_way_is_told_to_have_ended() {
+    let home = Home::with_guests();
+    let process = home.process().await;
+    let component = variant(&home.component(POLICY), 1);
+    begin_shadow(&process.app, POLICY, component.clone()).await.expect("fit");
+    process.uploads(3).await;
+    process.compared(POLICY, 3).await;
+    put(&process.app, POLICY, component).await.expect("fit");
+    let swaps = process.stop().await;
+    let told: Vec<_> = swaps[3..].iter().map(|swap| (swap["swap"].as_str(), swap["way"].as_str())).collect();
+    let expected = [("shadow", "shadow"), ("discard", "api"), ("activation", "api")];
+    assert_eq!(told, expected.map(|(swap, way)| (Some(swap), Some(way))));
+    assert_eq!(swaps[4]["technical_metrics"]["agreements"], 3);
+    assert_eq!(swaps[4]["to"]["digest"], swaps[5]["to"]["digest"]);
+}
+
+#[tokio::test]
 async fn a_promoted_shadow_serves_with_its_instances_and_outlives_the_process() {
     let home = Home::with_guests();
     let process = home.process().await;

@@ -40,23 +40,31 @@ async fn a_start_takes_what_came_while_nothing_ran() {
 }
 
 #[tokio::test]
-async fn an_unfit_file_means_the_last_good_plugin_degraded_and_is_tried_once() {
+async fn an_unfit_file_means_the_last_good_plugin_degraded_and_is_told_at_each_start() {
     let home = Home::with_guests();
     home.process().await.stop().await;
     home.put(Slot::UsageTier, b"tiers = [1, 20]\n");
-    for refusals in [1, 0] {
+    for tried in [true, false] {
         let process = home.process().await;
         assert_eq!(process.generation(Slot::UsageTier), 1);
         let reason = process.degraded(Slot::UsageTier).expect("degraded");
         assert!(reason.contains("is a text, not a component"), "{reason}");
         assert_eq!(process.degraded(Slot::SamplingPolicy), None);
         let swaps = process.stop().await;
-        assert_eq!(swaps.len(), refusals);
-        for swap in swaps {
-            assert_eq!((&swap["swap"], &swap["error"]["code"]), (&"refusal".into(), &"E412".into()));
-            assert_eq!(swap["service"]["plugins"]["usage-tier"]["degraded"], true);
-        }
+        let [swap] = swaps.as_slice() else { panic!("{swaps:?}") };
+        assert_eq!((&swap["swap"], &swap["error"]["code"]), (&"refusal".into(), &"E412".into()));
+        assert_eq!(swap["service"]["plugins"]["usage-tier"]["degraded"], true);
+        assert_eq!(swap["to"].get("digest").is_some(), tried, "{swap}");
+        assert!(swap["problems"][0].as_str().is_some_and(|problem| problem.contains("is a text")), "{swap}");
     }
+    // What serves badly is put there once more, and begins anew.
+    let process = home.process().await;
+    let serving = process.app.store.plugin_component(Slot::UsageTier, &process.digest(Slot::UsageTier)).await;
+    let component = serving.expect("a library").expect("kept");
+    crate::activation::put(&process.app, Slot::UsageTier, component).await.expect("fit");
+    assert_eq!(process.degraded(Slot::UsageTier), None);
+    let renewal = process.stop().await.pop().expect("a swap");
+    assert_eq!((&renewal["swap"], &renewal["from"]), (&"renewal".into(), &renewal["to"]));
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! Activations that are under way when the process stops.
 
+use sqlx::{AnyConnection, Connection as _};
+
 use super::*;
 use crate::activation::{NotSwapped, begin_shadow, put};
 
@@ -34,7 +36,29 @@ async fn what_is_not_checked_by_then_is_given_up_and_told_so() {
     let swaps = process.stop().await;
     assert_eq!(swaps.len(), 5);
     for given_up in &swaps[3..] {
-        assert_eq!((&given_up["swap"], &given_up["outcome"]), (&"refusal".into(), &"rejected".into()));
-        assert_eq!(given_up["error"]["code"], "E503");
+        assert_eq!((&given_up["swap"], given_up.get("error")), (&"given_up".into(), None));
     }
+}
+
+#[tokio::test]
+async fn what_the_library_has_not_confirmed_by_then_is_undecided_and_calls_nobody() {
+    let home = Home::with_guests();
+    let process = home.process().await;
+    let url = format!("sqlite://{}", home.data_dir.path().join("volttracker.db").display());
+    let mut other = AnyConnection::connect(&url).await.expect("a library");
+    sqlx::query("BEGIN IMMEDIATE").execute(&mut other).await.expect("a lock");
+    let component = variant(&home.component(POLICY), 1);
+    let app = Arc::clone(&process.app);
+    let putting = tokio::spawn(async move { put(&app, POLICY, component).await });
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    while process.app.activations.publishing.try_lock().is_ok() {
+        assert!(tokio::time::Instant::now() < deadline, "it is not written");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    process.app.stopping.send_replace(true);
+    let swapped = tokio::time::timeout(PATIENCE, putting).await.expect("it ends").expect("no panic");
+    assert!(matches!(swapped, Err(NotSwapped::StoppingInDoubt)), "{swapped:?}");
+    sqlx::query("ROLLBACK").execute(&mut other).await.expect("an end of the lock");
+    let undecided = process.stop().await.pop().expect("a swap");
+    assert_eq!((&undecided["swap"], undecided.get("error")), (&"undecided".into(), None));
 }

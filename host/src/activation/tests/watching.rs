@@ -1,14 +1,22 @@
 //! What a look into PLUGIN_DIR brings.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::*;
-use crate::activation::watcher::{self, look};
+use crate::activation::attempt::{Swap, swap};
+use crate::activation::watcher::{self, new_swaps};
 use crate::activation::{Way, put, roll_back_for_operator};
+use crate::store::NewActivation;
 
 const POLICY: Slot = Slot::SamplingPolicy;
+
+/// A look into a folder where nobody writes.
+async fn look(app: &App, way: Way) {
+    watcher::look(app, way, &BTreeSet::new()).await;
+}
 
 #[tokio::test]
 async fn two_versions_go_back_and_forth() {
@@ -109,6 +117,157 @@ async fn changed_settings_are_for_the_plugin_that_serves() {
     assert_eq!((&identity.digest, identity.generation), (&uploaded.digest, 3));
     assert_ne!(identity.settings_digest, uploaded.settings_digest);
     assert_eq!(process.generation(Slot::UsageTier), 1, "its settings are the same");
+    process.stop().await;
+}
+
+/// What the folder offers now, not tried yet.
+async fn offered(process: &Process) -> Vec<Swap> {
+    let inbox = process.app.activations.inbox.lock().await;
+    let found = inbox.look(&BTreeSet::new(), None).await.expect("news");
+    let settings = found.settings.as_ref().expect("they can be used");
+    let new = new_swaps(&process.app, &inbox, &found, settings, Way::Watch).await.expect("a library");
+    new.swaps
+}
+
+#[tokio::test]
+async fn changed_settings_do_not_undo_what_came_while_they_were_checked() {
+    let home = Home::with_guests();
+    let process = home.process().await;
+    home.set("[sampling-policy.settings]\nrate = 0.125\n");
+    let swaps = offered(&process).await;
+    home.set("");
+    let uploaded = put(&process.app, POLICY, variant(&home.component(POLICY), 1)).await.expect("fit").to;
+    swap(&process.app, swaps).await;
+    let plugins = process.app.plugins.pin();
+    let identity = plugins.identity(POLICY);
+    assert_eq!((&identity.digest, identity.generation), (&uploaded.digest, 3));
+    assert_eq!(plugins.status(POLICY).set["settings"]["rate"], "0.125");
+    let told = process.swaps().pop().expect("a swap");
+    assert_eq!((&told["swap"], &told["way"]), (&"activation".into(), &"watch".into()));
+    assert_eq!((&told["from"]["generation"], &told["to"]["generation"]), (&2.into(), &3.into()));
+    assert_eq!(told["from"]["digest"], told["to"]["digest"]);
+
+    // The upload that comes meanwhile may have read the settings, too.
+    home.set("[sampling-policy.settings]\nrate = 0.375\n");
+    let swaps = offered(&process).await;
+    let uploaded = put(&process.app, POLICY, variant(&home.component(POLICY), 2)).await.expect("fit").to;
+    swap(&process.app, swaps).await;
+    assert_eq!(process.app.plugins.pin().identity(POLICY), &uploaded);
+    let told = process.stop().await.pop().expect("a swap");
+    assert_eq!((&told["swap"], &told["from"]), (&"unchanged".into(), &told["to"]));
+}
+
+#[tokio::test]
+async fn changed_settings_do_not_undo_what_another_host_activated() {
+    let home = Home::with_guests();
+    let process = home.process().await;
+    home.set("[sampling-policy.settings]\nrate = 0.125\n");
+    let swaps = offered(&process).await;
+    let component = variant(&home.component(POLICY), 1);
+    let digest = crate::plugin_host::sha256_hex(&component);
+    let other = NewActivation {
+        slot: POLICY,
+        bytes: &component,
+        digest: &digest,
+        settings_digest: "others",
+        settings: "{}",
+        name: "a policy",
+        version: "1.0.0",
+        way: "api",
+        activated_ms: 1,
+        follows: None,
+    };
+    process.app.store.activate_plugins(&[other]).await.expect("a library");
+    swap(&process.app, swaps).await;
+    let newest = process.app.store.activations(POLICY, 1).await.expect("a library").remove(0);
+    assert_eq!((&newest.digest, newest.generation), (&digest, 3));
+    assert_eq!((process.digest(POLICY), process.generation(POLICY)), (digest, 3));
+    process.stop().await;
+}
+
+#[tokio::test]
+async fn a_file_that_is_still_written_keeps_no_other_waiting() {
+    let home = Home::with_guests();
+    let process = home.process().await;
+    let tier = home.component(Slot::UsageTier);
+    home.put(Slot::UsageTier, &tier[..tier.len() / 2]);
+    home.put(POLICY, &variant(&home.component(POLICY), 1));
+    watcher::look(&process.app, Way::Watch, &["usage-tier.wasm".to_owned()].into()).await;
+    assert_eq!((process.generation(POLICY), process.generation(Slot::UsageTier)), (2, 1));
+    assert_eq!(process.swaps().len(), 4, "nobody has looked at half a file");
+    home.put(Slot::UsageTier, &variant(&tier, 1));
+    look(&process.app, Way::Watch).await;
+    assert_eq!(process.generation(Slot::UsageTier), 2);
+
+    // Settings that are still written are those in force.
+    home.set("[sampling-policy.settings]\nrate = 0.125\n");
+    home.put(POLICY, &variant(&home.component(POLICY), 2));
+    watcher::look(&process.app, Way::Watch, &["plugins.toml".to_owned()].into()).await;
+    assert_eq!(process.generation(POLICY), 3);
+    assert_eq!(process.app.plugins.pin().status(POLICY).set.get("settings"), None);
+    look(&process.app, Way::Watch).await;
+    assert_eq!(process.app.plugins.pin().status(POLICY).set["settings"]["rate"], "0.125");
+    process.stop().await;
+}
+
+/// One part that the plugin refuses, and one that is fit.
+const HALF_FIT: &str = "[sampling-policy.settings]\nrate = \"often\"\n[trip-calculator]\nmemory_mb = 8\n";
+const FIT: &str = "[sampling-policy.settings]\nrate = 0.5\n[trip-calculator]\nmemory_mb = 8\n";
+
+fn generations(process: &Process) -> [u64; 3] {
+    [Slot::SamplingPolicy, Slot::TripCalculator, Slot::UsageTier].map(|slot| process.generation(slot))
+}
+
+#[tokio::test]
+async fn settings_with_a_part_that_is_refused_are_refused_as_a_whole() {
+    let home = Home::with_guests();
+    let process = home.process().await;
+    home.set(HALF_FIT);
+    look(&process.app, Way::Watch).await;
+    assert_eq!(generations(&process), [1, 1, 1]);
+    let told: Vec<_> = process.swaps()[3..]
+        .iter()
+        .map(|told| {
+            format!("{} {} {}: {}", told["slot"], told["swap"], told["error"]["code"], told["problems"][0])
+        })
+        .collect();
+    insta::assert_snapshot!(told.join("\n"), @r#"
+    "sampling-policy" "refusal" "E412": "cannot be configured: rate is `often`; it takes 0 to 1"
+    "trip-calculator" "refusal" "E412": "plugins.toml is refused as a whole, since its part [sampling-policy] is: cannot be configured: rate is `often`; it takes 0 to 1"
+    "#);
+    // A file whose settings are the same waits for nothing; the other part still does.
+    home.put(Slot::UsageTier, &variant(&home.component(Slot::UsageTier), 1));
+    look(&process.app, Way::Watch).await;
+    assert_eq!((generations(&process), process.swaps().len()), ([1, 1, 2], 6));
+    process.stop().await;
+
+    let next = home.process().await;
+    assert_eq!(generations(&next), [1, 1, 2]);
+    for slot in [POLICY, Slot::TripCalculator] {
+        let reason = next.degraded(slot).expect("degraded");
+        assert!(reason.ends_with("rate is `often`; it takes 0 to 1"), "{reason}");
+    }
+    home.set(FIT);
+    look(&next.app, Way::Watch).await;
+    assert_eq!(generations(&next), [2, 2, 2]);
+    assert_eq!((next.degraded(POLICY), next.degraded(Slot::TripCalculator)), (None, None));
+    next.stop().await;
+}
+
+#[tokio::test]
+async fn a_start_refuses_settings_with_a_part_that_is_refused_as_a_whole() {
+    let home = Home::with_guests();
+    home.process().await.stop().await;
+    home.set(HALF_FIT);
+    for _ in 0..2 {
+        let process = home.process().await;
+        assert_eq!(generations(&process), [1, 1, 1]);
+        assert!(process.degraded(Slot::TripCalculator).is_some_and(|reason| reason.contains("as a whole")));
+        assert_eq!(process.stop().await.len(), 2, "both are told, at each start");
+    }
+    home.set(FIT);
+    let process = home.process().await;
+    assert_eq!(generations(&process), [2, 2, 1]);
     process.stop().await;
 }
 

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use clap::Args;
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::remote::{self, Receiver};
@@ -51,6 +52,7 @@ fn lines(text: &mut String, slot: &str, plugin: &Value) -> std::fmt::Result {
         writeln!(text, "  DEGRADED: {reason}")?;
     }
     writeln!(text, "  settings {}", plugin["set"])?;
+    file_settings(text, plugin)?;
     calls(text, "  ", plugin)?;
     let (pool, memory) = (&plugin["pool"], &plugin["memory"]);
     writeln!(
@@ -72,9 +74,31 @@ fn lines(text: &mut String, slot: &str, plugin: &Value) -> std::fmt::Result {
     for earlier in plugin["predecessors"].as_array().into_iter().flatten() {
         writeln!(text, "  before: {} by {}", named(earlier), word(&earlier["way"]))?;
     }
-    for rejection in plugin["rejections"].as_array().into_iter().flatten() {
-        let (verdict, reason) = (word(&rejection["verdict"]), word(&rejection["reason"]));
-        writeln!(text, "  {verdict}: {}: {reason}", short(&rejection["digest"]))?;
+    rejections(text, plugin)
+}
+
+fn file_settings(text: &mut String, plugin: &Value) -> std::fmt::Result {
+    if let Some(set) = plugin["plugins_toml"].get("set") {
+        let back = plugin["way"].as_str().is_some_and(|way| way.ends_with("rollback"));
+        let since = if back { ": a rollback brought these back" } else { "" };
+        writeln!(text, "  plugins.toml says {set}{since}")?;
+    }
+    if let Some(problem) = plugin["plugins_toml"]["problem"].as_str() {
+        writeln!(text, "  plugins.toml cannot be used: {}", problem.replace('\n', "\n    "))?;
+    }
+    Ok(())
+}
+
+/// What was refused since the plugin serves, and what was before that.
+fn rejections(text: &mut String, plugin: &Value) -> std::fmt::Result {
+    let word = |value: &Value| value.as_str().unwrap_or("?").to_owned();
+    for (rejections, when) in [("rejections", ""), ("earlier_rejections", "earlier ")] {
+        for rejection in plugin[rejections].as_array().into_iter().flatten() {
+            let (verdict, reason) = (word(&rejection["verdict"]), word(&rejection["reason"]));
+            let at = rejection["rejected_ms"].as_i64().and_then(|ms| Timestamp::from_millisecond(ms).ok());
+            let at = at.map_or_else(String::new, |at| format!(" {at:.0}"));
+            writeln!(text, "  {when}{verdict}{at}: {}: {reason}", short(&rejection["digest"]))?;
+        }
     }
     Ok(())
 }
@@ -128,7 +152,7 @@ mod tests {
             "name": "sampling-policy", "version": "0.1.0", "generation": 3,
             "digest": "1f0c9a3b5d7e1f0c9a3b5d7e1f0c9a3b5d7e1f0c9a3b5d7e1f0c9a3b5d7e1f0c",
             "since": "2026-01-05T14:30:00Z", "way": "watch", "degraded": null,
-            "set": {"deadline_ms": 70},
+            "set": {"deadline_ms": 70}, "plugins_toml": {"set": {"deadline_ms": 80}},
             "calls": {"calls": 1200, "p50_us": 1.5, "p99_us": 98.304, "max_us": 81_231.5, "trapped": 1,
                 "deadline_exceeded": 0, "rejected": 0, "memory_limit": 0, "nonsense": 2},
             "failures_in_a_row": 0,
@@ -141,12 +165,16 @@ mod tests {
                 "deadline_exceeded": 0, "rejected": 0, "memory_limit": 0, "nonsense": 0}},
             "predecessors": [{"generation": 2, "name": "sampling-policy", "version": "0.0.9", "way": "start",
                 "digest": "aa0c9a3b5d7e1f0c9a3b5d7e1f0c9a3b5d7e1f0c9a3b5d7e1f0c9a3b5d7e1f0c"}],
-            "rejections": [{"digest": "bb0c9a3b5d7e1f0c", "verdict": "refused", "reason": "is empty"}],
+            "rejections": [{"digest": "bb0c9a3b5d7e1f0c", "verdict": "refused", "reason": "is empty",
+                "rejected_ms": 1_767_625_200_000_i64}],
+            "earlier_rejections": [{"digest": "dd0c9a3b5d7e1f0c", "verdict": "rolled_back",
+                "reason": "an operator rolled it back", "rejected_ms": 1_767_600_000_000_i64}],
         });
         assert_snapshot!(describe("sampling-policy", &plugin), @r#"
         sampling-policy: sampling-policy 0.1.0, digest 1f0c9a3b5d7e, generation 3
           since 2026-01-05T14:30:00Z by watch
           settings {"deadline_ms":70}
+          plugins.toml says {"deadline_ms":80}
           1200 calls, half within 1.5 µs, 99 % within 98.3 µs, all within 81.2 ms
           1 trapped, 0 late, 0 over memory, 2 nonsense, 0 without an instance; 0 failures in a row
           1 of 8 instances at work, 2 idle, 4 made; 1.1 MB of 16.0 MB of memory
@@ -155,7 +183,8 @@ mod tests {
             100 calls, half within 2.5 µs, 99 % within 19.2 µs, all within 12.0 µs
             0 trapped, 0 late, 0 over memory, 0 nonsense, 0 without an instance; 0 failures in a row
           before: sampling-policy 0.0.9, digest aa0c9a3b5d7e, generation 2 by start
-          refused: bb0c9a3b5d7e: is empty
+          refused 2026-01-05T15:00:00Z: bb0c9a3b5d7e: is empty
+          earlier rolled_back 2026-01-05T08:00:00Z: dd0c9a3b5d7e: an operator rolled it back
         "#);
     }
 }

@@ -25,9 +25,10 @@ pub(super) struct Receiver {
 /// What is rolled back.
 #[derive(Args)]
 #[command(after_help = "Examples:
-  ADMIN_TOKEN=… volttracker plugin rollback sampling-policy")]
+  ADMIN_TOKEN=… volttracker plugin rollback --slot sampling-policy")]
 pub(super) struct RollbackArgs {
     /// trip-calculator, usage-tier or sampling-policy.
+    #[arg(long)]
     slot: Slot,
     #[command(flatten)]
     receiver: Receiver,
@@ -36,9 +37,10 @@ pub(super) struct RollbackArgs {
 /// What is activated.
 #[derive(Args)]
 #[command(after_help = "Examples:
-  ADMIN_TOKEN=… volttracker plugin activate sampling-policy 1f0c9a")]
+  ADMIN_TOKEN=… volttracker plugin activate --slot sampling-policy 1f0c9a")]
 pub(super) struct ActivateArgs {
     /// trip-calculator, usage-tier or sampling-policy.
+    #[arg(long)]
     slot: Slot,
     /// The component's digest, or its first digits: `plugin list` shows those there are.
     digest: String,
@@ -57,13 +59,20 @@ pub(super) async fn activate(args: ActivateArgs) -> anyhow::Result<()> {
 }
 
 pub(super) fn report(swapped: &Value) -> anyhow::Result<()> {
+    print(&format!("{}\n", told(swapped)))
+}
+
+fn told(swapped: &Value) -> String {
     let plugin = |side: &str| named(&swapped[side]);
     let slot = swapped["slot"].as_str().unwrap_or_default();
     if swapped["changed"] == false {
-        print(&format!("{slot}: {}, as before\n", plugin("to")))
-    } else {
-        print(&format!("{slot}: {} instead of {}\n", plugin("to"), plugin("from")))
+        return format!("{slot}: {}, as before", plugin("to"));
     }
+    let settings = match &swapped["settings"] {
+        Value::Null => String::new(),
+        settings => format!("\n  with other settings than before: {settings}"),
+    };
+    format!("{slot}: {} instead of {}{settings}", plugin("to"), plugin("from"))
 }
 
 /// Who a plugin is, in words.
@@ -120,4 +129,23 @@ fn refusal(answer: &Value) -> Option<String> {
         text.push_str(problem);
     }
     Some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use insta::assert_snapshot;
+    use serde_json::json;
+
+    #[test]
+    fn a_swap_says_which_settings_it_goes_back_to() {
+        let side = |generation| json!({"name": "a-policy", "version": "1.0.0", "digest": "1f0c9a3b5d7e1f", "generation": generation});
+        let mut swapped = json!({"slot": "sampling-policy", "changed": true, "from": side(2), "to": side(3)});
+        assert_snapshot!(told(&swapped), @"sampling-policy: a-policy 1.0.0 (1f0c9a3b5d7e, generation 3) instead of a-policy 1.0.0 (1f0c9a3b5d7e, generation 2)");
+        swapped["settings"] = json!({"settings": {"rate": "0.25"}});
+        assert_snapshot!(told(&swapped), @r#"
+        sampling-policy: a-policy 1.0.0 (1f0c9a3b5d7e, generation 3) instead of a-policy 1.0.0 (1f0c9a3b5d7e, generation 2)
+          with other settings than before: {"settings":{"rate":"0.25"}}
+        "#);
+    }
 }

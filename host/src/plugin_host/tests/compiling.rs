@@ -30,7 +30,7 @@ async fn who_waits_too_long_for_a_compiler_is_refused_for_now_and_code_that_is_t
     impatient.prepare(candidate(Slot::UsageTier, &patient).await).await.map(drop).expect("compiled before");
     let calculator = candidate(Slot::TripCalculator, "").await;
     let refusal = impatient.prepare(calculator.clone()).await.map(drop).expect_err("nobody compiles it");
-    assert!(refusal.for_now, "{refusal}");
+    assert!(refusal.is_for_now(), "{refusal}");
     assert_eq!(refusal.problems, ["is not compiled within 50ms: try it again later"]);
     drop(busy);
     let prepared = runtime.prepare(calculator).await.expect("fit");
@@ -46,7 +46,7 @@ async fn code_of_a_refused_component_is_not_kept_unless_it_serves_with_other_set
     let unfit = format!("{fit}settings = {{ rate = \"often\" }}\n");
     let policy = Slot::SamplingPolicy;
     let refusal = runtime.prepare(candidate(policy, &unfit).await).await.map(drop).expect_err("unfit");
-    assert!(!refusal.for_now && refusal.problems[0].contains("rate is `often`"), "{refusal}");
+    assert!(!refusal.is_for_now() && refusal.problems[0].contains("rate is `often`"), "{refusal}");
     assert_eq!(files(&cache), 0);
     let serving = runtime.prepare(candidate(policy, &fit).await).await.expect("fit");
     runtime.prepare(candidate(policy, &unfit).await).await.map(drop).expect_err("unfit");

@@ -3,6 +3,7 @@
 
 use insta::assert_snapshot;
 
+use super::super::error::{Fault, PluginErrorKind};
 use super::super::pool::Pool;
 use super::super::workbench::Workbench;
 use super::binary;
@@ -56,6 +57,25 @@ fn rewritten(mut component: Vec<u8>, from: &str, to: &str) -> Vec<u8> {
 fn describing(habit: &str) -> Vec<u8> {
     let text = |habit: &str| format!("in describe: {habit:<19}");
     rewritten(bytes(Slot::SamplingPolicy), &text("nothing"), &text(habit))
+}
+
+#[tokio::test]
+async fn a_refusal_says_which_way_a_candidate_failed() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let file = dir.path().join(FILE);
+    let workbench = Workbench::open(None, Vec::new()).await.expect("workbench");
+    for (habit, kind) in [
+        ("panic", PluginErrorKind::Trapped),
+        ("memory", PluginErrorKind::MemoryLimit),
+        ("long_name", PluginErrorKind::Nonsense),
+    ] {
+        std::fs::write(&file, describing(habit)).expect("write");
+        let refusal = workbench.check(Slot::SamplingPolicy, &file).await.expect_err("it is fit");
+        assert_eq!(refusal.fault, Fault::Plugin(kind), "{habit}: {refusal}");
+    }
+    std::fs::write(&file, bytes(Slot::UsageTier)).expect("write");
+    let refusal = workbench.check(Slot::SamplingPolicy, &file).await.expect_err("it is fit");
+    assert_eq!(refusal.fault, Fault::Plugin(PluginErrorKind::Rejected), "{refusal}");
 }
 
 #[tokio::test]

@@ -41,7 +41,7 @@ pub struct Inspection {
     /// For each slot what keeps it out, where it fits none; where it fits one,
     /// why it does not describe itself.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub problems: BTreeMap<Slot, Problems>,
+    pub problems: BTreeMap<Slot, Vec<String>>,
 }
 
 impl Workbench {
@@ -77,13 +77,13 @@ impl Workbench {
             });
             match described {
                 Ok((info, world)) => return Ok(inspection.of(slot, world, info)),
-                Err(problems) => inspection.problems.insert(slot, problems),
+                Err(unfit) => inspection.problems.insert(slot, unfit.problems),
             };
         }
         Ok(inspection)
     }
 
-    async fn describe<W: Ask>(&self, component: &Component) -> Result<PluginInfo, Problems> {
+    async fn describe<W: Ask>(&self, component: &Component) -> Result<PluginInfo, Unfit> {
         let template = load::template::<W>(component, self.settings(W::SLOT))?;
         let (_, info) = load::open(&template).await?;
         Ok(info)

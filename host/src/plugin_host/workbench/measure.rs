@@ -79,7 +79,7 @@ impl Workbench {
         measured.map_err(refused(slot, file))
     }
 
-    async fn measure_in<W: Ask>(&self, file: &Path) -> Result<Measured, Problems> {
+    async fn measure_in<W: Ask>(&self, file: &Path) -> Result<Measured, Unfit> {
         let bytes = self.read(W::SLOT, file).await?;
         let size_bytes = bytes.len();
         let started = Instant::now();
@@ -102,7 +102,7 @@ impl Workbench {
         component: &Component,
         instances: Instances,
         measurements: &mut Vec<Measurement>,
-    ) -> Result<(PluginInfo, Pool<W>), Problems> {
+    ) -> Result<(PluginInfo, Pool<W>), Unfit> {
         let mut settings = self.settings(W::SLOT);
         settings.limits.recycle_after = match instances {
             Instances::Fresh => 1,

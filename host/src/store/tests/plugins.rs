@@ -3,7 +3,7 @@
 use super::home::{Home, homes};
 use super::model::PATIENCE;
 use crate::plugin_host::Slot;
-use crate::store::{Activation, NewActivation, Rejection, Store};
+use crate::store::{Activated, Activation, NewActivation, Rejection, Store};
 
 pub(super) const POLICY: Slot = Slot::SamplingPolicy;
 
@@ -18,12 +18,19 @@ pub(super) fn plugin<'a>(slot: Slot, digest: &'a str, settings: &'a str, at_ms: 
         version: "1.0.0",
         way: "watch",
         activated_ms: at_ms,
+        follows: None,
     }
 }
 
 pub(super) async fn activate(store: &Store, digest: &str, settings: &str, at_ms: i64) -> Activation {
-    let plugins = [plugin(POLICY, digest, settings, at_ms)];
-    store.activate_plugins(&plugins).await.unwrap().pop().unwrap()
+    all(store.activate_plugins(&[plugin(POLICY, digest, settings, at_ms)]).await.unwrap()).pop().unwrap()
+}
+
+fn all(activated: Activated) -> Vec<Activation> {
+    match activated {
+        Activated::All(activations) => activations,
+        other => panic!("{other:?}"),
+    }
 }
 
 pub(super) fn rejection(digest: &str, settings: &str, verdict: &str, at_ms: i64) -> Rejection {
@@ -51,7 +58,7 @@ async fn each_slot_counts_its_activations_and_the_same_one_again_is_none() {
         let generations = |activations: Vec<Activation>| -> Vec<u64> {
             activations.iter().map(|activation| activation.generation).collect()
         };
-        assert_eq!(generations(store.activate_plugins(&both).await.unwrap()), [1, 1]);
+        assert_eq!(generations(all(store.activate_plugins(&both).await.unwrap())), [1, 1]);
         assert_eq!(activate(&store, "a", "s", 2).await.activated_ms, 1, "it serves already");
         assert_eq!(activate(&store, "a", "other", 3).await.generation, 2);
         assert_eq!(activate(&store, "a", "s", 4).await.generation, 3);
@@ -84,7 +91,7 @@ async fn predecessors_are_other_good_plugins_each_once_newest_first() {
         // A rollback rejects what it leaves, and what it brings back is good.
         let back = plugin(POLICY, "c", "s", 8);
         let leaves = rejection("d", "s", "rolled_back", 8);
-        let current = store.activate_instead(&back, &leaves).await.unwrap().unwrap();
+        let current = all(store.activate_instead(&back, &leaves).await.unwrap()).pop().unwrap();
         assert_eq!(current.generation, 7);
         assert_eq!(digests(&store, &current).await, ["a"]);
         let rejected = store.plugin_rejection(POLICY, "d", "s").await.unwrap().unwrap();
@@ -103,7 +110,8 @@ async fn a_rollback_does_not_undo_what_another_host_put_there() {
         activate(&here, "bad", "s", 2).await;
         activate(&there, "mended", "s", 3).await;
         let (back, leaves) = (plugin(POLICY, "good", "s", 4), rejection("bad", "s", "rolled_back", 4));
-        assert_eq!(here.activate_instead(&back, &leaves).await.unwrap(), None);
+        let overtaken = here.activate_instead(&back, &leaves).await.unwrap();
+        assert!(matches!(overtaken, Activated::Overtaken(POLICY)), "{overtaken:?}");
         let newest = here.activations(POLICY, 1).await.unwrap().pop().unwrap();
         assert_eq!((newest.digest.as_str(), newest.generation), ("mended", 3));
         assert_eq!(here.plugin_rejection(POLICY, "bad", "s").await.unwrap(), None, "nothing happened");
@@ -111,9 +119,28 @@ async fn a_rollback_does_not_undo_what_another_host_put_there() {
         // Two hosts that roll back at one time go back once.
         let (back, leaves) = (plugin(POLICY, "good", "s", 5), rejection("mended", "s", "rolled_back", 5));
         for store in [&here, &there] {
-            let back = store.activate_instead(&back, &leaves).await.unwrap().unwrap();
+            let back = all(store.activate_instead(&back, &leaves).await.unwrap()).pop().unwrap();
             assert_eq!((back.digest.as_str(), back.generation), ("good", 4));
         }
+        for store in [here, there] {
+            store.close(PATIENCE).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_was_meant_to_follow_another_plugin_activates_nothing() {
+    for home in homes().await {
+        let [here, there] = opened(&home).await;
+        activate(&here, "first", "s", 1).await;
+        let tier = plugin(Slot::UsageTier, "t", "s", 3);
+        let set = |follows| NewActivation { follows: Some(follows), ..plugin(POLICY, "first", "new", 3) };
+        activate(&there, "mended", "s", 2).await;
+        let overtaken = here.activate_plugins(&[tier, set(1)]).await.unwrap();
+        assert!(matches!(overtaken, Activated::Overtaken(POLICY)), "{overtaken:?}");
+        assert!(here.activations(Slot::UsageTier, 1).await.unwrap().is_empty(), "all or none");
+        assert_eq!(here.activations(POLICY, 1).await.unwrap()[0].digest, "mended");
+        assert_eq!(all(here.activate_plugins(&[tier, set(2)]).await.unwrap())[1].generation, 3);
         for store in [here, there] {
             store.close(PATIENCE).await;
         }

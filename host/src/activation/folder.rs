@@ -1,0 +1,120 @@
+//! The files of PLUGIN_DIR as they lie there. What of them is news, and for
+//! whom, is `inbox`'s business.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io::{ErrorKind, Read};
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::plugin_host::{PluginSettings, Slot, SlotSettings, sha256_hex};
+
+/// Where the operator sets limits and settings, beside the components.
+pub(super) const SETTINGS: &str = "plugins.toml";
+
+/// What one look found.
+pub(super) struct Found {
+    /// What the operator set, or what is wrong with it.
+    pub(super) settings: Result<PluginSettings, String>,
+    /// Without those that somebody writes.
+    pub(super) files: BTreeMap<Slot, Content>,
+    /// Whether there is no folder at all, which says nothing about settings.
+    pub(super) absent: bool,
+    pub(super) stamps: Stamps,
+}
+
+/// What lies in a slot's place.
+pub(super) enum Content {
+    Missing,
+    Unusable(String),
+    Component { bytes: Arc<[u8]>, digest: String },
+}
+
+impl Content {
+    /// What it is told from another one by.
+    pub(super) fn name(&self) -> &str {
+        match self {
+            Self::Missing => "missing",
+            Self::Unusable(problem) => problem,
+            Self::Component { digest, .. } => digest,
+        }
+    }
+}
+
+/// Size, time and inode of each file that counts; absent where there is none.
+pub(super) type Stamps = Vec<Option<(u64, Option<std::time::SystemTime>, u64)>>;
+
+fn stamps(dir: &Path, written: &BTreeSet<String>) -> Stamps {
+    use std::os::unix::fs::MetadataExt as _;
+    file_names()
+        .map(|file| {
+            if written.contains(&file) {
+                // No file has it: when it is whole, it is another one.
+                return Some((u64::MAX, None, 0));
+            }
+            let metadata = fs::metadata(dir.join(file)).ok()?;
+            Some((metadata.len(), metadata.modified().ok(), metadata.ino()))
+        })
+        .collect()
+}
+
+/// Looks at the folder, but for the files that somebody writes; nothing where
+/// it is as it was, or changes just now.
+pub(super) fn look(
+    dir: &Path,
+    written: &BTreeSet<String>,
+    in_force: Option<PluginSettings>,
+    dealt_with: Option<&Stamps>,
+) -> Option<Found> {
+    let before = stamps(dir, written);
+    if dealt_with == Some(&before) {
+        return None;
+    }
+    let (settings, absent) = (in_force.map_or_else(|| read_settings(dir), Ok), !dir.is_dir());
+    let whole = Slot::ALL.into_iter().filter(|slot| !written.contains(&file_name(*slot)));
+    let files = whole.map(|slot| match &settings {
+        Ok(settings) => (slot, read(&dir.join(file_name(slot)), settings.of(slot))),
+        // Nobody knows how large they may be; and they must wait anyway.
+        Err(_) => (slot, Content::Missing),
+    });
+    let files = files.collect();
+    // A file that changed while it was read is looked at when it is whole.
+    (stamps(dir, written) == before).then_some(Found { settings, files, absent, stamps: before })
+}
+
+/// Reads `plugins.toml` of this folder; without one all is default.
+pub(super) fn read_settings(dir: &Path) -> Result<PluginSettings, String> {
+    let text = match fs::read_to_string(dir.join(SETTINGS)) {
+        Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
+        read => read.map_err(|error| error.to_string())?,
+    };
+    PluginSettings::parse(&text)
+}
+
+fn read(path: &Path, settings: &SlotSettings) -> Content {
+    let read = || {
+        let file = fs::File::open(path)?;
+        let length = file.metadata()?.len();
+        if let Err(problem) = settings.check_size(length) {
+            return Ok(Content::Unusable(problem));
+        }
+        let mut bytes = Vec::new();
+        file.take(settings.largest_component() + 1).read_to_end(&mut bytes)?;
+        let digest = sha256_hex(&bytes);
+        Ok(Content::Component { bytes: bytes.into(), digest })
+    };
+    read().unwrap_or_else(|error: std::io::Error| match error.kind() {
+        ErrorKind::NotFound => Content::Missing,
+        _ => Content::Unusable(format!("cannot be read: {error}")),
+    })
+}
+
+/// The names of the files that count.
+pub(super) fn file_names() -> impl Iterator<Item = String> {
+    Slot::ALL.map(file_name).into_iter().chain([SETTINGS.to_owned()])
+}
+
+/// The name of a slot's file.
+pub(super) fn file_name(slot: Slot) -> String {
+    format!("{slot}.wasm")
+}
