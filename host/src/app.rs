@@ -40,6 +40,9 @@ const BODIES: usize = UPLOADS as usize / 2;
 /// Pages of trips that are made, or taken by their readers, at one time: the
 /// largest takes a few megabytes while it is made.
 const PAGES: usize = 16;
+/// Imports under way at one time: each has a file in DATA_DIR, a thread, and a
+/// handful of readings with the writer.
+const IMPORTS: u32 = 2;
 /// Vehicles whose last known figures are remembered.
 const KNOWN_VEHICLES: u64 = 10_000;
 
@@ -67,6 +70,10 @@ pub struct App {
     pub bodies: Semaphore,
     /// A place for each page under way to a reader.
     pub pages: Arc<Semaphore>,
+    /// A place for each import under way.
+    pub imports: Arc<Semaphore>,
+    /// The folder of everything that this process keeps.
+    pub data_dir: PathBuf,
     /// A place for the plugin that is being uploaded.
     pub plugin_uploads: Semaphore,
     /// Whether the process is stopping.
@@ -162,6 +169,8 @@ pub async fn start(config: &Config, sink: Sink) -> anyhow::Result<(Arc<App>, Vec
         uploads: Arc::new(Semaphore::new(UPLOADS as usize)),
         bodies: Semaphore::new(BODIES),
         pages: Arc::new(Semaphore::new(PAGES)),
+        imports: Arc::new(Semaphore::new(IMPORTS as usize)),
+        data_dir: config.store.data_dir.clone(),
         plugin_uploads: Semaphore::new(1),
         stopping: watch::Sender::new(false),
         activations,
@@ -202,8 +211,8 @@ async fn stop_receiving(
     app.store.close(LAST_COMMITS).await;
     connections.end(LAST_ANSWERS).await;
     // What nobody waits for any more still has an event to finish.
-    let all_uploads = app.uploads.acquire_many(UPLOADS);
-    if tokio::time::timeout(LAST_ANSWERS, all_uploads).await.is_err() {
+    let all = async { tokio::join!(app.uploads.acquire_many(UPLOADS), app.imports.acquire_many(IMPORTS)) };
+    if tokio::time::timeout(LAST_ANSWERS, all).await.is_err() {
         tracing::warn!("some uploads did not finish in time");
     }
 }

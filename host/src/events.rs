@@ -20,8 +20,8 @@ mod tests;
 mod waiting;
 
 pub use details::{
-    Details, FinalizationDetails, PluginSwapDetails, ServiceStartDetails, ServiceStopDetails, SwappedPlugin,
-    UploadDetails, WeatherDetails,
+    Details, FinalizationDetails, ImportDetails, PluginSwapDetails, ServiceStartDetails, ServiceStopDetails,
+    SwappedPlugin, UploadDetails, WeatherDetails,
 };
 pub use fields::{Fields, Timings, Value};
 pub use ledger::Totals;

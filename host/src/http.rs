@@ -2,6 +2,7 @@
 
 mod api;
 mod detached;
+mod import;
 mod plugins;
 mod problem;
 mod server;
@@ -30,6 +31,8 @@ pub fn router(app: Arc<App>) -> Router {
         // Trips
         .route("/api/trips", get(api::trips))
         .route("/api/trips/{id}", get(api::trip))
+        // Track logs
+        .route("/api/import", post(import::import))
         // Plugins
         .route("/api/plugins", get(plugins::list))
         .route("/api/plugins/{slot}", put(plugins::replace))

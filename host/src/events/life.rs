@@ -9,8 +9,8 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::details::{
-    Details, FinalizationDetails, PluginSwapDetails, ServiceStartDetails, ServiceStopDetails, UploadDetails,
-    WeatherDetails,
+    Details, FinalizationDetails, ImportDetails, PluginSwapDetails, ServiceStartDetails, ServiceStopDetails,
+    UploadDetails, WeatherDetails,
 };
 use super::fields::{Fields, Timings};
 use super::ledger::Totals;
@@ -130,6 +130,16 @@ impl Opening for WeatherDetails {
     const OPERATION: Operation = Operation::ExternalApiWeather;
     fn into_details(self: Box<Self>) -> Details {
         Details::Weather(self)
+    }
+}
+
+impl Opening for ImportDetails {
+    const OPERATION: Operation = Operation::CsvImport;
+    fn into_details(self: Box<Self>) -> Details {
+        Details::Import(self)
+    }
+    fn abandon(&mut self) {
+        self.http_status.get_or_insert(500);
     }
 }
 

@@ -243,6 +243,7 @@ impl Shared {
                 Operation::TelemetryUpload => self.telemetry_rate,
                 Operation::TripFinalization => self.trip_rate,
                 Operation::ExternalApiWeather
+                | Operation::CsvImport
                 | Operation::PluginSwap
                 | Operation::ServiceStart
                 | Operation::ServiceStop => 1.0,

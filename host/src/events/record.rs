@@ -25,6 +25,8 @@ pub enum Operation {
     TripFinalization,
     /// A request to the weather service.
     ExternalApiWeather,
+    /// A track log that is imported.
+    CsvImport,
     /// Another plugin in a slot, or the refusal of one.
     PluginSwap,
     /// The process is ready.
@@ -40,6 +42,7 @@ impl Operation {
             Self::TelemetryUpload => "telemetry_upload",
             Self::TripFinalization => "trip_finalization",
             Self::ExternalApiWeather => "external_api_weather",
+            Self::CsvImport => "csv_import",
             Self::PluginSwap => "plugin_swap",
             Self::ServiceStart => "service_start",
             Self::ServiceStop => "service_stop",
@@ -50,7 +53,7 @@ impl Operation {
     pub(super) fn always_kept(self) -> bool {
         match self {
             Self::ExternalApiWeather | Self::PluginSwap | Self::ServiceStart | Self::ServiceStop => true,
-            Self::TelemetryUpload | Self::TripFinalization => false,
+            Self::TelemetryUpload | Self::TripFinalization | Self::CsvImport => false,
         }
     }
 }
@@ -342,6 +345,10 @@ impl Record {
         }
         if let Details::Finalization(trip) = &mut self.details {
             cut_some("profile_name", trip.profile_name.as_mut(), cut_fields);
+        }
+        if let Details::Import(import) = &mut self.details {
+            cut_some("user_agent", import.user_agent.as_mut(), cut_fields);
+            cut_some("method", Some(&mut import.method), cut_fields);
         }
         if let Details::Weather(weather) = &mut self.details {
             cut_some("url", Some(&mut weather.url), cut_fields);

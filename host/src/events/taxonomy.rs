@@ -71,7 +71,7 @@ macro_rules! taxonomy {
 
 taxonomy! {
     E001 Validation Warning false "The token is missing or wrong.";
-    E002 Validation Warning false "The upload has neither a device id nor an e-mail.";
+    E002 Validation Warning false "The upload has neither a device id nor an e-mail, or a request lacks a required field.";
     E003 Validation Warning false "A field has the wrong type.";
     E004 Validation Warning false "A field is out of range.";
     E005 Validation Warning false "The upload has no session, or a malformed one.";
@@ -91,6 +91,7 @@ taxonomy! {
     E301 Parsing Warning false "The reading's time is malformed, zero, negative, in seconds, or more than 24 hours ahead.";
     E302 Parsing Warning false "The position is impossible: it was dropped, the reading kept.";
     E304 Parsing Warning false "The upload has no time or no telemetry field.";
+    E305 Parsing Warning false "A row of a track log, or all of it, cannot be used.";
     E400 BusinessLogic Error true "There is no such trip.";
     E401 BusinessLogic Warning false "The reading belongs to a trip that was closed too long ago.";
     E404 BusinessLogic Error true "The calculator failed in the gas-mode stage.";
