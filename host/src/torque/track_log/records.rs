@@ -11,9 +11,12 @@ const LONGEST_LINE: usize = 64 * 1024;
 /// How much of a file is looked at for its delimiter.
 const LOOKED_AT: u64 = 16 * 1024;
 
+/// What was looked at, the rest, and an end of the last line.
+type Ended<R> = Chain<Chain<Cursor<Vec<u8>>, R>, &'static [u8]>;
+
 /// A file's lines, one at a time.
 pub(super) struct Records<R> {
-    reader: Reader<LineLimit<Chain<Cursor<Vec<u8>>, R>>>,
+    reader: Reader<LineLimit<Ended<R>>>,
     record: ByteRecord,
     delimiter: u8,
 }
@@ -36,7 +39,7 @@ impl<R: Read> Records<R> {
             // A carriage return before it is a blank of the last cell.
             .terminator(Terminator::Any(b'\n'))
             .trim(Trim::All)
-            .from_reader(LineLimit { source: Cursor::new(head).chain(source), length: 0 });
+            .from_reader(LineLimit { source: Cursor::new(head).chain(source).chain(&b"\n"[..]), length: 0 });
         Ok(Self { reader, record: ByteRecord::new(), delimiter })
     }
 
@@ -62,8 +65,8 @@ impl<R: Read> Records<R> {
     /// Its number, from 1.
     pub(super) fn line(&self) -> u64 {
         // Where a line begins is told before the empty ones in front of it, so
-        // this counts back from its end; the last line may have none.
-        self.reader.position().line() - u64::from(!self.reader.is_done())
+        // this counts back from its end, which each line has.
+        self.reader.position().line() - 1
     }
 }
 
