@@ -48,7 +48,8 @@ pub(super) struct LoggedAt {
 
 /// Reads a file to its end, or until nobody takes what is read.
 pub(super) fn decode(mut work: Work, steps: &mpsc::Sender<Step>) -> Result<(), TrackLogError> {
-    let survey = track_log::survey(work.catalogue, &work.file)?;
+    let mut survey = track_log::survey(work.catalogue, &work.file)?;
+    survey.redact(|identity| work.key.pseudonym(identity));
     let Some(drives) = drives(&mut work, &survey, steps)? else { return Ok(()) };
     let mut rows = work.begin(&survey)?;
     if steps.blocking_send(Step::Planned { survey, drives }).is_err() {

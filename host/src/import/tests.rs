@@ -1,8 +1,12 @@
-//! Which rows are one drive, whatever their order.
+//! Which rows are one drive, whatever their order; and where a file rests.
+
+use std::io::Read as _;
 
 use proptest::prelude::*;
 
+use super::Spool;
 use super::drives::{Drive, Gathering, MOST_DRIVES};
+use crate::events::Code;
 
 const GAP_MS: i64 = 120_000;
 
@@ -31,6 +35,22 @@ fn a_file_of_nothing_but_single_rows_is_refused() {
     let mut times = (0..).map(|row| row * 10 * GAP_MS);
     assert!(times.by_ref().take(MOST_DRIVES).all(|time_ms| gathering.add(time_ms).is_ok()));
     assert!(gathering.add(times.next().expect("they have no end")).is_err());
+}
+
+#[tokio::test]
+async fn a_file_rests_without_a_name_and_is_whole() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut spool = Spool::create(folder.path()).expect("room");
+    for part in ["GPS Time,", "Altitude\n"] {
+        spool.add(part.as_bytes()).await.expect("room");
+    }
+    assert_eq!(spool.bytes(), 18);
+    let (mut file, mut text) = (spool.end().await.expect("room"), String::new());
+    file.read_to_string(&mut text).expect("it can be read");
+    assert_eq!(text, "GPS Time,Altitude\n");
+    assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 0);
+    let nowhere = Spool::create(&folder.path().join("nowhere")).err().expect("no such folder");
+    assert_eq!(nowhere.code, Code::E501);
 }
 
 proptest! {

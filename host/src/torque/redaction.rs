@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::form::decoded;
+use super::track_log::Survey;
 use super::{Content, Header, Reading, Refusal, Upload};
 
 impl Upload {
@@ -43,6 +44,13 @@ impl Reading {
             redact_in_place(name, &replace);
             redact_in_place(text, &replace);
         }
+    }
+}
+
+impl Survey {
+    /// Replaces whatever names somebody in the names of columns.
+    pub fn redact(&mut self, replace: impl Fn(&str) -> String) {
+        self.odd_units.iter_mut().for_each(|name| redact_in_place(name, &replace));
     }
 }
 

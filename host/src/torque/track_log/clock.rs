@@ -4,10 +4,7 @@ use jiff::Timestamp;
 use jiff::tz::Offset;
 
 use super::stamp::{self, DayOrder, NoTime, Stamp};
-
-/// What is below was no phone's clock.
-const FIRST_MS: i64 = 100_000_000_000;
-const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+use crate::torque::header::{DAY_MS, FIRST_MILLISECOND_TIME};
 
 /// Reads the times of one file's rows, in their order.
 pub(super) struct Clock {
@@ -59,7 +56,7 @@ impl Clock {
 
     fn judge(&self, moment: Timestamp) -> Result<i64, &'static str> {
         match moment.as_millisecond() {
-            time_ms if time_ms < FIRST_MS => Err("its time is before any phone's"),
+            time_ms if time_ms < FIRST_MILLISECOND_TIME => Err("its time is before any phone's"),
             time_ms if time_ms > self.received_ms.saturating_add(DAY_MS) => {
                 Err("its time is more than 24 hours ahead")
             }

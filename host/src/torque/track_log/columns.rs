@@ -56,14 +56,19 @@ impl<'c> Columns<'c> {
         Ok(columns)
     }
 
+    /// Takes a column, unless its name is longer than any: it would be kept with
+    /// each of its values.
     fn take(&mut self, catalogue: &'c Catalogue, place: usize, name: String) {
+        if name.len() > LONGEST_NAME {
+            return;
+        }
         match column_key(&name).as_str() {
             GPS_TIME => self.gps_time = self.gps_time.or(Some(place)),
             DEVICE_TIME => self.device_time = self.device_time.or(Some(place)),
             _ => match meaning(catalogue, &name) {
                 Meaning::Known(pid, convert) => self.known.push(Known { place, pid, convert }),
                 other => {
-                    if matches!(other, Meaning::OddUnit) {
+                    if matches!(other, Meaning::OddUnit) && self.odd_units.len() < MOST_ODD_UNITS {
                         self.odd_units.push(name.clone());
                     }
                     self.others.push((place, name));
@@ -140,6 +145,11 @@ impl<'c> Columns<'c> {
         telemetry
     }
 }
+
+/// The longest name of a column: bytes.
+const LONGEST_NAME: usize = 120;
+/// Columns in odd units that are told, at most.
+const MOST_ODD_UNITS: usize = 20;
 
 const GPS_TIME: &str = "gpstime";
 const DEVICE_TIME: &str = "devicetime";

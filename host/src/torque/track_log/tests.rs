@@ -200,8 +200,18 @@ fn what_is_no_track_log_is_refused_with_the_reason() {
 }
 
 #[test]
+fn a_column_of_an_endless_name_is_left_out() {
+    let log = format!("GPS Time,Altitude,{}\n2026-01-07 10:15:00,1,2\n", "x".repeat(1000));
+    assert_eq!(readings(log)[0].unknown, []);
+}
+
+#[test]
 fn who_drives_is_told_by_no_text_of_a_log() {
     let id = "00c0ffeedeadbeefdeadbeef00c0ffee";
+    let odd = format!("GPS Time,Altitude({id}),Speed (OBD)(driver@b.example)\n2026-01-07 10:15:00,1,2\n");
+    let mut survey = survey(Catalogue::volt_gen2(), odd.as_bytes()).expect("a track log");
+    survey.redact(|_| "hidden".to_owned());
+    assert_eq!(survey.odd_units, ["Altitude(hidden)", "Speed (OBD)(hidden)"]);
     let log =
         format!("GPS Time,Speed of {id},mail@b.example,Odd\n2026-01-07 10:15:00,1,2,1234567890123456\n");
     let mut reading = readings(log).remove(0);
