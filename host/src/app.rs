@@ -49,6 +49,9 @@ const WISHES: usize = 8;
 /// Admin requests under way at one time, waiting ones included: each may hold a
 /// component, and have one compiled.
 const ADMIN_REQUESTS: usize = 4;
+/// Imports under way at one time: each has a file in DATA_DIR, a thread, and a
+/// handful of readings with the writer.
+const IMPORTS: u32 = 2;
 /// Vehicles whose last known figures are remembered.
 const KNOWN_VEHICLES: u64 = 10_000;
 
@@ -82,6 +85,10 @@ pub struct App {
     pub wishes: mpsc::Sender<Wish>,
     /// A place for each admin request under way.
     pub admin_requests: Arc<Semaphore>,
+    /// A place for each import under way.
+    pub imports: Arc<Semaphore>,
+    /// The folder of everything that this process keeps.
+    pub data_dir: PathBuf,
     /// A place for the plugin that is being uploaded.
     pub plugin_uploads: Semaphore,
     /// Whether the process is stopping.
@@ -184,6 +191,8 @@ pub async fn start(
         exports: Arc::new(Semaphore::new(EXPORTS)),
         wishes,
         admin_requests: Arc::new(Semaphore::new(ADMIN_REQUESTS)),
+        imports: Arc::new(Semaphore::new(IMPORTS as usize)),
+        data_dir: config.store.data_dir.clone(),
         plugin_uploads: Semaphore::new(1),
         stopping: watch::Sender::new(false),
         activations,
@@ -224,8 +233,8 @@ async fn stop_receiving(
     app.store.close(LAST_COMMITS).await;
     connections.end(LAST_ANSWERS).await;
     // What nobody waits for any more still has an event to finish.
-    let all_uploads = app.uploads.acquire_many(UPLOADS);
-    if tokio::time::timeout(LAST_ANSWERS, all_uploads).await.is_err() {
+    let all = async { tokio::join!(app.uploads.acquire_many(UPLOADS), app.imports.acquire_many(IMPORTS)) };
+    if tokio::time::timeout(LAST_ANSWERS, all).await.is_err() {
         tracing::warn!("some uploads did not finish in time");
     }
 }

@@ -1,6 +1,7 @@
 //! The command line: one file for each command. What a command does lives
 //! elsewhere.
 
+pub mod import;
 mod output;
 pub mod plugin;
 pub mod serve;
@@ -27,6 +28,8 @@ enum Command {
     Serve(Box<serve::ServeArgs>),
     /// Inspect, check, call and measure plugins; see and replace those of a running receiver.
     Plugin(plugin::PluginArgs),
+    /// Import logs that Torque Pro wrote on the phone (trackLog-….csv).
+    Import(import::ImportArgs),
     /// Drive a simulated car and upload what its phone would.
     Simulate(simulate::SimulateArgs),
 }
@@ -54,6 +57,7 @@ pub fn run(cli: Cli) -> ExitCode {
         match cli.command {
             Command::Serve(args) => serve::run(*args).await,
             Command::Plugin(args) => plugin::run(args).await,
+            Command::Import(args) => import::run(args).await,
             Command::Simulate(args) => simulate::run(args).await,
         }
     });

@@ -20,7 +20,7 @@ mod tests;
 mod waiting;
 
 pub use details::{
-    ApiRequestDetails, Details, FinalizationDetails, PluginSwapDetails, ServiceStartDetails,
+    ApiRequestDetails, Details, FinalizationDetails, ImportDetails, PluginSwapDetails, ServiceStartDetails,
     ServiceStopDetails, SwappedPlugin, UploadDetails, WeatherDetails,
 };
 pub use fields::{Fields, Timings, Value};

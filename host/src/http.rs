@@ -5,6 +5,7 @@ mod api;
 mod body;
 mod detached;
 mod figures;
+mod import;
 mod openapi;
 mod params;
 mod plugins;
@@ -40,6 +41,8 @@ pub fn router(app: Arc<App>) -> Router {
     Router::new()
         .merge(api.merge(plugins()).route_layer(from_fn_with_state(app.clone(), told::tell)))
         .merge(probes().split_for_parts().0)
+        // It has an event of its own.
+        .route("/api/import", post(import::import))
         .route("/torque/upload", uploads())
         .route("/torque/upload/", uploads())
         .route("/torque/upload/{token}", uploads())

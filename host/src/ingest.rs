@@ -84,14 +84,7 @@ async fn store_upload(
     let record = match upload.content {
         Content::Reading(reading) => {
             describe_reading(event, &reading, received_ms);
-            Record::Reading(ReadingRow {
-                vehicle: vehicle.clone(),
-                session: upload.session_id,
-                time_ms: reading.time_ms,
-                received_ms,
-                fields: app.store.layout().pack(&reading.fields),
-                unknown: reading.unknown_to_json(),
-            })
+            Record::Reading(row(app, &vehicle, upload.session_id, received_ms, &reading))
         }
         Content::Profile(profile) => {
             event.details.profile_name.clone_from(&profile.name);
@@ -124,6 +117,24 @@ async fn store_upload(
             quarantine(app, event, Failure::from(&error), Some(vehicle), Some(upload.session_id), raw).await
         }
         Err(error) => not_kept(event, &error),
+    }
+}
+
+/// A reading as it is put into the store.
+pub(crate) fn row(
+    app: &App,
+    vehicle: &VehicleId,
+    session: uuid::Uuid,
+    received_ms: i64,
+    reading: &Reading,
+) -> ReadingRow {
+    ReadingRow {
+        vehicle: vehicle.clone(),
+        session,
+        time_ms: reading.time_ms,
+        received_ms,
+        fields: app.store.layout().pack(&reading.fields),
+        unknown: reading.unknown_to_json(),
     }
 }
 

@@ -2,7 +2,8 @@
 //! hybrid, makes trips of it, and tells what happened in wide events.
 //!
 //! An upload's way: [`http`] → [`ingest`] ([`torque`], [`store`]) → answer →
-//! [`events`] ([`plugin_host`]). A trip's end: [`finalize`] ([`weather`]).
+//! [`events`] ([`plugin_host`]). A trip's end: [`finalize`] ([`weather`]). A
+//! track log's: [`http`] → [`import`] ([`torque::track_log`], [`store`]).
 
 pub mod activation;
 pub mod app;
@@ -14,6 +15,7 @@ pub mod export;
 pub mod finalize;
 pub mod http;
 pub mod identity;
+pub mod import;
 pub mod ingest;
 pub mod open_files;
 pub mod outbound;

@@ -12,6 +12,7 @@ mod powertrain;
 mod readout;
 mod route;
 mod thermal;
+mod track_log;
 mod truth;
 mod volt;
 
@@ -23,4 +24,5 @@ pub use path::Motion;
 pub use powertrain::Battery;
 pub use readout::{Readout, Value};
 pub use thermal::Thermal;
+pub use track_log::track_log;
 pub use truth::Truth;

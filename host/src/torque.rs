@@ -1,5 +1,5 @@
 //! What a Torque Pro request says: its parameters in, a reading, a profile, units
-//! or a notice out. Pure: no network, no storage, no clock, no business rule.
+//! or a notice out; and what its log says. Pure: no network, no storage, no clock, no business rule.
 
 mod catalogue;
 mod form;
@@ -7,6 +7,7 @@ mod header;
 mod parameters;
 mod reading;
 mod redaction;
+pub mod track_log;
 mod unit;
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ mod sender;
 mod server;
 mod vehicle;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
@@ -71,6 +72,9 @@ pub struct SimulateArgs {
     /// Time of the first reading, RFC 3339 [default: such that the drive ends now]
     #[arg(long)]
     pub start_time: Option<Timestamp>,
+    /// Also write what the app logs of the drive to this file, for `volttracker import`; one car only
+    #[arg(long, value_name = "FILE")]
+    pub track_log: Option<PathBuf>,
     /// Print JSON instead of tables
     #[arg(long)]
     pub json: bool,
@@ -97,6 +101,11 @@ pub async fn run(args: SimulateArgs) -> anyhow::Result<()> {
         .context("could not set up the HTTP client")?;
     let token = args.token.as_deref().filter(|token| !token.is_empty());
     let sender = Sender::new(client.clone(), &base, token, ResendPolicy::default());
+    if let Some(path) = &args.track_log {
+        ensure!(args.vehicles == 1, "--track-log takes one car: leave --vehicles out");
+        let log = Vehicle::new(&args, 1, start_ms).track_log();
+        std::fs::write(path, log).with_context(|| format!("{} cannot be written", path.display()))?;
+    }
     let reports = drive_all(&args, &sender, start_ms).await?;
     if !args.check {
         return report::print(&reports, args.json);

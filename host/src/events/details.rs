@@ -16,6 +16,8 @@ pub enum Details {
     Weather(Box<WeatherDetails>),
     /// Of `api_request`.
     ApiRequest(Box<ApiRequestDetails>),
+    /// Of `csv_import`.
+    Import(Box<ImportDetails>),
     /// Of `plugin_swap`.
     PluginSwap(Box<PluginSwapDetails>),
     /// Of `service_start`.
@@ -150,6 +152,63 @@ pub struct UploadDetails {
     /// Longitude, cut to 2 decimals.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub longitude: Option<f64>,
+}
+
+/// What is known of an import of a track log.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct ImportDetails {
+    /// Request method.
+    pub method: String,
+    /// Path of the request.
+    pub route: &'static str,
+    /// Status of the answer. One that told of its progress began with 200.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub http_status: Option<u16>,
+    /// Address of the client.
+    pub remote_addr: String,
+    /// What the client calls itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user_agent: Option<String>,
+    /// Whether a token came along.
+    pub has_token: bool,
+    /// Whether the client was gone before the answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_gone: Option<bool>,
+    /// The vehicle: a keyed hash.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vehicle_id: Option<String>,
+    /// Length of the file, or of what arrived of it: bytes.
+    pub request_bytes: u64,
+    /// Rows of the file, headers left out.
+    pub file_rows: u64,
+    /// Rows that are readings now.
+    pub imported_rows: u64,
+    /// Rows whose trip has a reading of that time already.
+    pub duplicate_rows: u64,
+    /// Of these, those where it says something else.
+    pub conflicting_rows: u64,
+    /// Rows whose trip was closed too long ago.
+    pub late_rows: u64,
+    /// Rows that say nothing that can be kept.
+    pub bad_rows: u64,
+    /// The first of the latter two, with their lines.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub bad_row_examples: Vec<String>,
+    /// Number of values that were no number or not plausible.
+    pub dropped_values_count: u64,
+    /// Columns that the catalogue knows, but not in that unit.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub odd_unit_columns: Vec<String>,
+    /// Trips that the rows belong to.
+    pub trips: u64,
+    /// Trips that the import opened.
+    pub trips_created: u64,
+    /// The earliest reading.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_reading_time: Option<jiff::Timestamp>,
+    /// The latest reading.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_reading_time: Option<jiff::Timestamp>,
 }
 
 /// What is known of a trip's end.

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::details::{
-    ApiRequestDetails, Details, FinalizationDetails, PluginSwapDetails, ServiceStartDetails,
+    ApiRequestDetails, Details, FinalizationDetails, ImportDetails, PluginSwapDetails, ServiceStartDetails,
     ServiceStopDetails, UploadDetails, WeatherDetails,
 };
 use super::fields::{Fields, Timings};
@@ -151,6 +151,18 @@ impl Opening for ApiRequestDetails {
     }
     fn into_details(self: Box<Self>) -> Details {
         Details::ApiRequest(self)
+    }
+}
+
+impl Opening for ImportDetails {
+    fn operation(&self) -> Operation {
+        Operation::CsvImport
+    }
+    fn into_details(self: Box<Self>) -> Details {
+        Details::Import(self)
+    }
+    fn abandon(&mut self) {
+        self.http_status.get_or_insert(500);
     }
 }
 

@@ -297,6 +297,7 @@ impl Shared {
                 Operation::TripFinalization => self.trip_rate,
                 Operation::ExternalApiWeather
                 | Operation::TripRecalculation
+                | Operation::CsvImport
                 | Operation::PluginSwap
                 | Operation::ServiceStart
                 | Operation::ServiceStop => 1.0,

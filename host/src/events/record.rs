@@ -29,6 +29,8 @@ pub enum Operation {
     TripRecalculation,
     /// A read, or a change of what is kept, through the API.
     ApiRequest,
+    /// A track log that is imported.
+    CsvImport,
     /// Another plugin in a slot, or the refusal of one.
     PluginSwap,
     /// The process is ready.
@@ -46,6 +48,7 @@ impl Operation {
             Self::ExternalApiWeather => "external_api_weather",
             Self::TripRecalculation => "trip_recalculation",
             Self::ApiRequest => "api_request",
+            Self::CsvImport => "csv_import",
             Self::PluginSwap => "plugin_swap",
             Self::ServiceStart => "service_start",
             Self::ServiceStop => "service_stop",
@@ -56,9 +59,11 @@ impl Operation {
     pub(super) fn always_kept(self) -> bool {
         match self {
             Self::ExternalApiWeather | Self::PluginSwap | Self::ServiceStart | Self::ServiceStop => true,
-            Self::TelemetryUpload | Self::TripFinalization | Self::TripRecalculation | Self::ApiRequest => {
-                false
-            }
+            Self::TelemetryUpload
+            | Self::TripFinalization
+            | Self::TripRecalculation
+            | Self::ApiRequest
+            | Self::CsvImport => false,
         }
     }
 }
@@ -354,6 +359,10 @@ impl Record {
         if let Details::ApiRequest(request) = &mut self.details {
             cut_some("method", Some(&mut request.method), cut_fields);
             cut_some("user_agent", request.user_agent.as_mut(), cut_fields);
+        }
+        if let Details::Import(import) = &mut self.details {
+            cut_some("user_agent", import.user_agent.as_mut(), cut_fields);
+            cut_some("method", Some(&mut import.method), cut_fields);
         }
         if let Details::Weather(weather) = &mut self.details {
             cut_some("url", Some(&mut weather.url), cut_fields);

@@ -96,6 +96,7 @@ taxonomy! {
     E302 Parsing Warning false "The position is impossible: it was dropped, the reading kept.";
     E303 Parsing Warning false "The JSON of an API request cannot be read.";
     E304 Parsing Warning false "The upload has no time or no telemetry field.";
+    E305 Parsing Warning false "A row of a track log, or all of it, cannot be used.";
     E400 BusinessLogic Error true "There is no such trip.";
     E401 BusinessLogic Warning false "The reading belongs to a trip that was closed too long ago.";
     E402 BusinessLogic Warning false "A trip is to be calculated again whose readings are gone.";

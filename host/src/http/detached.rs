@@ -16,6 +16,11 @@ impl Gone {
     pub(super) fn is_gone(&self) -> bool {
         self.0.load(Ordering::Acquire)
     }
+
+    /// Says that it does not.
+    pub(super) fn leave(&self) {
+        self.0.store(true, Ordering::Release);
+    }
 }
 
 /// What a caught panic leaves.
@@ -55,7 +60,7 @@ impl<T: Send + 'static> Future for Detached<T> {
 impl<T: Send + 'static> Drop for Detached<T> {
     fn drop(&mut self) {
         if let Some(work) = self.work.take() {
-            self.gone.0.store(true, Ordering::Release);
+            self.gone.leave();
             // Without a runtime the process is ending, and nothing goes on.
             if let Ok(runtime) = tokio::runtime::Handle::try_current() {
                 runtime.spawn(work);

@@ -184,7 +184,7 @@ fn slow_down(too_often: TooOften) -> (Response, Outcome) {
     (response, Outcome::Rejected(failure))
 }
 
-fn came_too_often(too_often: &TooOften) -> Failure {
+pub(super) fn came_too_often(too_often: &TooOften) -> Failure {
     let message = format!("more uploads a minute from this {} than it may send", too_often.limit);
     Failure::new(Code::E007, message)
 }

@@ -12,7 +12,8 @@ use tokio::task::JoinHandle;
 use super::StoreError;
 use crate::supervision::guarded;
 
-/// Items that wait for the writer: more than uploads may be under way, so that
+/// Items that wait for the writer: more than uploads may be under way, imports
+/// included, so that
 /// who has to come back learns it at the door, and nobody waits for a place here.
 const QUEUE: usize = 4096;
 /// The largest batch: what one commit may cost its neighbours in latency.
@@ -49,6 +50,7 @@ pub struct Committed<T> {
 }
 
 type Reply<T> = oneshot::Sender<Result<Committed<T>, StoreError>>;
+type Answer<T> = oneshot::Receiver<Result<Committed<T>, StoreError>>;
 
 struct Waiting<B: Batch> {
     item: B::Item,
@@ -72,11 +74,34 @@ impl<B: Batch> GroupCommit<B> {
 
     /// Commits `item` with whatever else waits; returns when that is durable.
     pub async fn submit(&self, item: B::Item) -> Result<Committed<B::Outcome>, StoreError> {
+        self.enqueue(item).await?.await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// Commits items with whatever else waits; returns what became of each, in
+    /// their order, when the last one is durable or refused.
+    pub async fn submit_all(
+        &self,
+        items: impl IntoIterator<Item = B::Item>,
+    ) -> Vec<Result<Committed<B::Outcome>, StoreError>> {
+        let mut answers = Vec::new();
+        for item in items {
+            answers.push(self.enqueue(item).await);
+        }
+        let mut outcomes = Vec::with_capacity(answers.len());
+        for answer in answers {
+            outcomes.push(match answer {
+                Ok(answer) => answer.await.unwrap_or(Err(StoreError::Closed)),
+                Err(error) => Err(error),
+            });
+        }
+        outcomes
+    }
+
+    async fn enqueue(&self, item: B::Item) -> Result<Answer<B::Outcome>, StoreError> {
         let (reply, answer) = oneshot::channel();
         let queue = self.queue.lock().map_err(|_| StoreError::Closed)?.clone().ok_or(StoreError::Closed)?;
         queue.send(Waiting { item, since: Instant::now(), reply }).await.map_err(|_| StoreError::Closed)?;
-        drop(queue);
-        answer.await.map_err(|_| StoreError::Closed)?
+        Ok(answer)
     }
 
     /// Takes nothing new, commits what waits, and ends the writer; what is

@@ -190,6 +190,14 @@ impl Store {
         self.uploads.submit(record).await.map(batch::put)
     }
 
+    /// Makes some records durable, together with whatever else waits; returns
+    /// what became of each, in their order. They hold a place in the writer's
+    /// queue each: a few at a time leave room for all others.
+    pub async fn put_all(&self, records: Vec<Record>) -> Vec<Result<Put, StoreError>> {
+        let committed = self.uploads.submit_all(records).await;
+        committed.into_iter().map(|committed| committed.map(batch::put)).collect()
+    }
+
     /// The key of all hashes: the given one, else the one that was made when
     /// the database was new.
     pub async fn identity_key(&self, config: &StoreConfig) -> anyhow::Result<IdentityKey> {

@@ -3,6 +3,7 @@
 
 mod file;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::LazyLock;
 
@@ -17,6 +18,8 @@ pub struct Catalogue {
     tank_gallons: f64,
     fields: Vec<Field>,
     pids: Vec<Pid>,
+    /// Where the PID of a track log's column is in `pids`, by [`column_key`].
+    columns: BTreeMap<String, usize>,
     derived: Vec<Derived>,
     position: Option<Position>,
 }
@@ -140,6 +143,16 @@ impl Catalogue {
         self.pids.get(index)
     }
 
+    /// What is known of a track log's column, given its name without the unit.
+    pub(super) fn column(&self, name: &str) -> Option<&Pid> {
+        self.pids.get(*self.columns.get(&column_key(name))?)
+    }
+
+    /// The unit in which readings hold the field that a PID fills.
+    pub(super) fn unit_of(&self, pid: &Pid) -> &str {
+        self.fields.get(pid.slot).map_or("", |field| &field.unit)
+    }
+
     pub(super) fn derived(&self) -> &[Derived] {
         &self.derived
     }
@@ -160,6 +173,13 @@ impl fmt::Debug for Pid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Pid({:x} -> {})", self.number, self.slot)
     }
+}
+
+/// The form in which names of columns are compared: letters and digits alone
+/// tell them apart. Owners put marks before the names of their own PIDs, and
+/// logs write blanks where they like.
+pub(super) fn column_key(name: &str) -> String {
+    name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
 /// The number that hex digits stand for; `None` for other text and for numbers

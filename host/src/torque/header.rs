@@ -9,8 +9,8 @@ use super::RefusalCode;
 
 /// No phone had a clock before this, 1973 in milliseconds and the year 5138 in
 /// seconds: what is below is a time in seconds.
-const FIRST_MILLISECOND_TIME: i64 = 100_000_000_000;
-const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+pub(super) const FIRST_MILLISECOND_TIME: i64 = 100_000_000_000;
+pub(super) const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
 /// What an upload or a refusal can be counted and explained by.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -80,24 +80,38 @@ impl<'c, 'q> Telemetry<'c, 'q> {
     pub(super) fn take(&mut self, number: Option<u64>, key: Cow<'q, str>, start: usize, text: Cow<'q, str>) {
         match number.and_then(|number| self.catalogue.pid_by_number(number)) {
             Some(pid) => self.take_known(pid, &text),
-            None => self.unknown.push((normal_pid(key, start), text)),
+            None => self.take_unknown(normal_pid(key, start), text),
         }
     }
 
     fn take_known(&mut self, pid: &Pid, text: &str) {
-        let value = number(text).map(|number| {
-            // Adding zero makes -0 the same as 0, so that equal readings are
-            // written alike.
-            (pid.convert)(number) + 0.0
-        });
-        match value {
-            Some(value) if pid.plausible(value) => self.fill(pid, value),
-            Some(_) => {
-                self.dropped += 1;
-                self.off_globe |= self.is_position(pid.slot);
-            }
-            None => self.dropped += 1,
+        match number(text) {
+            Some(number) => self.take_value(pid, (pid.convert)(number)),
+            None => self.drop_value(),
         }
+    }
+
+    /// Takes a value that is in the unit of its field already.
+    pub(super) fn take_value(&mut self, pid: &Pid, value: f64) {
+        // Adding zero makes -0 the same as 0, so that equal readings are
+        // written alike.
+        let value = value + 0.0;
+        if pid.plausible(value) {
+            self.fill(pid, value);
+        } else {
+            self.drop_value();
+            self.off_globe |= self.is_position(pid.slot);
+        }
+    }
+
+    /// Takes what the catalogue does not know, under whatever name it has.
+    pub(super) fn take_unknown(&mut self, name: Cow<'q, str>, text: Cow<'q, str>) {
+        self.unknown.push((name, text));
+    }
+
+    /// Counts a value that is none.
+    pub(super) fn drop_value(&mut self) {
+        self.dropped += 1;
     }
 
     fn fill(&mut self, pid: &Pid, value: f64) {
@@ -187,7 +201,7 @@ impl Settled {
 }
 
 /// The number a text stands for; `None` for what is not one, or not finite.
-fn number(text: &str) -> Option<f64> {
+pub(super) fn number(text: &str) -> Option<f64> {
     let number: f64 = text.trim().parse().ok()?;
     (number.abs() < OVERFLOW).then_some(number)
 }

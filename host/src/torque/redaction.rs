@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::form::decoded;
-use super::{Content, Header, Refusal, Upload};
+use super::track_log::Survey;
+use super::{Content, Header, Reading, Refusal, Upload};
 
 impl Upload {
     /// Replaces whatever names somebody in what was sent: identities by what
@@ -14,12 +15,7 @@ impl Upload {
     pub fn redact(&mut self, replace: impl Fn(&str) -> String) {
         self.header.redact(&replace);
         match &mut self.content {
-            Content::Reading(reading) => {
-                for (pid, text) in &mut reading.unknown {
-                    redact_in_place(pid, &replace);
-                    redact_in_place(text, &replace);
-                }
-            }
+            Content::Reading(reading) => reading.redact(&replace),
             Content::Profile(profile) => {
                 profile.name.iter_mut().for_each(|name| redact_in_place(name, &replace));
                 redact_all(&mut profile.values, &replace);
@@ -37,6 +33,24 @@ impl Upload {
                 class.iter_mut().for_each(|class| redact_in_place(class, &replace));
             }
         }
+    }
+}
+
+impl Reading {
+    /// Replaces whatever names somebody in the texts that the catalogue does
+    /// not know.
+    pub fn redact(&mut self, replace: impl Fn(&str) -> String) {
+        for (name, text) in &mut self.unknown {
+            redact_in_place(name, &replace);
+            redact_in_place(text, &replace);
+        }
+    }
+}
+
+impl Survey {
+    /// Replaces whatever names somebody in the names of columns.
+    pub fn redact(&mut self, replace: impl Fn(&str) -> String) {
+        self.odd_units.iter_mut().for_each(|name| redact_in_place(name, &replace));
     }
 }
 

@@ -6,8 +6,9 @@ pub(super) type Convert = fn(f64) -> f64;
 
 /// Every conversion a catalogue may ask for. The divisors are the exact
 /// definitions: the international mile and foot-pound, the US gallon.
-const CONVERSIONS: [(&str, &str, Convert); 8] = [
+const CONVERSIONS: [(&str, &str, Convert); 9] = [
     ("km/h", "mph", |v| v / 1.609_344),
+    ("m/s", "mph", |v| v / 0.447_04),
     ("km", "miles", |v| v / 1.609_344),
     ("l", "gallons", |v| v / 3.785_411_784),
     ("°C", "°F", |v| v * 9.0 / 5.0 + 32.0),
@@ -19,8 +20,10 @@ const CONVERSIONS: [(&str, &str, Convert); 8] = [
 
 /// Spellings seen in the wild, in the form [`canonical`] gives before it looks
 /// them up.
-const SPELLINGS: [(&str, &str); 22] = [
+const SPELLINGS: [(&str, &str); 24] = [
     ("kph", "kmh"),
+    ("meterssecond", "ms"),
+    ("metressecond", "ms"),
     ("mile", "miles"),
     ("mi", "miles"),
     ("liter", "l"),

@@ -11,6 +11,7 @@ mod events;
 mod faults;
 mod hopeless_trips;
 mod hostile_plugins;
+mod imports;
 mod lifecycle;
 mod new_plugin;
 mod plugin_files;

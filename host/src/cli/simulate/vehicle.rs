@@ -9,7 +9,7 @@ use super::SimulateArgs;
 use super::report::Report;
 use super::sender::Sender;
 use crate::cli::output::say;
-use crate::simulate::{Drive, DriveSpec, Identity, Sample, uploads};
+use crate::simulate::{Drive, DriveSpec, Identity, Sample, track_log, uploads};
 
 /// Time between two lines of progress.
 const PROGRESS_EVERY: Duration = Duration::from_secs(3);
@@ -35,6 +35,11 @@ impl Vehicle {
             interval_ms: args.interval_ms,
         });
         Self { number, identity: Identity::new(seed, number, start_ms), drive, speed_up: args.speed_up }
+    }
+
+    /// What the app logs of the drive.
+    pub fn track_log(&self) -> String {
+        track_log(&self.drive, &self.identity)
     }
 
     /// Uploads the whole drive.

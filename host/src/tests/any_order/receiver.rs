@@ -127,6 +127,8 @@ async fn app(home: &Home) -> App {
         exports: Arc::new(Semaphore::new(1)),
         wishes: tokio::sync::mpsc::channel(1).0,
         admin_requests: Arc::new(Semaphore::new(1)),
+        imports: Arc::new(Semaphore::new(1)),
+        data_dir: config.store.data_dir.clone(),
         plugin_uploads: Semaphore::new(1),
         activations: Activations::of(&config.plugins.plugin_dir),
         plugin_dir: config.plugins.plugin_dir.clone(),

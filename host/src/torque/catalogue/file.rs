@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use serde::Deserialize;
 
-use super::{Catalogue, Combine, Derived, Field, Pid, Position, Rule, pid_number};
+use super::{Catalogue, Combine, Derived, Field, Pid, Position, Rule, column_key, pid_number};
 use crate::torque::unit;
 
 /// Why a catalogue file is refused.
@@ -58,6 +58,8 @@ struct PidEntry {
     combine: Combine,
     #[serde(default)]
     precedence: u8,
+    #[serde(default)]
+    columns: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -136,6 +138,7 @@ fn take_pid(
         return Err("listed twice".to_owned());
     }
     check_range(entry.min, entry.max)?;
+    check_columns(&entry.columns, entries)?;
     let stored = entry.to.as_deref().unwrap_or(&entry.unit);
     if unit::conversion(&entry.unit, stored).is_none() {
         return Err(no_conversion(&entry.unit, stored));
@@ -166,6 +169,24 @@ fn check_range(min: Option<f64>, max: Option<f64>) -> Result<(), String> {
         (Some(min), Some(max)) if min > max => Err(format!("min {min} is above max {max}")),
         _ => Ok(()),
     }
+}
+
+/// A column of a track log is that of one PID, and told by something.
+fn check_columns(columns: &[String], entries: &BTreeMap<u64, PidEntry>) -> Result<(), String> {
+    for (index, column) in columns.iter().enumerate() {
+        let key = column_key(column);
+        if key.is_empty() {
+            return Err(format!("the column {column:?} has no name"));
+        }
+        let same = |other: &String| column_key(other) == key;
+        if columns[..index].iter().any(same) {
+            return Err(format!("the column {column:?} is listed twice"));
+        }
+        if let Some(other) = entries.values().find(|entry| entry.columns.iter().any(same)) {
+            return Err(format!("the column {column:?} is that of PID {}", other.pid));
+        }
+    }
+    Ok(())
 }
 
 fn check_name(field: &str) -> Result<(), String> {
@@ -243,6 +264,8 @@ fn assemble(
 ) -> Catalogue {
     let slots: BTreeMap<&str, usize> = fields.keys().copied().zip(0..).collect();
     let slot = |field: &str| slots.get(field).copied().unwrap_or_default();
+    let keys = |(index, entry)| columns_of(entry).map(move |key| (key, index));
+    let columns = entries.values().enumerate().flat_map(keys).collect();
     let pids = entries.into_iter().map(|(number, entry)| Pid {
         number,
         slot: slot(&entry.field),
@@ -270,10 +293,15 @@ fn assemble(
         name,
         tank_gallons,
         pids: pids.collect(),
+        columns,
         derived: derived.collect(),
         position: position.map(|(&latitude, &longitude)| Position { latitude, longitude }),
         fields: fields.into_iter().map(into_field).collect(),
     }
+}
+
+fn columns_of(entry: &PidEntry) -> impl Iterator<Item = String> {
+    entry.columns.iter().map(|column| column_key(column))
 }
 
 fn convert(from: &str, to: Option<&str>) -> unit::Convert {

@@ -61,6 +61,19 @@ fn a_wrong_derived_field_is_named_with_what_is_wrong() {
 }
 
 #[test]
+fn a_column_of_a_track_log_is_that_of_one_pid() {
+    let other = "[[pid]]\npid = \"d\"\nfield = \"x\"\ncolumns = [\"!Revs\"]";
+    let cases = [
+        (pid("columns = [\"!!\"]"), "PID c: the column \"!!\" has no name"),
+        (pid("columns = [\"Revs\", \"revs\"]"), "PID c: the column \"revs\" is listed twice"),
+        (pid("columns = [\"Revs\"]") + other, "PID d: the column \"!Revs\" is that of PID c"),
+    ];
+    for (entries, expected) in cases {
+        assert_eq!(problem(&entries), expected);
+    }
+}
+
+#[test]
 fn a_wrong_header_is_refused() {
     for header in ["name = \" \"\ntank_gallons = 1", "name = \"x\"\ntank_gallons = 0", "x = 1"] {
         assert!(Catalogue::from_toml(&format!("{header}\n{}", pid(""))).is_err(), "{header}");
