@@ -2,6 +2,7 @@
 
 mod api;
 mod detached;
+mod energy;
 mod plugins;
 mod problem;
 mod server;
@@ -30,6 +31,12 @@ pub fn router(app: Arc<App>) -> Router {
         // Trips
         .route("/api/trips", get(api::trips))
         .route("/api/trips/{id}", get(api::trip))
+        .route("/api/trips/{id}/charging", get(energy::charging_of_trip))
+        // Charging, fuel, batteries
+        .route("/api/charging", get(energy::charging))
+        .route("/api/refuels", get(energy::refuels))
+        .route("/api/soc-floor", get(energy::soc_floor))
+        .route("/api/vehicles/{id}/battery-health", get(energy::battery_health))
         // Plugins
         .route("/api/plugins", get(plugins::list))
         .route("/api/plugins/{slot}", put(plugins::replace))

@@ -11,6 +11,7 @@ pub mod config;
 pub mod durable;
 pub mod events;
 pub mod finalize;
+mod fixes;
 pub mod http;
 pub mod identity;
 pub mod ingest;

@@ -2,6 +2,7 @@
 //! groups commits. No business rule, no HTTP, no event.
 
 mod batch;
+mod charging;
 mod claims;
 mod error;
 mod finalization;
@@ -16,14 +17,17 @@ mod readiness;
 mod readings;
 mod reads;
 mod record;
+mod refuels;
 mod rejections;
 mod sessions;
 mod sql;
 #[cfg(test)]
 pub(crate) mod tests;
+mod transitions;
 mod trips;
 mod vehicles;
 
+pub use charging::{Change, Charge, ChargingCurve, ChargingSession, CurvePoint};
 pub use claims::{Claim, ClaimRequest, Retry};
 pub use error::StoreError;
 pub use finalization::{Calculator, Closed, Closing, TripData};
@@ -33,4 +37,5 @@ pub use open::{Engine, Store};
 pub use plugins::{Activation, NewActivation};
 pub use reads::{Page, Status, TripRow};
 pub use record::{Put, QuarantinedRequest, ReadingRow, Record, SessionFacts, Stored};
+pub use refuels::{Fill, RefuelRow};
 pub use rejections::Rejection;

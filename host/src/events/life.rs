@@ -9,18 +9,18 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::details::{
-    Details, FinalizationDetails, PluginSwapDetails, ServiceStartDetails, ServiceStopDetails, UploadDetails,
-    WeatherDetails,
+    ChargingDetails, Details, FinalizationDetails, PluginSwapDetails, ServiceStartDetails,
+    ServiceStopDetails, UploadDetails, WeatherDetails,
 };
 use super::fields::{Fields, Timings};
 use super::ledger::Totals;
 use super::pipeline::{Drained, Finished, Pipeline};
 use super::record::{
     FeatureFlags, Operation, Outcome, OutcomeName, Record, SCHEMA_VERSION, ServiceInfo, ServiceRecord,
-    VehicleContext,
 };
 use super::sink::Sink;
 use super::taxonomy::{Code, Failure};
+use super::vehicle::VehicleContext;
 use crate::config::Config;
 use crate::identity::IdentityKey;
 use crate::plugin_host::{PluginSet, Shadowed, Summary};
@@ -123,6 +123,13 @@ impl Opening for FinalizationDetails {
     const OPERATION: Operation = Operation::TripFinalization;
     fn into_details(self: Box<Self>) -> Details {
         Details::Finalization(self)
+    }
+}
+
+impl Opening for ChargingDetails {
+    const OPERATION: Operation = Operation::ChargingSession;
+    fn into_details(self: Box<Self>) -> Details {
+        Details::Charging(self)
     }
 }
 

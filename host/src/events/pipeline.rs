@@ -242,7 +242,8 @@ impl Shared {
             base_rate: match record.operation {
                 Operation::TelemetryUpload => self.telemetry_rate,
                 Operation::TripFinalization => self.trip_rate,
-                Operation::ExternalApiWeather
+                Operation::ChargingSession
+                | Operation::ExternalApiWeather
                 | Operation::PluginSwap
                 | Operation::ServiceStart
                 | Operation::ServiceStop => 1.0,

@@ -29,24 +29,45 @@ pub(super) async fn trips(
     headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Answer {
-    admit(&app, &headers)?;
-    let page = page(query.as_deref().unwrap_or_default())?;
-    let Ok(place) = app.pages.clone().try_acquire_owned() else {
-        return Err(Problem(Failure::new(Code::E501, "too many pages are under way to their readers")));
-    };
+    let (page, place) = admit_page(&app, &headers, query.as_deref())?;
     let trips = app.store.trips(&page).await.map_err(|error| store_problem(&error))?;
-    let full = i64::try_from(trips.len()).is_ok_and(|length| length == page.limit);
-    let next_cursor = trips.last().filter(|_| full).map(cursor);
-    let json = serde_json::to_string(&TripsPage { trips, next_cursor })
-        .map_err(|error| store_problem(&StoreError::Unexpected(error.to_string())))?;
-    let body = Body::from(Bytes::from_owner(HeldPage { json, _place: place }));
-    Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
+    let next_cursor = next_cursor(&page, &trips, |trip| (trip.start_time_ms, &trip.trip_id));
+    held(place, &TripsPage { trips, next_cursor })
 }
 
 #[derive(serde::Serialize)]
 struct TripsPage {
     trips: Vec<TripRow>,
     next_cursor: Option<String>,
+}
+
+/// A reader who may read, what page is asked for, and a place for it.
+pub(super) fn admit_page(
+    app: &App,
+    headers: &HeaderMap,
+    query: Option<&str>,
+) -> Result<(Page, OwnedSemaphorePermit), Problem> {
+    admit(app, headers)?;
+    let page = page(query.unwrap_or_default())?;
+    let Ok(place) = app.pages.clone().try_acquire_owned() else {
+        return Err(Problem(Failure::new(Code::E501, "too many pages are under way to their readers")));
+    };
+    Ok((page, place))
+}
+
+/// The page as an answer that keeps its place.
+pub(super) fn held(place: OwnedSemaphorePermit, page: &impl serde::Serialize) -> Answer {
+    let json = serde_json::to_string(page)
+        .map_err(|error| store_problem(&StoreError::Unexpected(error.to_string())))?;
+    let body = Body::from(Bytes::from_owner(HeldPage { json, _place: place }));
+    Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
+}
+
+/// Where the next page begins; nothing after the last one.
+pub(super) fn next_cursor<T>(page: &Page, rows: &[T], key: impl Fn(&T) -> (i64, &String)) -> Option<String> {
+    let full = i64::try_from(rows.len()).is_ok_and(|length| length == page.limit);
+    let (time_ms, trip_id) = key(rows.last().filter(|_| full)?);
+    Some(format!("{time_ms}_{trip_id}"))
 }
 
 /// A page that keeps its place until its reader has taken it, or is gone: so
@@ -137,11 +158,9 @@ pub(super) fn store_problem(error: &StoreError) -> Problem {
 fn page(query: &str) -> Result<Page, Problem> {
     let mut page = Page { vehicle_id: None, before: None, limit: 100 };
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-        if value.contains('\0') {
-            return Err(invalid(Code::E003, format!("{name} must not contain NUL")));
-        }
+        let value = plain(&name, value.into_owned())?;
         match &*name {
-            "vehicle_id" => page.vehicle_id = Some(value.into_owned()),
+            "vehicle_id" => page.vehicle_id = Some(value),
             "limit" => page.limit = limit(&value)?,
             "cursor" => page.before = Some(parse_cursor(&value)?),
             _ => {
@@ -155,6 +174,14 @@ fn page(query: &str) -> Result<Page, Problem> {
     Ok(page)
 }
 
+/// No text with NUL goes to a database.
+pub(super) fn plain(name: &str, text: String) -> Result<String, Problem> {
+    if text.contains('\0') {
+        return Err(invalid(Code::E003, format!("{name} must not contain NUL")));
+    }
+    Ok(text)
+}
+
 fn limit(text: &str) -> Result<i64, Problem> {
     let limit = text.parse().map_err(|_| invalid(Code::E003, "limit takes a whole number".to_owned()))?;
     if !(1..=LARGEST_PAGE).contains(&limit) {
@@ -163,16 +190,12 @@ fn limit(text: &str) -> Result<i64, Problem> {
     Ok(limit)
 }
 
-fn cursor(trip: &TripRow) -> String {
-    format!("{}_{}", trip.start_time_ms, trip.trip_id)
-}
-
 fn parse_cursor(text: &str) -> Result<(i64, String), Problem> {
     let parsed = text.split_once('_').and_then(|(start, id)| Some((start.parse().ok()?, id.to_owned())));
     parsed.ok_or_else(|| invalid(Code::E003, "cursor takes the next_cursor of the page before".to_owned()))
 }
 
-fn invalid(code: Code, message: String) -> Problem {
+pub(super) fn invalid(code: Code, message: String) -> Problem {
     Problem(Failure::new(code, message))
 }
 

@@ -85,6 +85,9 @@ pub(super) fn summary(summary: &trips::Summary) -> Checked {
 
 fn refuels(refuels: &[trips::Refuel]) -> Checked {
     at_most("refuels", refuels.len(), MAX_REFUELS)?;
+    if refuels.windows(2).any(|pair| pair[1].time_ms <= pair[0].time_ms) {
+        return Err("refuels are not in time order".to_owned());
+    }
     refuels.iter().try_for_each(|refuel| {
         finite(&[
             ("refuels.level_before_percent", Some(refuel.level_before_percent)),
@@ -132,6 +135,9 @@ pub(super) fn impact(impact: &weather::Impact) -> Checked {
 
 pub(super) fn sessions(sessions: &[charging::Session]) -> Checked {
     at_most("sessions", sessions.len(), MAX_SESSIONS)?;
+    if sessions.windows(2).any(|pair| pair[1].start_time_ms <= pair[0].end_time_ms) {
+        return Err("a session starts before the one before it ends".to_owned());
+    }
     sessions.iter().try_for_each(|session| {
         if session.end_time_ms < session.start_time_ms {
             return Err("a session ends before it starts".to_owned());

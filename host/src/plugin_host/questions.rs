@@ -189,7 +189,7 @@ impl Ask for TripCalculator {
             Question::Condition { code } => Answer::Condition(pool.condition(code, at_ms).await?),
             Question::Assess { samples } => Answer::Impact(pool.assess(samples, at_ms).await?),
             Question::Sessions { readings } => {
-                Answer::Sessions(pool.sessions(Arc::new(readings), at_ms).await?)
+                Answer::Sessions(pool.sessions(Arc::new(readings), 0, at_ms).await?)
             }
             Question::CostOf { usage } => Answer::Cost(pool.cost_of(usage, at_ms).await?),
             Question::FloorOf { transitions } => Answer::Floor(pool.floor_of(transitions, at_ms).await?),

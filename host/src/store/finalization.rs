@@ -4,15 +4,16 @@ use std::sync::Arc;
 
 use sqlx::{Any, AssertSqlSafe, Row, Transaction};
 
-use super::StoreError;
+use super::charging::{self, Change, Charge};
 use super::claims::Claim;
 use super::layout::Columns;
 use super::open::Store;
-use super::previous_fuel;
+use super::refuels::{self, Fill};
 use super::vehicles::{VehicleTotals, battery_health, contribute, to_millionths};
+use super::{StoreError, previous_fuel, transitions};
 use crate::events::BatteryHealth;
 use crate::identity::VehicleId;
-use crate::plugin_host::{Impact, Summary, TripReadings, VehicleStats};
+use crate::plugin_host::{Cost, Impact, Summary, TripReadings, VehicleStats};
 
 /// A trip's readings, and what the rules need beside them.
 #[derive(Debug)]
@@ -52,6 +53,12 @@ pub struct Closing<'a> {
     pub data: &'a TripData,
     /// The figures.
     pub summary: &'a Summary,
+    /// Its charging sessions, in time order.
+    pub charging: &'a [Charge],
+    /// Its fills, in time order.
+    pub fills: &'a [Fill],
+    /// What it cost, where that is known.
+    pub cost: Option<&'a Cost>,
     /// The weather along the trip, where it is known.
     pub weather: Option<&'a Impact>,
     /// Who calculated them.
@@ -69,6 +76,8 @@ pub enum Closed {
         vehicle: VehicleStats,
         /// Means over its last trips, this one included.
         battery_health: Option<BatteryHealth>,
+        /// What became of each of its charging sessions.
+        charging: Vec<Change>,
     },
     /// Something was received since the claim, for the trip or for the one
     /// before it: it is to be finalized again.
@@ -151,11 +160,22 @@ impl Store {
             // The trip before was closed meanwhile, and what it left counts.
             return Ok(Closed::Outdated);
         }
+        let again = finalization_number > 1;
+        let charging = charging::replace(&mut transaction, claim, again, closing.charging).await?;
+        refuels::replace(&mut transaction, claim, again, closing.fills).await?;
+        let transition = closing.summary.soc_transition.as_ref();
+        transitions::replace(&mut transaction, claim, again, transition).await?;
         previous_fuel::judge_again(&mut transaction, &claim.vehicle, &later).await?;
         let vehicle = contribute(&mut transaction, '+', &claim.trip_id).await?.stats(closing.now_ms);
-        let battery_health = battery_health(&mut transaction, &claim.vehicle).await?;
+        let battery_health = battery_health(&mut *transaction, &claim.vehicle).await?;
         transaction.commit().await?;
-        Ok(Closed::Done { finalization_number, vehicle, battery_health })
+        Ok(Closed::Done { finalization_number, vehicle, battery_health, charging })
+    }
+
+    /// Means over a vehicle's last closed trips with electric miles, where
+    /// there are any.
+    pub async fn battery_health(&self, vehicle_id: &str) -> Result<Option<BatteryHealth>, StoreError> {
+        battery_health(&self.pool, &VehicleId::from_stored(vehicle_id.to_owned())).await
     }
 
     /// Closed trips of a vehicle, added up, where there are any.
@@ -187,8 +207,8 @@ async fn write_closing(
                 kwh_per_mile = $6, soc_at_gas_transition = $7, fuel_level_at_end = $8,
                 settled_fuel_level_percent = $9, summary = $10, calculator = $11, counted = 1,
                 counted_miles_e6 = $12, counted_kwh_per_mile_e6 = $13, counted_gas_mpg_e6 = $14,
-                previous_fuel_level_percent = $15, closed_start_ms = start_time_ms, weather = $16
-         WHERE trip_id = $17 AND lease_owner = $18 AND status <> 'closed' AND last_received_ms = $19 AND reading_count = $20
+                previous_fuel_level_percent = $15, closed_start_ms = start_time_ms, weather = $16, cost = $17
+         WHERE trip_id = $18 AND lease_owner = $19 AND status <> 'closed' AND last_received_ms = $20 AND reading_count = $21
          RETURNING finalization_number",
     )
     .bind(closing.now_ms)
@@ -207,6 +227,7 @@ async fn write_closing(
     .bind(summary.gas_mpg.map(to_millionths))
     .bind(closing.data.previous_fuel_level_percent)
     .bind(closing.weather.map(serde_json::to_string).map(json).transpose()?)
+    .bind(closing.cost.map(serde_json::to_string).map(json).transpose()?)
     .bind(&claim.trip_id)
     .bind(&claim.owner)
     .bind(claim.last_received_ms)

@@ -43,14 +43,16 @@ pub struct TripRow {
     pub calculator: Option<serde_json::Value>,
     /// The weather along the trip and what it does to consumption, of the last finalization.
     pub weather: Option<serde_json::Value>,
+    /// What the trip cost, of the last finalization.
+    pub cost: Option<serde_json::Value>,
 }
 
-/// Which trips: newest first.
+/// Which trips, or which of what trips left: newest first.
 #[derive(Debug, Clone)]
 pub struct Page {
     /// Only of this vehicle.
     pub vehicle_id: Option<String>,
-    /// Only before this trip: its start and id.
+    /// Only before this one: its time, epoch milliseconds, and its trip's id.
     pub before: Option<(i64, String)>,
     /// At most that many.
     pub limit: i64,
@@ -74,33 +76,53 @@ pub struct Status {
 const COLUMNS: &str = "trips.trip_id, trips.vehicle_id, trips.session_id, sessions.profile_name, trips.status, \
      trips.start_time_ms, trips.end_time_ms, trips.last_received_ms, trips.reading_count, trips.duplicate_count, \
      trips.conflict_count, trips.finalization_number, trips.start_odometer_miles, trips.start_soc, trips.summary, \
-     trips.calculator, trips.weather FROM trips LEFT JOIN sessions \
+     trips.calculator, trips.weather, trips.cost";
+const FROM: &str = "trips LEFT JOIN sessions \
      ON sessions.vehicle_id = trips.vehicle_id AND sessions.session_id = trips.session_id";
 
-/// `vehicle` is a further condition, or nothing.
-pub(super) fn page_text(vehicle: &str) -> String {
-    format!(
-        "SELECT {COLUMNS} WHERE (trips.start_time_ms, trips.trip_id) < ($1, $2) {vehicle}
-         ORDER BY trips.start_time_ms DESC, trips.trip_id DESC LIMIT $3"
-    )
+/// What is read, from where, and the table and its time that a page goes by.
+#[derive(Clone, Copy)]
+pub(super) struct Source {
+    pub(super) columns: &'static str,
+    pub(super) from: &'static str,
+    pub(super) table: &'static str,
+    pub(super) time: &'static str,
+}
+
+pub(super) const TRIPS: Source =
+    Source { columns: COLUMNS, from: FROM, table: "trips", time: "start_time_ms" };
+
+impl Source {
+    pub(super) fn page_text(self, of_vehicle: bool) -> String {
+        let Self { columns, from, table, time } = self;
+        let vehicle = if of_vehicle { format!("AND {table}.vehicle_id = $4") } else { String::new() };
+        format!(
+            "SELECT {columns} FROM {from} WHERE ({table}.{time}, {table}.trip_id) < ($1, $2) {vehicle}
+             ORDER BY {table}.{time} DESC, {table}.trip_id DESC LIMIT $3"
+        )
+    }
 }
 
 impl Store {
     /// One page of trips, newest first.
     pub async fn trips(&self, page: &Page) -> Result<Vec<TripRow>, StoreError> {
-        let (start_ms, trip_id) = page.before.clone().unwrap_or((i64::MAX, String::new()));
-        let vehicle = if page.vehicle_id.is_some() { "AND trips.vehicle_id = $4" } else { "" };
-        let mut query =
-            sqlx::query(AssertSqlSafe(page_text(vehicle))).bind(start_ms).bind(trip_id).bind(page.limit);
+        self.page(TRIPS, page).await?.iter().map(trip).collect()
+    }
+
+    /// The rows of a page.
+    pub(super) async fn page(&self, source: Source, page: &Page) -> Result<Vec<AnyRow>, StoreError> {
+        let (time_ms, trip_id) = page.before.clone().unwrap_or((i64::MAX, String::new()));
+        let text = source.page_text(page.vehicle_id.is_some());
+        let mut query = sqlx::query(AssertSqlSafe(text)).bind(time_ms).bind(trip_id).bind(page.limit);
         if let Some(vehicle_id) = &page.vehicle_id {
             query = query.bind(vehicle_id.clone());
         }
-        query.fetch_all(&self.pool).await?.iter().map(trip).collect()
+        Ok(query.fetch_all(&self.pool).await?)
     }
 
     /// One trip.
     pub async fn trip(&self, trip_id: &str) -> Result<Option<TripRow>, StoreError> {
-        let text = format!("SELECT {COLUMNS} WHERE trips.trip_id = $1");
+        let text = format!("SELECT {COLUMNS} FROM {FROM} WHERE trips.trip_id = $1");
         let row = sqlx::query(AssertSqlSafe(text)).bind(trip_id).fetch_optional(&self.pool).await?;
         row.as_ref().map(trip).transpose()
     }
@@ -156,5 +178,6 @@ fn trip(row: &AnyRow) -> Result<TripRow, StoreError> {
         summary: json("summary")?,
         calculator: json("calculator")?,
         weather: json("weather")?,
+        cost: json("cost")?,
     })
 }

@@ -8,6 +8,7 @@ mod beside_readings;
 mod claiming;
 mod closing;
 mod connections;
+mod findings;
 pub(crate) mod home;
 mod hosts;
 pub(crate) mod model;

@@ -2,6 +2,7 @@
 //! what they share is in the library of this package.
 
 mod bad_input;
+mod charging;
 mod crashes;
 mod demo;
 mod events;

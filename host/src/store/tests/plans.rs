@@ -5,11 +5,14 @@ use sqlx::{AssertSqlSafe, Row as _};
 
 use super::home::sqlite;
 use super::model::*;
+use crate::store::charging::SESSIONS;
 use crate::store::claims::{
     SEEM_ENDED, SEEM_ENDLESS, claim_text, has_stale_text, mend_clock_text, pass_over_text,
 };
 use crate::store::previous_fuel::later_trips_text;
 use crate::store::readings::{compare_text, insert_text};
+use crate::store::reads::TRIPS;
+use crate::store::refuels::REFUELS;
 use crate::store::trips::{add_text, find_text, open_text};
 use crate::store::vehicles::touch_text;
 use crate::store::{Engine, Store};
@@ -56,12 +59,18 @@ async fn no_statement_of_an_upload_a_claim_or_a_closing_walks_through_a_table() 
 }
 
 #[tokio::test]
-async fn a_page_of_trips_is_found_by_index_and_not_sorted() {
+async fn a_page_is_found_by_index_and_not_sorted() {
     let home = sqlite();
     let store = home.open().await;
-    for (vehicle, index) in [("", "trips_by_start"), ("AND trips.vehicle_id = $4", "trips_by_vehicle")] {
-        let plan = plan(&store, &crate::store::reads::page_text(vehicle)).await;
-        assert!(plan.iter().any(|step| step.contains("SEARCH trips") && step.contains(index)), "{plan:?}");
-        assert!(!plan.iter().any(|step| step.contains("TEMP B-TREE")), "{plan:?}");
+    for (source, of_all, of_vehicle) in [
+        (TRIPS, "trips_by_start", "trips_by_vehicle"),
+        (SESSIONS, "charging_sessions_by_start", "charging_sessions_by_vehicle"),
+        (REFUELS, "refuels_by_time", "refuels_by_vehicle"),
+    ] {
+        for (index, text) in [(of_all, source.page_text(false)), (of_vehicle, source.page_text(true))] {
+            let plan = plan(&store, &text).await;
+            assert!(plan.iter().any(|step| step.contains("SEARCH") && step.contains(index)), "{plan:?}");
+            assert!(!plan.iter().any(|step| step.contains("TEMP B-TREE")), "{plan:?}");
+        }
     }
 }
