@@ -40,6 +40,8 @@ const BODIES: usize = UPLOADS as usize / 2;
 /// Pages of trips that are made, or taken by their readers, at one time: the
 /// largest takes a few megabytes while it is made.
 const PAGES: usize = 16;
+/// Readers who follow running trips at one time.
+const LISTENERS: usize = 32;
 /// Vehicles whose last known figures are remembered.
 const KNOWN_VEHICLES: u64 = 10_000;
 
@@ -67,6 +69,8 @@ pub struct App {
     pub bodies: Semaphore,
     /// A place for each page under way to a reader.
     pub pages: Arc<Semaphore>,
+    /// A place for each reader who follows running trips.
+    pub listeners: Arc<Semaphore>,
     /// A place for the plugin that is being uploaded.
     pub plugin_uploads: Semaphore,
     /// Whether the process is stopping.
@@ -162,6 +166,7 @@ pub async fn start(config: &Config, sink: Sink) -> anyhow::Result<(Arc<App>, Vec
         uploads: Arc::new(Semaphore::new(UPLOADS as usize)),
         bodies: Semaphore::new(BODIES),
         pages: Arc::new(Semaphore::new(PAGES)),
+        listeners: Arc::new(Semaphore::new(LISTENERS)),
         plugin_uploads: Semaphore::new(1),
         stopping: watch::Sender::new(false),
         activations,

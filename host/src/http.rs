@@ -3,6 +3,7 @@
 mod api;
 mod detached;
 mod energy;
+mod live;
 mod plugins;
 mod problem;
 mod server;
@@ -37,6 +38,9 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/refuels", get(energy::refuels))
         .route("/api/soc-floor", get(energy::soc_floor))
         .route("/api/vehicles/{id}/battery-health", get(energy::battery_health))
+        // Trips that run
+        .route("/api/live", get(live::follow))
+        .route("/api/live/{vehicle_id}", get(live::of_vehicle))
         // Plugins
         .route("/api/plugins", get(plugins::list))
         .route("/api/plugins/{slot}", put(plugins::replace))

@@ -262,7 +262,9 @@ fn describe_reading(event: &mut WideEvent<UploadDetails>, reading: &Reading, rec
     details.engine_rpm = reading.get("engine_rpm");
     details.engine_running = reading.get("engine_running").map(|flag| flag > 0.0);
     details.charger_connected = reading.get("charger_status").map(|status| status > 0.0);
-    details.charger_power_kw = reading.get("charger_power_kw");
+    details.charger_power_kw = reading
+        .get("charger_power_kw")
+        .or_else(|| reading.get("charger_power_w").map(|watts| watts / 1000.0));
     details.ambient_temp_f = reading.get("ambient_temp_f");
     details.coolant_temp_f = reading.get("coolant_temp_f");
     details.battery_temp_f = reading.get("battery_temp_f");

@@ -15,6 +15,7 @@ mod fixes;
 pub mod http;
 pub mod identity;
 pub mod ingest;
+pub mod live;
 pub mod open_files;
 pub mod outbound;
 pub mod plugin_host;

@@ -23,6 +23,7 @@ use super::taxonomy::{Code, Failure};
 use super::vehicle::VehicleContext;
 use crate::config::Config;
 use crate::identity::IdentityKey;
+use crate::live::Live;
 use crate::plugin_host::{PluginSet, Shadowed, Summary};
 
 /// Where events are opened and finished events go. Cheap to clone.
@@ -80,6 +81,11 @@ impl Events {
             timestamp: micros(Timestamp::now()),
             started: Instant::now(),
         }
+    }
+
+    /// The trips that run, as events tell of them.
+    pub fn live(&self) -> &Live {
+        self.pipeline.live()
     }
 
     /// What became of the finished events so far.

@@ -79,7 +79,7 @@ pub(super) async fn refuels(
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct OfVehicle {
-    vehicle_id: Option<String>,
+    pub(super) vehicle_id: Option<String>,
 }
 
 /// `GET /api/soc-floor?vehicle_id=…`: at which charge the engine takes over.

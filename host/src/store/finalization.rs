@@ -91,6 +91,8 @@ const SETTLED_FUEL: &str = "settled_fuel_level_percent";
 
 /// Readings that are read at one time.
 const PAGE: i64 = 4096;
+/// Readings in which the first value of each kind is looked for.
+const FIRST: i64 = 64;
 
 impl Store {
     /// A trip's readings in time order.
@@ -120,23 +122,38 @@ impl Store {
     /// they are in memory once; what comes meanwhile is told from the claim
     /// when the trip is closed.
     async fn readings(&self, trip_id: &str) -> Result<TripReadings, StoreError> {
+        self.readings_by_pages(trip_id, PAGE, usize::MAX).await
+    }
+
+    /// The first few readings of a trip, as columns.
+    pub async fn first_readings(&self, trip_id: &str) -> Result<TripReadings, StoreError> {
+        self.readings_by_pages(trip_id, FIRST, 1).await
+    }
+
+    async fn readings_by_pages(
+        &self,
+        trip_id: &str,
+        length: i64,
+        pages: usize,
+    ) -> Result<TripReadings, StoreError> {
         let text = "SELECT time_ms, layout_id, numbers FROM readings
                     WHERE trip_id = $1 AND time_ms > $2 ORDER BY time_ms LIMIT $3";
         let mut times_ms: Vec<i64> = Vec::new();
         let mut columns = Columns::default();
-        loop {
+        for _ in 0..pages {
             let after_ms = times_ms.last().copied().unwrap_or_default();
             let rows =
-                sqlx::query(text).bind(trip_id).bind(after_ms).bind(PAGE).fetch_all(&self.pool).await?;
+                sqlx::query(text).bind(trip_id).bind(after_ms).bind(length).fetch_all(&self.pool).await?;
             for row in &rows {
                 let layout = self.layouts.get(&self.pool, row.try_get("layout_id")?).await?;
                 columns.add(times_ms.len(), &layout, row.try_get("numbers")?)?;
                 times_ms.push(row.try_get("time_ms")?);
             }
-            if rows.len() < PAGE as usize {
-                return Ok(TripReadings { columns: columns.by_name(times_ms.len()), times_ms });
+            if i64::try_from(rows.len()).is_ok_and(|rows| rows < length) {
+                break;
             }
         }
+        Ok(TripReadings { columns: columns.by_name(times_ms.len()), times_ms })
     }
 
     /// Closes a claimed trip and counts it for its vehicle, in one

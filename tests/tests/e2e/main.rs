@@ -10,6 +10,7 @@ mod faults;
 mod hopeless_trips;
 mod hostile_plugins;
 mod lifecycle;
+mod live;
 mod new_plugin;
 mod plugin_files;
 mod plugins;

@@ -123,6 +123,7 @@ async fn app(home: &Home) -> App {
         rate_limits: RateLimits::new(&config.http),
         bodies: Semaphore::new(100),
         pages: Arc::new(Semaphore::new(100)),
+        listeners: Arc::new(Semaphore::new(1)),
         plugin_uploads: Semaphore::new(1),
         activations: Activations::of(&config.plugins.plugin_dir),
         plugin_dir: config.plugins.plugin_dir.clone(),
