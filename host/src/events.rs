@@ -28,6 +28,6 @@ pub use fields::{Fields, Timings, Value, cut_coordinate};
 pub use ledger::Totals;
 pub use life::{Events, WideEvent};
 pub use pipeline::Drained;
-pub use record::{Operation, Outcome};
+pub use record::{FeatureFlags, Operation, Outcome};
 pub use taxonomy::{Category, Code, Failure, Severity};
 pub use vehicle::{BatteryHealth, VehicleContext};

@@ -2,6 +2,7 @@
 //! No rule on trips lives here; the `trip-calculator` plugin holds them.
 
 mod findings;
+mod outlook;
 mod telling;
 
 use std::sync::Arc;
@@ -162,12 +163,14 @@ async fn attempt(
     let identity = event.plugins().identity(Slot::TripCalculator).clone();
     let charges = findings::charges(&data.readings, &calculation.charging);
     let fills = findings::fills(&data.readings, &calculation);
+    let route = outlook::route(app, claim, event, &data).await?;
     let closing = Closing {
         now_ms: Timestamp::now().as_millisecond(),
         data: &data,
         summary: &calculation.summary,
         charging: &charges,
         fills: &fills,
+        route: route.as_ref(),
         cost: calculation.cost.as_ref(),
         weather: weather.as_ref(),
         calculator: Calculator { name: &identity.name, version: &identity.version, digest: &identity.digest },
@@ -176,13 +179,15 @@ async fn attempt(
     let closed = app.store.close_trip(claim, &closing).await.map_err(|error| Failure::from(&error))?;
     event.timings.add_since("context_enrichment", started);
     match closed {
-        Closed::Done { finalization_number, vehicle, battery_health, charging } => {
+        Closed::Done { finalization_number, vehicle, battery_health, charging, route } => {
             app.known_vehicles.insert(claim.vehicle.clone(), vehicle);
             event.details.finalization_number = Some(finalization_number);
             event.vehicle =
                 Some(VehicleContext { stats: Some(vehicle), battery_health, ..VehicleContext::default() });
             telling::describe(event, &data, &calculation);
             telling::describe_weather(event, weather);
+            telling::describe_route(event, route);
+            outlook::predict_range(app, event, &data.readings).await;
             for (charge, change) in charges.iter().zip(charging) {
                 telling::tell_of_charging(app, event, &data.readings, charge, (change, asked));
             }

@@ -38,6 +38,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/refuels", get(energy::refuels))
         .route("/api/soc-floor", get(energy::soc_floor))
         .route("/api/vehicles/{id}/battery-health", get(energy::battery_health))
+        .route("/api/vehicles/{id}/routes", get(energy::routes))
         // Trips that run
         .route("/api/live", get(live::follow))
         .route("/api/live/{vehicle_id}", get(live::of_vehicle))

@@ -50,6 +50,7 @@ pub use active::PluginStatus;
 pub use bindings::charging::Session;
 pub use bindings::costs::{Cost, Usage};
 pub use bindings::live::{Figures, Point};
+pub use bindings::routes::{Ends, Place};
 pub use bindings::sampling::{Facts, Verdict};
 pub use bindings::soc_floor::{Bar, ByTemperature, Floor};
 pub use bindings::tiers::VehicleStats;

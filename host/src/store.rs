@@ -19,6 +19,7 @@ mod reads;
 mod record;
 mod refuels;
 mod rejections;
+mod routes;
 mod sessions;
 mod sql;
 #[cfg(test)]
@@ -39,3 +40,4 @@ pub use reads::{Page, Status, TripRow};
 pub use record::{Put, QuarantinedRequest, ReadingRow, Record, SessionFacts, Stored};
 pub use refuels::{Fill, RefuelRow};
 pub use rejections::Rejection;
+pub use routes::{OnRoute, Route, RouteRow};

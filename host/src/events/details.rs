@@ -215,6 +215,9 @@ pub struct FinalizationDetails {
     /// Last known fuel level: percent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fuel_level_at_end: Option<f64>,
+    /// The route that it is on, where routes are looked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub route_id: Option<String>,
     /// What the calculator beside this one says of the trip; it is not kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shadow: Option<ShadowTrip>,

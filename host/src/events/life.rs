@@ -83,6 +83,11 @@ impl Events {
         }
     }
 
+    /// Which features are on.
+    pub fn flags(&self) -> FeatureFlags {
+        self.flags
+    }
+
     /// The trips that run, as events tell of them.
     pub fn live(&self) -> &Live {
         self.pipeline.live()

@@ -150,10 +150,13 @@ impl Serialize for PluginRecord<'_> {
 
 /// Which features are on.
 #[derive(Debug, Clone, Copy, serde::Serialize)]
-pub(super) struct FeatureFlags {
-    pub(super) weather_integration: bool,
-    pub(super) enhanced_route_detection: bool,
-    pub(super) predictive_range: bool,
+pub struct FeatureFlags {
+    /// The weather along trips.
+    pub weather_integration: bool,
+    /// Which trips go the same way.
+    pub enhanced_route_detection: bool,
+    /// How far batteries still reach.
+    pub predictive_range: bool,
 }
 
 /// A failure as written.

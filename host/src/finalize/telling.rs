@@ -10,7 +10,7 @@ use crate::events::{
 };
 use crate::fixes;
 use crate::plugin_host::{Calculation, Impact, Summary, TripReadings};
-use crate::store::{Change, Charge, TripData};
+use crate::store::{Change, Charge, OnRoute, TripData};
 
 /// Adds what the trip did.
 pub(super) fn describe(
@@ -72,6 +72,13 @@ pub(super) fn describe_weather(event: &mut WideEvent<FinalizationDetails>, weath
     details.weather_conditions = Some(weather.conditions);
     details.weather_impact_factor = Some(weather.factor);
     details.extreme_weather = Some(weather.extreme);
+}
+
+/// Adds the route that it is on.
+pub(super) fn describe_route(event: &mut WideEvent<FinalizationDetails>, route: Option<OnRoute>) {
+    let Some(OnRoute { route_id, trips }) = route else { return };
+    event.details.route_id = Some(route_id);
+    event.business.set("route_trips", trips);
 }
 
 /// Tells of a charging session within the trip, unless it was told as it is.

@@ -1,4 +1,5 @@
-//! What a reader sees of charging, of fuel and of the battery.
+//! What a reader sees of charging, of fuel, of the battery and of the ways
+//! that a vehicle goes.
 
 use std::sync::Arc;
 
@@ -19,6 +20,9 @@ use crate::store::{ChargingSession, RefuelRow};
 
 /// Transitions that a floor is made of at most: the last ones.
 const MOST_TRANSITIONS: i64 = 1000;
+
+/// Routes that are shown of a vehicle at most.
+const MOST_ROUTES: i64 = 500;
 
 #[derive(serde::Serialize)]
 struct ChargingPage {
@@ -116,4 +120,17 @@ pub(super) async fn battery_health(
     let vehicle_id = plain("vehicle_id", vehicle_id)?;
     let health = app.store.battery_health(&vehicle_id).await.map_err(|error| store_problem(&error))?;
     Ok(Json(json!({ "vehicle_id": vehicle_id, "battery_health": health })).into_response())
+}
+
+/// `GET /api/vehicles/{id}/routes`: the routes used last; none where they are
+/// not looked for.
+pub(super) async fn routes(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    Path(vehicle_id): Path<String>,
+) -> Answer {
+    admit(&app, &headers)?;
+    let vehicle_id = plain("vehicle_id", vehicle_id)?;
+    let routes = app.store.routes(&vehicle_id, MOST_ROUTES).await.map_err(|error| store_problem(&error))?;
+    Ok(Json(json!({ "routes": routes })).into_response())
 }

@@ -69,7 +69,8 @@ pub(super) async fn follow(
 }
 
 async fn show(app: &App, trip_id: &str) -> Result<Option<LiveTrip>, Failure> {
-    app.events.live().show(trip_id, &app.store, &app.plugins.pin()).await
+    let with_range = app.events.flags().predictive_range;
+    app.events.live().show(trip_id, &app.store, &app.plugins.pin(), with_range).await
 }
 
 /// A reader who follows running trips. It keeps ids of what is to be told, and

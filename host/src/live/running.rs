@@ -67,12 +67,15 @@ pub(super) struct Running {
     pub(super) before: Option<Before>,
     pub(super) asked: Option<Instant>,
     pub(super) figures: Option<Figures>,
+    pub(super) predicted_range_miles: Option<f64>,
 }
 
 /// What the store knows of the time before it was watched.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Before {
     pub(super) first: Point,
+    /// Mean of its vehicle's last trips.
+    pub(super) recent_kwh_per_mile: Option<f64>,
 }
 
 impl Running {
@@ -98,6 +101,7 @@ impl Running {
             before: None,
             asked: None,
             figures: None,
+            predicted_range_miles: None,
         }
     }
 

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::running::{Before, Charger, Running};
 use super::{Live, first_of};
 use crate::events::Failure;
-use crate::plugin_host::{Figures, PluginSet, Point};
+use crate::plugin_host::{Figures, PluginError, PluginSet, Point};
 use crate::store::{Store, StoreError};
 
 /// Figures of one trip are asked for no more often.
@@ -47,37 +47,41 @@ pub struct LiveTrip {
     pub longitude: Option<f64>,
     /// The calculator's figures so far; null while it fails.
     pub figures: Option<Figures>,
+    /// Miles that the battery still reaches; null where that is not asked for.
+    pub predicted_range_miles: Option<f64>,
 }
 
 /// What figures are made of.
 struct Ends {
     first: Point,
     latest: Point,
+    recent_kwh_per_mile: Option<f64>,
 }
 
 impl Live {
-    /// A trip that runs, with figures that are not older than a second.
+    /// A trip that runs, with figures that are not older than a second; with
+    /// its range, if that is asked for.
     ///
     /// # Errors
-    /// The store or the calculator fails. For a second there are the figures
-    /// from before then.
+    /// The store or the calculator fails. The calculator is left alone for a
+    /// while then, and the trip shown without its figures.
     pub async fn show(
         &self,
         trip_id: &str,
         store: &Store,
         plugins: &PluginSet,
+        with_range: bool,
     ) -> Result<Option<LiveTrip>, Failure> {
         let _turn = self.asking.lock().await;
         if self.begin_asking(trip_id) {
             self.learn_before(trip_id, store).await.map_err(|error| Failure::from(&error))?;
-            if let Some(Ends { first, latest }) = self.ends(trip_id) {
-                let now_ms = Timestamp::now().as_millisecond();
-                let figures = plugins.figures_of(first, latest, now_ms).await;
-                if figures.is_err() {
+            if let Some(ends) = self.ends(trip_id) {
+                let asked = ask(&ends, plugins, with_range).await;
+                if asked.is_err() {
                     self.pause();
                 }
-                self.set_figures(trip_id, figures.as_ref().ok().copied());
-                figures.map_err(|error| Failure::from(&error))?;
+                self.set_figures(trip_id, asked.as_ref().ok().copied());
+                asked.map_err(|error| Failure::from(&error))?;
             }
         }
         Ok(self.trips().by_id.get(trip_id).map(|running| LiveTrip::of(trip_id, running)))
@@ -101,7 +105,13 @@ impl Live {
         if self.trips().by_id.get(trip_id).is_none_or(|running| running.before.is_some()) {
             return Ok(());
         }
-        let before = Before { first: first_of(&store.first_readings(trip_id).await?) };
+        let first = first_of(&store.first_readings(trip_id).await?);
+        let vehicle_id = self.trips().by_id.get(trip_id).map(|running| running.vehicle_id.clone());
+        let health = match vehicle_id {
+            Some(vehicle_id) => store.battery_health(&vehicle_id).await?,
+            None => None,
+        };
+        let before = Before { first, recent_kwh_per_mile: health.and_then(|health| health.kwh_per_mile) };
         if let Some(running) = self.trips().by_id.get_mut(trip_id) {
             running.before = Some(before);
         }
@@ -111,14 +121,32 @@ impl Live {
     fn ends(&self, trip_id: &str) -> Option<Ends> {
         let trips = self.trips();
         let running = trips.by_id.get(trip_id)?;
-        Some(Ends { first: running.first(), latest: running.latest() })
+        let recent_kwh_per_mile = running.before.and_then(|before| before.recent_kwh_per_mile);
+        Some(Ends { first: running.first(), latest: running.latest(), recent_kwh_per_mile })
     }
 
-    fn set_figures(&self, trip_id: &str, figures: Option<Figures>) {
+    fn set_figures(&self, trip_id: &str, asked: Option<(Figures, Option<f64>)>) {
         if let Some(running) = self.trips().by_id.get_mut(trip_id) {
-            running.figures = figures;
+            running.figures = asked.map(|(figures, _)| figures);
+            running.predicted_range_miles = asked.and_then(|(_, range)| range);
         }
     }
+}
+
+async fn ask(
+    ends: &Ends,
+    plugins: &PluginSet,
+    with_range: bool,
+) -> Result<(Figures, Option<f64>), PluginError> {
+    let now_ms = Timestamp::now().as_millisecond();
+    let figures = plugins.figures_of(ends.first, ends.latest, now_ms).await?;
+    let range = match (with_range, ends.latest.state_of_charge, ends.recent_kwh_per_mile) {
+        (true, Some(charge), Some(kwh_per_mile)) => {
+            plugins.predict_range(charge, kwh_per_mile, now_ms).await?
+        }
+        _ => None,
+    };
+    Ok((figures, range))
 }
 
 impl LiveTrip {
@@ -139,6 +167,7 @@ impl LiveTrip {
             latitude: running.latitude.latest(),
             longitude: running.longitude.latest(),
             figures: running.figures,
+            predicted_range_miles: running.predicted_range_miles,
         }
     }
 }

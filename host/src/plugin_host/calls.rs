@@ -7,6 +7,7 @@ use super::answers;
 use super::bindings::charging::Session;
 use super::bindings::costs::{Cost, Usage};
 use super::bindings::live::{Figures, Point};
+use super::bindings::routes::Ends;
 use super::bindings::sampling::{Facts, Verdict};
 use super::bindings::soc_floor::Floor;
 use super::bindings::tiers::VehicleStats;
@@ -160,5 +161,27 @@ impl Pool<TripCalculator> {
         at_ms: i64,
     ) -> Result<Floor, PluginError> {
         call!(self, at_ms, soc_floor.call_floor_of(&transitions), answers::floor)
+    }
+
+    pub(super) async fn predict(
+        &self,
+        state_of_charge: f64,
+        recent_kwh_per_mile: f64,
+        at_ms: i64,
+    ) -> Result<Option<f64>, PluginError> {
+        call!(self, at_ms, range.call_predict(state_of_charge, recent_kwh_per_mile), |miles: &Option<f64>| {
+            answers::range(*miles)
+        })
+    }
+
+    pub(super) async fn match_route(
+        &self,
+        trip: Ends,
+        known: &[Ends],
+        at_ms: i64,
+    ) -> Result<Option<u32>, PluginError> {
+        call!(self, at_ms, routes.call_match_route(trip, known), |index: &Option<u32>| {
+            answers::route(*index, known.len())
+        })
     }
 }

@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::bindings::charging::Session;
 use super::bindings::costs::{Cost, Usage};
 use super::bindings::live::{Figures, Point};
+use super::bindings::routes::Ends;
 use super::bindings::sampling::{Facts, Verdict};
 use super::bindings::soc_floor::Floor;
 use super::bindings::tiers::VehicleStats;
@@ -118,6 +119,8 @@ pub(super) enum CalculatorQuestion {
     Sessions { readings: TripReadings },
     CostOf { usage: Usage },
     FloorOf { transitions: Vec<SocTransition> },
+    Predict { state_of_charge: f64, recent_kwh_per_mile: f64 },
+    MatchRoute { trip: Ends, known: Vec<Ends> },
 }
 
 /// What a trip calculator answers.
@@ -131,6 +134,8 @@ pub(super) enum CalculatorAnswer {
     Sessions(Vec<Session>),
     Cost(Cost),
     Floor(Floor),
+    Range(Option<f64>),
+    Route(Option<u32>),
 }
 
 /// A `result` of the contract.
@@ -154,6 +159,8 @@ impl Ask for TripCalculator {
             CalculatorQuestion::Sessions { .. } => "sessions",
             CalculatorQuestion::CostOf { .. } => "cost_of",
             CalculatorQuestion::FloorOf { .. } => "floor_of",
+            CalculatorQuestion::Predict { .. } => "predict",
+            CalculatorQuestion::MatchRoute { .. } => "match_route",
         }
     }
 
@@ -193,6 +200,12 @@ impl Ask for TripCalculator {
             }
             Question::CostOf { usage } => Answer::Cost(pool.cost_of(usage, at_ms).await?),
             Question::FloorOf { transitions } => Answer::Floor(pool.floor_of(transitions, at_ms).await?),
+            Question::Predict { state_of_charge, recent_kwh_per_mile } => {
+                Answer::Range(pool.predict(state_of_charge, recent_kwh_per_mile, at_ms).await?)
+            }
+            Question::MatchRoute { trip, known } => {
+                Answer::Route(pool.match_route(trip, &known, at_ms).await?)
+            }
         })
     }
 }

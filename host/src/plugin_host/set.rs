@@ -11,6 +11,7 @@ use super::active::{Active, PluginStatus, Serving};
 use super::bindings::charging::Session;
 use super::bindings::costs::{Cost, Usage};
 use super::bindings::live::{Figures, Point};
+use super::bindings::routes::Ends;
 use super::bindings::sampling::{Facts, Verdict};
 use super::bindings::soc_floor::Floor;
 use super::bindings::tiers::VehicleStats;
@@ -207,5 +208,29 @@ impl PluginSet {
     pub async fn floor_of(&self, transitions: Vec<SocTransition>, at_ms: i64) -> Result<Floor, PluginError> {
         let calculator = &self.trip_calculator;
         calculator.metered(calculator.pool.floor_of(transitions, at_ms)).await
+    }
+
+    /// Miles that the battery still reaches, at the consumption of the last
+    /// trips; nothing where it cannot be said.
+    pub async fn predict_range(
+        &self,
+        state_of_charge: f64,
+        recent_kwh_per_mile: f64,
+        at_ms: i64,
+    ) -> Result<Option<f64>, PluginError> {
+        let calculator = &self.trip_calculator;
+        calculator.metered(calculator.pool.predict(state_of_charge, recent_kwh_per_mile, at_ms)).await
+    }
+
+    /// Which of these routes a trip went: an index, nothing for a new one.
+    pub async fn match_route(
+        &self,
+        trip: Ends,
+        known: &[Ends],
+        at_ms: i64,
+    ) -> Result<Option<usize>, PluginError> {
+        let calculator = &self.trip_calculator;
+        let index = calculator.metered(calculator.pool.match_route(trip, known, at_ms)).await?;
+        Ok(index.and_then(|index| usize::try_from(index).ok()))
     }
 }

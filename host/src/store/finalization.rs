@@ -9,6 +9,7 @@ use super::claims::Claim;
 use super::layout::Columns;
 use super::open::Store;
 use super::refuels::{self, Fill};
+use super::routes::{self, OnRoute, Route};
 use super::vehicles::{VehicleTotals, battery_health, contribute, to_millionths};
 use super::{StoreError, previous_fuel, transitions};
 use crate::events::BatteryHealth;
@@ -57,6 +58,8 @@ pub struct Closing<'a> {
     pub charging: &'a [Charge],
     /// Its fills, in time order.
     pub fills: &'a [Fill],
+    /// Its route, where routes are looked for and it has one.
+    pub route: Option<&'a Route>,
     /// What it cost, where that is known.
     pub cost: Option<&'a Cost>,
     /// The weather along the trip, where it is known.
@@ -78,6 +81,8 @@ pub enum Closed {
         battery_health: Option<BatteryHealth>,
         /// What became of each of its charging sessions.
         charging: Vec<Change>,
+        /// The route that it is on.
+        route: Option<OnRoute>,
     },
     /// Something was received since the claim, for the trip or for the one
     /// before it: it is to be finalized again.
@@ -184,9 +189,11 @@ impl Store {
         transitions::replace(&mut transaction, claim, again, transition).await?;
         previous_fuel::judge_again(&mut transaction, &claim.vehicle, &later).await?;
         let vehicle = contribute(&mut transaction, '+', &claim.trip_id).await?.stats(closing.now_ms);
+        // With the vehicle's row locked.
+        let route = routes::replace(&mut transaction, claim, start_ms, closing.route).await?;
         let battery_health = battery_health(&mut *transaction, &claim.vehicle).await?;
         transaction.commit().await?;
-        Ok(Closed::Done { finalization_number, vehicle, battery_health, charging })
+        Ok(Closed::Done { finalization_number, vehicle, battery_health, charging, route })
     }
 
     /// Means over a vehicle's last closed trips with electric miles, where

@@ -43,6 +43,8 @@ pub struct TripRow {
     pub calculator: Option<serde_json::Value>,
     /// The weather along the trip and what it does to consumption, of the last finalization.
     pub weather: Option<serde_json::Value>,
+    /// The route that it is on, where routes are looked for.
+    pub route_id: Option<String>,
     /// What the trip cost, of the last finalization.
     pub cost: Option<serde_json::Value>,
 }
@@ -76,7 +78,7 @@ pub struct Status {
 const COLUMNS: &str = "trips.trip_id, trips.vehicle_id, trips.session_id, sessions.profile_name, trips.status, \
      trips.start_time_ms, trips.end_time_ms, trips.last_received_ms, trips.reading_count, trips.duplicate_count, \
      trips.conflict_count, trips.finalization_number, trips.start_odometer_miles, trips.start_soc, trips.summary, \
-     trips.calculator, trips.weather, trips.cost";
+     trips.calculator, trips.weather, trips.cost, trips.route_id";
 const FROM: &str = "trips LEFT JOIN sessions \
      ON sessions.vehicle_id = trips.vehicle_id AND sessions.session_id = trips.session_id";
 
@@ -179,5 +181,6 @@ fn trip(row: &AnyRow) -> Result<TripRow, StoreError> {
         calculator: json("calculator")?,
         weather: json("weather")?,
         cost: json("cost")?,
+        route_id: row.try_get("route_id")?,
     })
 }

@@ -13,6 +13,7 @@ on_both_engines! {
     a_late_reading_lengthens_a_session_and_adds_none
     a_fill_between_two_trips_is_kept_with_the_second
     a_drive_on_both_shows_its_transition_its_cost_and_the_battery
+    trips_between_the_same_places_share_a_route_and_know_their_range
 }
 
 const MINUTE_MS: i64 = 60_000;
@@ -184,14 +185,52 @@ async fn a_drive_on_both_shows_its_transition_its_cost_and_the_battery(engine: E
     Ok(())
 }
 
+async fn trips_between_the_same_places_share_a_route_and_know_their_range(
+    engine: Engine,
+) -> anyhow::Result<()> {
+    let Some(database) = Database::fresh(engine).await? else { return Ok(()) };
+    let settings = settings().set("FEATURE_ROUTE_DETECTION", "true").set("FEATURE_PREDICTIVE_RANGE", "true");
+    let mut server = Server::start(settings.database(&database)).await?;
+    let start_ms = now_ms() - 300 * MINUTE_MS;
+    let mut told = Vec::new();
+    // The third is longer, and so ends elsewhere.
+    for (trip, minutes) in (0..).zip([10, 10, 30]) {
+        let session_ms = start_ms + trip * 90 * MINUTE_MS;
+        let phone = Phone { session: session_ms.to_string(), ..Phone::new(1, start_ms) };
+        let queries = (0..minutes).map(|minute| phone.full_reading(session_ms, minute)).collect();
+        e2e::upload_all(server.address(), queries, 1).await?;
+        told = server.wait_for_operation("trip_finalization", told.len() + 1).await?;
+    }
+    let [first, second, third] = &told[..] else { anyhow::bail!("three trips, not {}", told.len()) };
+    assert!(first["route_id"].is_string());
+    let route_trips = |event: &Value| event["business_metrics"]["route_trips"].clone();
+    assert_eq!((&second["route_id"], route_trips(second)), (&first["route_id"], json!(2)));
+    assert_ne!(third["route_id"], first["route_id"]);
+    assert_eq!(route_trips(third), 1);
+    // 40 % less 14.4, of which the engine leaves 25 to the battery.
+    let kwh_per_mile = first["vehicle_context"]["recent_avg_efficiency_kwh_per_mile"].as_f64();
+    let miles = first["business_metrics"]["predicted_range_miles"].as_f64().context("a range")?;
+    let expected = 0.006 * 18.4 / kwh_per_mile.context("a consumption")?;
+    assert!((miles - expected).abs() <= 0.051, "{miles}, not {expected}");
+
+    let trips = server.trips().await?;
+    assert_eq!((&trips[0]["route_id"], &trips[2]["route_id"]), (&third["route_id"], &first["route_id"]));
+    let vehicle = trips[0]["vehicle_id"].as_str().context("a vehicle")?;
+    let routes = list(&server.api(&format!("/api/vehicles/{vehicle}/routes")).await?["routes"])?;
+    let counts: Vec<_> = routes.iter().map(|route| (&route["route_id"], &route["trips"])).collect();
+    assert_eq!(counts, [(&third["route_id"], &json!(1)), (&first["route_id"], &json!(2))]);
+    server.stop().await?;
+    Ok(())
+}
+
 /// `None` where the engine is not at hand.
 async fn start(engine: Engine) -> anyhow::Result<Option<Server>> {
     let Some(database) = Database::fresh(engine).await? else { return Ok(None) };
-    let settings = Settings::default()
-        .set("TRIP_TIMEOUT_SECONDS", "1")
-        .set("FEATURE_WEATHER", "false")
-        .database(&database);
-    Ok(Some(Server::start(settings).await?))
+    Ok(Some(Server::start(settings().database(&database)).await?))
+}
+
+fn settings() -> Settings {
+    Settings::default().set("TRIP_TIMEOUT_SECONDS", "1").set("FEATURE_WEATHER", "false")
 }
 
 /// A reading of a car that stands at its charger.

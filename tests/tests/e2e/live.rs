@@ -103,6 +103,27 @@ async fn a_restart_does_not_forget_where_a_running_trip_began() -> anyhow::Resul
 }
 
 #[tokio::test]
+async fn a_running_trip_shows_its_range_by_the_trips_before_it() -> anyhow::Result<()> {
+    let settings = Settings::default().set("TRIP_TIMEOUT_SECONDS", "3");
+    let mut server = Server::start(settings.set("FEATURE_PREDICTIVE_RANGE", "true")).await?;
+    let start_ms = now_ms() - 100 * MINUTE_MS;
+    let phone = Phone::new(1, start_ms);
+    let queries = (0..10).map(|minute| phone.full_reading(start_ms, minute)).collect();
+    e2e::upload_all(server.address(), queries, 1).await?;
+    let [first] = server.wait_for_operation("trip_finalization", 1).await?.try_into().expect("one trip");
+    let kwh_per_mile = first["business_metrics"]["kwh_per_mile"].as_f64().context("a consumption")?;
+    let mut listener = Listener::new(&server, "").await?;
+    let next = Phone { session: "next".to_owned(), ..phone };
+    assert!(server.upload(&next.full_reading(now_ms(), 0)).await?.is_ok());
+    let trip = listener.hears("trip", |_| true).await?;
+    let miles = trip["predicted_range_miles"].as_f64().with_context(|| format!("a range in {trip}"))?;
+    // 40 % of charge, of which the engine leaves 25 to the battery.
+    assert!((miles - 0.15 * 18.4 / kwh_per_mile).abs() <= 0.051, "{miles}");
+    server.stop().await?;
+    Ok(())
+}
+
+#[tokio::test]
 async fn listeners_are_few_and_keep_nobody_waiting() -> anyhow::Result<()> {
     let mut server = Server::start(Settings::default()).await?;
     let mut listeners = Vec::new();

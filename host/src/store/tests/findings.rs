@@ -3,8 +3,8 @@
 
 use super::home::{homes, number};
 use super::model::*;
-use crate::plugin_host::{Cost, Refuel, Session, SocTransition, Summary};
-use crate::store::{Change, Charge, Closed, Closing, CurvePoint, Fill, Page, Store};
+use crate::plugin_host::{Cost, Ends, Place, Refuel, Session, SocTransition, Summary};
+use crate::store::{Change, Charge, Closed, Closing, CurvePoint, Fill, OnRoute, Page, Route, Store};
 
 fn charge(start_ms: i64, end_ms: i64, kwh_added: Option<f64>) -> Charge {
     let (start_time_ms, end_time_ms) = (START_MS + start_ms, START_MS + end_ms);
@@ -192,5 +192,62 @@ async fn pages_go_on_where_the_one_before_ended_and_know_vehicles() {
         let transitions = store.soc_transitions(vehicle(1).as_str(), 2).await.unwrap();
         let times: Vec<_> = transitions.iter().map(|transition| transition.time_ms - START_MS).collect();
         assert_eq!(times, [20_000, 10_000], "the last ones");
+    }
+}
+
+/// Ends the only trip that has ended, on that route.
+async fn end_on(store: &Store, route: Option<&Route>) -> Option<OnRoute> {
+    let claim = claim_one(store, "owner").await;
+    let data = store.trip_data(&claim).await.unwrap();
+    let summary = summary();
+    match store.close_trip(&claim, &Closing { route, ..closing(&data, &summary) }).await.unwrap() {
+        Closed::Done { route, .. } => route,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_route_counts_its_trips_and_goes_with_the_last_of_them() {
+    for home in homes().await {
+        let store = home.open().await;
+        let place = |latitude| Place { latitude, longitude: -121.5 };
+        let ends = Ends { start: place(37.123_456), end: place(37.5) };
+        let trip = keep(&store, reading(1, 1, 0)).await.trip_id;
+        let first = end_on(&store, Some(&Route::New(ends))).await.unwrap();
+        assert_eq!(first.trips, 1);
+        let known = Route::Known(first.route_id.clone());
+        keep(&store, reading(1, 2, 10_000)).await;
+        let second = end_on(&store, Some(&known)).await.unwrap();
+        assert_eq!(second, OnRoute { route_id: first.route_id.clone(), trips: 2 }, "{:?}", home.engine);
+        let routes = store.routes(vehicle(1).as_str(), 10).await.unwrap();
+        assert_eq!(routes.len(), 1);
+        assert_eq!((routes[0].ends(), routes[0].last_used_ms), (ends, START_MS + 10_000));
+        assert_eq!(store.trip(&trip).await.unwrap().unwrap().route_id, Some(first.route_id.clone()));
+
+        // Finalized again it counts once; on none, it leaves the route.
+        keep(&store, reading(1, 2, 11_000)).await;
+        assert_eq!(end_on(&store, Some(&known)).await, Some(second));
+        keep(&store, reading(1, 2, 12_000)).await;
+        assert_eq!(end_on(&store, None).await, None);
+        assert_eq!(store.routes(vehicle(1).as_str(), 10).await.unwrap()[0].trips, 1);
+        keep(&store, reading(1, 1, 1000)).await;
+        let other = end_on(&store, Some(&Route::New(ends))).await.unwrap();
+        let routes = store.routes(vehicle(1).as_str(), 10).await.unwrap();
+        assert_eq!(
+            (routes.len(), &routes[0].route_id),
+            (1, &other.route_id),
+            "a route without a trip is none"
+        );
+
+        let claim = {
+            keep(&store, reading(1, 3, 0)).await;
+            claim_one(&store, "owner").await
+        };
+        let data = store.trip_data(&claim).await.unwrap();
+        let summary = summary();
+        let gone =
+            store.close_trip(&claim, &Closing { route: Some(&known), ..closing(&data, &summary) }).await;
+        assert!(gone.is_err(), "a route that is gone: looked for again");
+        assert_eq!(number(&store, "SELECT COUNT(*) FROM trips WHERE status = 'closed'").await, 2);
     }
 }

@@ -205,6 +205,7 @@ pub(super) fn closing<'a>(data: &'a crate::store::TripData, summary: &'a Summary
         summary,
         charging: &[],
         fills: &[],
+        route: None,
         cost: None,
         weather: None,
         calculator: Calculator { name: "test", version: "1", digest: "digest" },

@@ -173,6 +173,7 @@ async fn close(store: &Store, claim: &Claim, figures: &Value) -> Option<BatteryH
         summary: &summary,
         charging: &[],
         fills: &[],
+        route: None,
         cost: None,
         weather: None,
         calculator,
