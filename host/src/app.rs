@@ -52,6 +52,8 @@ const ADMIN_REQUESTS: usize = 4;
 /// Imports under way at one time: each has a file in DATA_DIR, a thread, and a
 /// handful of readings with the writer.
 const IMPORTS: u32 = 2;
+/// Readers who follow running trips at one time.
+const LISTENERS: usize = 32;
 /// Vehicles whose last known figures are remembered.
 const KNOWN_VEHICLES: u64 = 10_000;
 
@@ -89,6 +91,8 @@ pub struct App {
     pub imports: Arc<Semaphore>,
     /// The folder of everything that this process keeps.
     pub data_dir: PathBuf,
+    /// A place for each reader who follows running trips.
+    pub listeners: Arc<Semaphore>,
     /// A place for the plugin that is being uploaded.
     pub plugin_uploads: Semaphore,
     /// Whether the process is stopping.
@@ -193,6 +197,7 @@ pub async fn start(
         admin_requests: Arc::new(Semaphore::new(ADMIN_REQUESTS)),
         imports: Arc::new(Semaphore::new(IMPORTS as usize)),
         data_dir: config.store.data_dir.clone(),
+        listeners: Arc::new(Semaphore::new(LISTENERS)),
         plugin_uploads: Semaphore::new(1),
         stopping: watch::Sender::new(false),
         activations,

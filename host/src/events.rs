@@ -17,15 +17,17 @@ pub mod sink;
 mod taxonomy;
 #[cfg(test)]
 mod tests;
+mod vehicle;
 mod waiting;
 
 pub use details::{
-    ApiRequestDetails, Details, FinalizationDetails, ImportDetails, PluginSwapDetails, ServiceStartDetails,
-    ServiceStopDetails, SwappedPlugin, UploadDetails, WeatherDetails,
+    ApiRequestDetails, ChargingDetails, Details, FinalizationDetails, ImportDetails, PluginSwapDetails,
+    ServiceStartDetails, ServiceStopDetails, SwappedPlugin, UploadDetails, WeatherDetails,
 };
-pub use fields::{Fields, Timings, Value};
+pub use fields::{Fields, Timings, Value, cut_coordinate};
 pub use ledger::Totals;
 pub use life::{Events, WideEvent};
 pub use pipeline::Drained;
-pub use record::{BatteryHealth, Operation, Outcome, VehicleContext};
+pub use record::{FeatureFlags, Operation, Outcome};
 pub use taxonomy::{Category, Code, Failure, Severity};
+pub use vehicle::{BatteryHealth, VehicleContext};

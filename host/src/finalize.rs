@@ -1,6 +1,9 @@
-//! The story of a trip's end: claim → readings → calculate → weather → store → event.
+//! The story of a trip's end: claim → readings → calculate → weather → store → events.
 //! No rule on trips lives here; the `trip-calculator` plugin holds them.
 
+mod findings;
+mod outlook;
+mod telling;
 mod wishes;
 
 use std::sync::Arc;
@@ -12,7 +15,7 @@ use tokio::task::JoinSet;
 
 use crate::app::App;
 use crate::events::{Code, Failure, FinalizationDetails, Outcome, VehicleContext, WideEvent};
-use crate::plugin_host::{Calculation, Impact, PluginSet, Slot, SummarizeError, Summary, Trip, Trouble};
+use crate::plugin_host::{Calculation, Impact, PluginSet, Slot, SummarizeError, Trip, Trouble};
 use crate::store::{Calculator, Claim, ClaimRequest, Closed, Closing, Retry, StoreError, TripData};
 use crate::supervision::guarded;
 use crate::weather::Missed;
@@ -184,13 +187,21 @@ async fn attempt(
     let started = Instant::now();
     let data = app.store.trip_data(claim).await.map_err(|error| Failure::from(&error))?;
     event.timings.add_since("db_query_telemetry", started);
+    let asked = Instant::now();
     let calculation = calculate(claim, event, &data).await?;
     let weather = weather(app, event, &data, weather_by).await;
     let identity = event.plugins().identity(Slot::TripCalculator).clone();
+    let charges = findings::charges(&data.readings, &calculation.charging);
+    let fills = findings::fills(&data.readings, &calculation);
+    let route = outlook::route(app, claim, event, &data).await?;
     let closing = Closing {
         now_ms: Timestamp::now().as_millisecond(),
         data: &data,
         summary: &calculation.summary,
+        charging: &charges,
+        fills: &fills,
+        route: route.as_ref(),
+        cost: calculation.cost.as_ref(),
         weather: weather.as_ref(),
         calculator: Calculator { name: &identity.name, version: &identity.version, digest: &identity.digest },
     };
@@ -198,13 +209,18 @@ async fn attempt(
     let closed = app.store.close_trip(claim, &closing).await.map_err(|error| Failure::from(&error))?;
     event.timings.add_since("context_enrichment", started);
     match closed {
-        Closed::Done { finalization_number, vehicle, battery_health } => {
+        Closed::Done { finalization_number, vehicle, battery_health, charging, route } => {
             app.known_vehicles.insert(claim.vehicle.clone(), vehicle);
             event.details.finalization_number = Some(finalization_number);
             event.vehicle =
                 Some(VehicleContext { stats: Some(vehicle), battery_health, ..VehicleContext::default() });
-            describe(event, &data, &calculation.summary);
-            describe_weather(event, weather);
+            telling::describe(event, &data, &calculation);
+            telling::describe_weather(event, weather);
+            telling::describe_route(event, route);
+            outlook::predict_range(app, event, &data.readings).await;
+            for (charge, change) in charges.iter().zip(charging) {
+                telling::tell_of_charging(app, event, &data.readings, charge, (change, asked));
+            }
             Ok(())
         }
         Closed::Outdated => {
@@ -236,7 +252,7 @@ async fn calculate(
     let started = Instant::now();
     let plugins = event.plugins().clone();
     let (trip_id, at_ms) = (&claim.trip_id, event.began_ms());
-    let result = plugins.summarize(trip_id, trip, readings.clone(), at_ms).await;
+    let result = plugins.calculate(trip_id, trip, readings.clone(), at_ms).await;
     event.timings.add_since("trip_calculator", started);
     let served = result.as_ref().ok().map(|calculation| &calculation.summary);
     event.shadow_trip = plugins.shadow_summarize(trip_id, trip, readings.clone(), at_ms, served);
@@ -340,52 +356,4 @@ fn after_pause(failures: i64) -> i64 {
 fn by_calculator(code: Code) -> bool {
     use Code::{E404, E405, E410, E411, E412, E413, E414};
     matches!(code, E404 | E405 | E410 | E411 | E412 | E413 | E414)
-}
-
-fn describe(event: &mut WideEvent<FinalizationDetails>, data: &TripData, summary: &Summary) {
-    let time = |ms: Option<i64>| ms.and_then(|ms| Timestamp::from_millisecond(ms).ok());
-    let start_ms = Some(data.start_time_ms);
-    let end_ms = data.readings.times_ms.last().copied();
-    let details = &mut event.details;
-    details.profile_name.clone_from(&data.profile_name);
-    details.start_time = time(start_ms);
-    details.end_time = time(end_ms);
-    details.trip_duration_minutes =
-        start_ms.zip(end_ms).map(|(start, end)| ((end - start) as f64 / 600.0).round() / 100.0);
-    details.start_odometer = data.start_odometer_miles;
-    details.end_odometer = summary.end_odometer_miles;
-    details.start_soc = data.start_soc;
-    details.distance_miles = summary.distance_miles;
-    details.distance_source.clone_from(&summary.distance_source);
-    details.electric_miles = summary.electric_miles;
-    details.gas_miles = summary.gas_miles;
-    details.gas_mode_entered = Some(summary.gas_mode_entered);
-    details.gas_mode_entry_time = time(summary.gas_mode_entry_time_ms);
-    details.avg_temp_f = summary.ambient_temp_avg_f;
-    details.fuel_level_at_gas_entry = summary.fuel_level_at_gas_entry;
-    details.fuel_level_at_end = summary.fuel_level_at_end;
-
-    let business = &mut event.business;
-    business.set("gas_mode_entered", summary.gas_mode_entered);
-    business.set("refuel_detected", !summary.refuels.is_empty());
-    business.set_some("electric_kwh_used", summary.electric_kwh_used);
-    business.set_some("kwh_per_mile", summary.kwh_per_mile);
-    business.set_some("soc_at_gas_transition", summary.soc_at_gas_transition);
-    business.set_some("gas_mpg", summary.gas_mpg);
-    business.set_some("fuel_used_gallons", summary.fuel_used_gallons);
-    let gallons: f64 = summary.refuels.iter().map(|refuel| refuel.gallons).sum();
-    business.set_some("refueled_gallons", (!summary.refuels.is_empty()).then_some(gallons));
-    for (name, figure) in &summary.metrics {
-        business.set(name.clone(), *figure);
-    }
-    event.technical.set("reading_columns", u32::try_from(data.readings.columns.len()).unwrap_or(u32::MAX));
-}
-
-fn describe_weather(event: &mut WideEvent<FinalizationDetails>, weather: Option<Impact>) {
-    let Some(weather) = weather else { return };
-    let details = &mut event.details;
-    details.weather_temp_f = weather.temperature_f;
-    details.weather_conditions = Some(weather.conditions);
-    details.weather_impact_factor = Some(weather.factor);
-    details.extreme_weather = Some(weather.extreme);
 }

@@ -4,9 +4,12 @@ mod admission;
 mod api;
 mod body;
 mod detached;
+mod energy;
 mod figures;
 mod import;
+mod live;
 mod openapi;
+mod pages;
 mod params;
 mod plugins;
 mod problem;
@@ -61,9 +64,19 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(trips::recalculate))
         .routes(routes!(readings::readings))
         .routes(routes!(readings::export))
+        .routes(routes!(energy::charging_of_trip))
         // /api/vehicles
         .routes(routes!(vehicles::list))
         .routes(routes!(vehicles::one, vehicles::rename))
+        .routes(routes!(energy::battery_health))
+        .routes(routes!(energy::routes))
+        // /api/charging, /api/refuels, /api/soc-floor
+        .routes(routes!(energy::charging))
+        .routes(routes!(energy::refuels))
+        .routes(routes!(energy::soc_floor))
+        // /api/live
+        .routes(routes!(live::follow))
+        .routes(routes!(live::of_vehicle))
         // /api/efficiency, /api/weather-correlation
         .routes(routes!(figures::efficiency))
         .routes(routes!(figures::weather_correlation))

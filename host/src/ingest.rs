@@ -6,7 +6,7 @@ use std::time::Instant;
 use serde::Serialize;
 
 use crate::app::App;
-use crate::events::{Code, Failure, UploadDetails, VehicleContext, WideEvent};
+use crate::events::{Code, Failure, UploadDetails, VehicleContext, WideEvent, cut_coordinate};
 use crate::identity::VehicleId;
 use crate::rate_limit::TooOften;
 use crate::store::{Put, QuarantinedRequest, ReadingRow, Record, SessionFacts, StoreError, Stored};
@@ -273,15 +273,17 @@ fn describe_reading(event: &mut WideEvent<UploadDetails>, reading: &Reading, rec
     details.engine_rpm = reading.get("engine_rpm");
     details.engine_running = reading.get("engine_running").map(|flag| flag > 0.0);
     details.charger_connected = reading.get("charger_status").map(|status| status > 0.0);
-    details.charger_power_kw = reading.get("charger_power_kw");
+    details.charger_power_kw = reading
+        .get("charger_power_kw")
+        .or_else(|| reading.get("charger_power_w").map(|watts| watts / 1000.0));
     details.ambient_temp_f = reading.get("ambient_temp_f");
     details.coolant_temp_f = reading.get("coolant_temp_f");
     details.battery_temp_f = reading.get("battery_temp_f");
     details.battery_voltage = reading.get("battery_voltage");
     let position = reading.get("latitude").zip(reading.get("longitude"));
     details.has_gps = Some(position.is_some());
-    details.latitude = position.map(|(latitude, _)| coarse(latitude));
-    details.longitude = position.map(|(_, longitude)| coarse(longitude));
+    details.latitude = position.map(|(latitude, _)| cut_coordinate(latitude));
+    details.longitude = position.map(|(_, longitude)| cut_coordinate(longitude));
 }
 
 fn describe_put(event: &mut WideEvent<UploadDetails>, put: &Put) {
@@ -303,11 +305,6 @@ fn describe_put(event: &mut WideEvent<UploadDetails>, put: &Put) {
 fn unit_conflict(conflict: &UnitConflict) -> String {
     let cut = |text: &str| text.chars().take(32).collect::<String>();
     format!("{}: {} instead of {}", cut(&conflict.pid), cut(&conflict.reported), conflict.expected)
-}
-
-/// A coordinate cut to 2 decimals: no event says where somebody lives.
-fn coarse(degrees: f64) -> f64 {
-    (degrees * 100.0).trunc() / 100.0
 }
 
 fn json(value: &impl Serialize) -> Option<String> {

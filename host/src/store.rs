@@ -2,6 +2,7 @@
 //! groups commits. No business rule, no HTTP, no event.
 
 mod batch;
+mod charging;
 mod claims;
 mod components;
 mod error;
@@ -21,17 +22,21 @@ mod readings;
 mod reads;
 mod recalculation;
 mod record;
+mod refuels;
 mod rejections;
 mod removal;
+mod routes;
 mod sessions;
 mod sql;
 #[cfg(test)]
 pub(crate) mod tests;
+mod transitions;
 mod trip_filter;
 mod trips;
 mod vehicle_reads;
 mod vehicles;
 
+pub use charging::{Change, Charge, ChargingCurve, ChargingSession, CurvePoint};
 pub use claims::{Claim, ClaimRequest, Retry};
 pub use error::StoreError;
 pub use figures::{Efficiency, WeatherPoint};
@@ -45,7 +50,9 @@ pub use reading_pages::StoredReading;
 pub use reads::{Page, Status, TripRow};
 pub use recalculation::NotRecalculated;
 pub use record::{Put, QuarantinedRequest, ReadingRow, Record, SessionFacts, Stored};
+pub use refuels::{Fill, RefuelRow};
 pub use rejections::Rejection;
 pub use removal::Removed;
+pub use routes::{OnRoute, Route, RouteRow};
 pub use trip_filter::TripFilter;
 pub use vehicle_reads::VehicleRow;

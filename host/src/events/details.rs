@@ -12,6 +12,8 @@ pub enum Details {
     Upload(Box<UploadDetails>),
     /// Of `trip_finalization` and `trip_recalculation`.
     Finalization(Box<FinalizationDetails>),
+    /// Of `charging_session`.
+    Charging(Box<ChargingDetails>),
     /// Of `external_api_weather`.
     Weather(Box<WeatherDetails>),
     /// Of `api_request`.
@@ -277,6 +279,9 @@ pub struct FinalizationDetails {
     /// Last known fuel level: percent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fuel_level_at_end: Option<f64>,
+    /// The route that it is on, where routes are looked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub route_id: Option<String>,
     /// What the calculator beside this one says of the trip; it is not kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shadow: Option<ShadowTrip>,
@@ -292,6 +297,50 @@ pub struct FinalizationDetails {
     /// Whether the weather was extreme.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub extreme_weather: Option<bool>,
+}
+
+/// What is known of a charging session within a trip that ended.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct ChargingDetails {
+    /// The trip.
+    pub trip_id: String,
+    /// The app's session.
+    pub session_id: String,
+    /// The vehicle: a keyed hash.
+    pub vehicle_id: String,
+    /// The how-many-th finalization of the trip found it so, from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub finalization_number: Option<i64>,
+    /// Whether it takes the place of what was told of the session before.
+    pub revised: bool,
+    /// First reading.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start_time: Option<jiff::Timestamp>,
+    /// Last reading.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub end_time: Option<jiff::Timestamp>,
+    /// From the first to the last reading: minutes.
+    pub charging_minutes: f64,
+    /// Whether the readings show its end; it ended with its trip otherwise.
+    pub complete: bool,
+    /// `L1`, `L1-high`, `L2` or `DCFC`.
+    pub charge_type: String,
+    /// First known state of charge: percent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start_soc: Option<f64>,
+    /// Last known state of charge: percent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub end_soc: Option<f64>,
+    /// Highest power: kW.
+    pub peak_power_kw: f64,
+    /// Mean power: kW.
+    pub avg_power_kw: f64,
+    /// Latitude, cut to 2 decimals.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub latitude: Option<f64>,
+    /// Longitude, cut to 2 decimals.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub longitude: Option<f64>,
 }
 
 /// One request to the weather service, with its attempts.

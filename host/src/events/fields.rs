@@ -6,6 +6,11 @@ use std::time::Instant;
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
+/// A coordinate cut to 2 decimals: no event says where somebody lives.
+pub fn cut_coordinate(degrees: f64) -> f64 {
+    (degrees * 100.0).trunc() / 100.0
+}
+
 /// A value in an open group.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 #[serde(untagged)]

@@ -9,20 +9,21 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::details::{
-    ApiRequestDetails, Details, FinalizationDetails, ImportDetails, PluginSwapDetails, ServiceStartDetails,
-    ServiceStopDetails, UploadDetails, WeatherDetails,
+    ApiRequestDetails, ChargingDetails, Details, FinalizationDetails, ImportDetails, PluginSwapDetails,
+    ServiceStartDetails, ServiceStopDetails, UploadDetails, WeatherDetails,
 };
 use super::fields::{Fields, Timings};
 use super::ledger::Totals;
 use super::pipeline::{Drained, Finished, Pipeline};
 use super::record::{
     FeatureFlags, Operation, Outcome, OutcomeName, Record, SCHEMA_VERSION, ServiceInfo, ServiceRecord,
-    VehicleContext,
 };
 use super::sink::Sink;
 use super::taxonomy::{Code, Failure};
+use super::vehicle::VehicleContext;
 use crate::config::Config;
 use crate::identity::IdentityKey;
+use crate::live::Live;
 use crate::plugin_host::{PluginSet, Shadowed, Summary};
 
 /// Where events are opened and finished events go. Cheap to clone.
@@ -82,6 +83,16 @@ impl Events {
         }
     }
 
+    /// Which features are on.
+    pub fn flags(&self) -> FeatureFlags {
+        self.flags
+    }
+
+    /// The trips that run, as events tell of them.
+    pub fn live(&self) -> &Live {
+        self.pipeline.live()
+    }
+
     /// What became of the finished events so far.
     pub fn totals(&self) -> Totals {
         self.pipeline.totals()
@@ -133,6 +144,15 @@ impl Opening for FinalizationDetails {
     }
     fn into_details(self: Box<Self>) -> Details {
         Details::Finalization(self)
+    }
+}
+
+impl Opening for ChargingDetails {
+    fn operation(&self) -> Operation {
+        Operation::ChargingSession
+    }
+    fn into_details(self: Box<Self>) -> Details {
+        Details::Charging(self)
     }
 }
 

@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 
+use super::details::Details;
+use super::fields::Value;
 use super::ledger::{Ledger, Totals};
 use super::lookup::Lookup;
 use super::record::{Operation, Record, SamplingRecord};
@@ -17,6 +19,7 @@ use super::taxonomy::{Code, Failure};
 use super::waiting::{Beside, Decided, Verdict, Waiting};
 use crate::config::{Config, SamplingUnit};
 use crate::identity::IdentityKey;
+use crate::live::Live;
 use crate::plugin_host::{self, Facts, PluginError, PluginErrorKind, Shadowed, Slot, Summary};
 use crate::supervision::{PanicPoint, caught, guarded};
 
@@ -95,6 +98,8 @@ pub(super) struct Shared {
     telemetry_rate: f64,
     trip_rate: f64,
     slow_threshold_ms: f64,
+    /// Whom events tell what runs.
+    live: Live,
     /// There is no time left to ask.
     in_a_hurry: AtomicBool,
     fault: PanicPoint,
@@ -110,6 +115,7 @@ impl Pipeline {
             telemetry_rate: config.sampling.telemetry_rate(config.service.environment),
             trip_rate: config.sampling.log_sample_trip,
             slow_threshold_ms: config.sampling.log_slow_threshold_ms,
+            live: Live::new(config.trips.timeout()),
             in_a_hurry: AtomicBool::new(false),
             fault: PanicPoint::default(),
         });
@@ -151,6 +157,10 @@ impl Pipeline {
     #[cfg(test)]
     pub(super) fn fault(&self) -> &PanicPoint {
         &self.shared.fault
+    }
+
+    pub(super) fn live(&self) -> &Live {
+        &self.shared.live
     }
 
     /// Waits for all events that were handed over. After half of the time
@@ -236,6 +246,7 @@ impl Shared {
     async fn decide(&self, in_hand: &mut InHand, trip: Option<Shadowed<Summary>>) -> Option<Decided> {
         let InHand::Finished(record) = in_hand else { return None };
         let tier = self.classify(record).await;
+        self.follow_trip(record).await;
         let (coin, facts) = (self.coin(record), self.facts(record));
         let plugins = record.service.plugins.clone();
         let facts_again = plugins.shadow(Slot::SamplingPolicy).map(|_| facts.clone());
@@ -285,6 +296,35 @@ impl Shared {
         beside
     }
 
+    /// Tells the live view of a trip's upload or end, and says of an upload
+    /// whether charging started with it.
+    async fn follow_trip(&self, record: &mut Record) {
+        let is_set = |flag: &str| record.business_metrics.get(flag) == Some(&Value::Flag(true));
+        let question = match &record.details {
+            Details::Finalization(trip) if record.success => return self.live.ended(&trip.trip_id),
+            Details::Upload(upload) if record.success && !is_set("duplicate_reading") => {
+                self.live.saw(upload, is_set("trip_created"))
+            }
+            _ => None,
+        };
+        let Some(question) = question else { return };
+        let started = Instant::now();
+        let plugins = record.service.plugins.clone();
+        let at_ms = record.timestamp.as_millisecond();
+        let answer = plugins.sessions(Arc::new(question.reading()), 0, at_ms).await;
+        record.performance_breakdown.add_since("charging_started", started);
+        match answer {
+            Ok(sessions) => {
+                let started = self.live.judged(&question, !sessions.is_empty());
+                record.business_metrics.set("charging_started", started);
+            }
+            Err(error) => {
+                self.live.pause();
+                record.note(Failure::from(&error));
+            }
+        }
+    }
+
     fn facts(&self, record: &Record) -> Facts {
         let vehicle = record.vehicle_context.as_ref();
         Facts {
@@ -298,6 +338,7 @@ impl Shared {
                 Operation::ExternalApiWeather
                 | Operation::TripRecalculation
                 | Operation::CsvImport
+                | Operation::ChargingSession
                 | Operation::PluginSwap
                 | Operation::ServiceStart
                 | Operation::ServiceStop => 1.0,

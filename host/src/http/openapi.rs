@@ -19,6 +19,8 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
     tags(
         (name = "trips", description = "Trips and their readings."),
         (name = "vehicles", description = "Vehicles and their names."),
+        (name = "energy", description = "Charging, fuel, the battery, and the ways that a vehicle goes."),
+        (name = "live", description = "Trips that run."),
         (name = "figures", description = "Figures over many trips."),
         (name = "plugins", description = "The plugins that hold the business rules."),
         (name = "service", description = "How the service is."),

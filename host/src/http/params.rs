@@ -90,6 +90,25 @@ impl FromRequestParts<Arc<App>> for TripId {
     }
 }
 
+/// The id of a vehicle in a path. What cannot be decoded, or kept, is the id of
+/// no vehicle.
+pub(super) struct VehicleId(pub String);
+
+impl FromRequestParts<Arc<App>> for VehicleId {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
+        match Path::<String>::from_request_parts(parts, app).await {
+            Ok(Path(id)) if !id.contains('\0') => Ok(Self(id)),
+            _ => Err(no_such_vehicle()),
+        }
+    }
+}
+
+pub(super) fn no_such_vehicle() -> Problem {
+    Problem(Failure::new(Code::E400, "there is no such vehicle"))
+}
+
 pub(super) fn no_such_trip() -> Problem {
     Problem(Failure::new(Code::E400, "there is no such trip"))
 }

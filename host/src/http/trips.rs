@@ -8,11 +8,12 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::oneshot;
 use utoipa::{IntoParams, ToSchema};
 
 use super::admission::{Administrator, Reader};
 use super::api::{Answer, store_problem};
+use super::pages::{held, next_cursor, parse_cursor, place};
 use super::params::{self, Query, TripId};
 use super::problem::{Problem, ProblemDetails, Problems};
 use super::told::{About, RequestId};
@@ -120,29 +121,10 @@ pub(super) struct TripsPage {
     responses((status = 200, body = TripsPage), Problems))]
 pub(super) async fn list(_: Reader, State(app): State<Arc<App>>, Query(query): Query<TripsQuery>) -> Answer {
     let page = query.page()?;
-    let Ok(place) = app.pages.clone().try_acquire_owned() else {
-        return Err(Problem(Failure::new(Code::E501, "too many pages are under way to their readers")));
-    };
+    let place = place(&app)?;
     let trips = app.store.trips(&page).await.map_err(|error| store_problem(&error))?;
-    let full = i64::try_from(trips.len()).is_ok_and(|length| length == page.limit);
-    let next_cursor = trips.last().filter(|_| full).map(cursor);
-    let json = serde_json::to_string(&TripsPage { trips, next_cursor })
-        .map_err(|error| store_problem(&StoreError::Unexpected(error.to_string())))?;
-    let body = Body::from(Bytes::from_owner(HeldPage { json, _place: place }));
-    Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
-}
-
-/// A page that keeps its place until its reader has taken it, or is gone: so
-/// many readers who never read cost no more than that many pages.
-struct HeldPage {
-    json: String,
-    _place: OwnedSemaphorePermit,
-}
-
-impl AsRef<[u8]> for HeldPage {
-    fn as_ref(&self) -> &[u8] {
-        self.json.as_bytes()
-    }
+    let next_cursor = next_cursor(&page, &trips, |trip| (trip.start_time_ms, &trip.trip_id));
+    held(place, &TripsPage { trips, next_cursor })
 }
 
 /// One trip.
@@ -168,6 +150,7 @@ pub(super) async fn delete(_: Administrator, State(app): State<Arc<App>>, TripId
     let now_ms = Timestamp::now().as_millisecond();
     let removed = app.store.delete_trip(&id, now_ms).await.map_err(|error| store_problem(&error))?;
     let removed = removed.ok_or_else(params::no_such_trip)?;
+    app.events.live().ended(&id);
     Ok((about(id, Some(removed.vehicle.to_string())), StatusCode::NO_CONTENT).into_response())
 }
 
@@ -210,15 +193,6 @@ pub(super) async fn find(app: &App, id: &str) -> Result<TripRow, Problem> {
 
 pub(super) fn about(trip_id: String, vehicle_id: Option<String>) -> Extension<About> {
     Extension(About { trip_id: Some(trip_id), vehicle_id })
-}
-
-fn cursor(trip: &TripRow) -> String {
-    format!("{}_{}", trip.start_time_ms, trip.trip_id)
-}
-
-fn parse_cursor(text: &str) -> Result<(i64, String), Problem> {
-    let parsed = text.split_once('_').and_then(|(start, id)| Some((start.parse().ok()?, id.to_owned())));
-    parsed.ok_or_else(|| params::wrong_type("cursor takes the next_cursor of the page before"))
 }
 
 /// An answer that is made while its reader takes it.

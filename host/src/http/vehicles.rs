@@ -2,19 +2,17 @@
 
 use std::sync::Arc;
 
-use axum::extract::rejection::PathRejection;
-use axum::extract::{Extension, Path, State};
+use axum::extract::{Extension, State};
 use axum::response::IntoResponse;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::admission::{Administrator, Reader};
 use super::api::{Answer, store_problem};
-use super::params::{self, Json, Query};
-use super::problem::{Problem, ProblemDetails, Problems};
+use super::params::{self, Json, Query, VehicleId, no_such_vehicle};
+use super::problem::{ProblemDetails, Problems};
 use super::told::About;
 use crate::app::App;
-use crate::events::{Code, Failure};
 use crate::store::VehicleRow;
 
 /// The longest name of a vehicle: characters.
@@ -64,12 +62,8 @@ pub(super) async fn list(
         (status = 404, description = "There is no such vehicle (E400).", body = ProblemDetails,
          content_type = "application/problem+json"),
         Problems))]
-pub(super) async fn one(
-    _: Reader,
-    State(app): State<Arc<App>>,
-    id: Result<Path<String>, PathRejection>,
-) -> Answer {
-    show(&app, vehicle_id(id)?).await
+pub(super) async fn one(_: Reader, State(app): State<Arc<App>>, VehicleId(id): VehicleId) -> Answer {
+    show(&app, id).await
 }
 
 /// What a vehicle is to be called.
@@ -96,10 +90,9 @@ pub(super) struct Naming {
 pub(super) async fn rename(
     _: Administrator,
     State(app): State<Arc<App>>,
-    id: Result<Path<String>, PathRejection>,
+    VehicleId(id): VehicleId,
     Json(naming): Json<Naming>,
 ) -> Answer {
-    let id = vehicle_id(id)?;
     let name = naming.name.as_deref();
     if let Some(name) = name {
         params::in_range("the length of name", name.chars().count(), 1, LONGEST_NAME)?;
@@ -118,14 +111,4 @@ async fn show(app: &App, id: String) -> Answer {
     let vehicle = vehicle.ok_or_else(no_such_vehicle)?;
     let about = About { vehicle_id: Some(id), ..About::default() };
     Ok((Extension(about), axum::Json(vehicle)).into_response())
-}
-
-/// What cannot be decoded, or kept, is the id of no vehicle.
-fn vehicle_id(id: Result<Path<String>, PathRejection>) -> Result<String, Problem> {
-    let Ok(Path(id)) = id else { return Err(no_such_vehicle()) };
-    if id.contains('\0') { Err(no_such_vehicle()) } else { Ok(id) }
-}
-
-pub(super) fn no_such_vehicle() -> Problem {
-    Problem(Failure::new(Code::E400, "there is no such vehicle"))
 }

@@ -85,6 +85,9 @@ pub(super) fn summary(summary: &trips::Summary) -> Checked {
 
 fn refuels(refuels: &[trips::Refuel]) -> Checked {
     at_most("refuels", refuels.len(), MAX_REFUELS)?;
+    if refuels.windows(2).any(|pair| pair[1].time_ms <= pair[0].time_ms) {
+        return Err("refuels are not in time order".to_owned());
+    }
     refuels.iter().try_for_each(|refuel| {
         finite(&[
             ("refuels.level_before_percent", Some(refuel.level_before_percent)),
@@ -132,6 +135,9 @@ pub(super) fn impact(impact: &weather::Impact) -> Checked {
 
 pub(super) fn sessions(sessions: &[charging::Session]) -> Checked {
     at_most("sessions", sessions.len(), MAX_SESSIONS)?;
+    if sessions.windows(2).any(|pair| pair[1].start_time_ms <= pair[0].end_time_ms) {
+        return Err("a session starts before the one before it ends".to_owned());
+    }
     sessions.iter().try_for_each(|session| {
         if session.end_time_ms < session.start_time_ms {
             return Err("a session ends before it starts".to_owned());
@@ -155,6 +161,20 @@ pub(super) fn cost(cost: &costs::Cost) -> Checked {
         ("total_cost", Some(cost.total_cost)),
         ("cost_per_mile", cost.cost_per_mile),
     ])
+}
+
+pub(super) fn range(miles: Option<f64>) -> Checked {
+    not_negative(&[("range", miles)])
+}
+
+/// An index among `known` routes.
+pub(super) fn route(index: Option<u32>, known: usize) -> Checked {
+    match index {
+        Some(index) if usize::try_from(index).is_ok_and(|index| index >= known) => {
+            Err(format!("route {index} is none of the {known} that are known"))
+        }
+        _ => Ok(()),
+    }
 }
 
 pub(super) fn floor(floor: &soc_floor::Floor) -> Checked {
@@ -237,5 +257,49 @@ mod tests {
         assert_eq!(metrics(&named(33)), Err("33 metrics, more than 32".into()));
         assert!(metrics(&[("a".into(), f64::NAN)]).is_err());
         assert!(metrics(&[("a".into(), 1.0), ("a".into(), 2.0)]).is_err());
+    }
+
+    #[test]
+    fn sessions_follow_each_other() {
+        let session = |start_time_ms, end_time_ms| charging::Session {
+            start_time_ms,
+            end_time_ms,
+            complete: true,
+            start_soc: None,
+            end_soc: None,
+            peak_power_kw: 3.3,
+            avg_power_kw: 3.3,
+            charge_type: "L2".to_owned(),
+            kwh_added: None,
+            cost: None,
+        };
+        assert_eq!(sessions(&[session(0, 5), session(6, 6)]), Ok(()));
+        for odd in
+            [[session(0, 5), session(5, 9)], [session(6, 7), session(0, 5)], [session(0, 1), session(4, 3)]]
+        {
+            assert!(sessions(&odd).is_err(), "{odd:?}");
+        }
+    }
+
+    #[test]
+    fn refuels_are_in_time_order_and_no_two_at_once() {
+        let refuel = |time_ms| trips::Refuel {
+            time_ms,
+            level_before_percent: 30.0,
+            level_after_percent: 80.0,
+            gallons: 4.6,
+            odometer_miles: None,
+        };
+        assert_eq!(refuels(&[refuel(1), refuel(2)]), Ok(()));
+        assert!(refuels(&[refuel(2), refuel(2)]).is_err());
+        assert!(refuels(&[refuel(2), refuel(1)]).is_err());
+    }
+
+    #[test]
+    fn a_route_is_one_that_is_known_and_a_range_is_not_negative() {
+        assert_eq!((route(None, 0), route(Some(1), 2)), (Ok(()), Ok(())));
+        assert_eq!(route(Some(2), 2), Err("route 2 is none of the 2 that are known".into()));
+        assert_eq!((range(None), range(Some(0.0))), (Ok(()), Ok(())));
+        assert!(range(Some(-0.1)).is_err() && range(Some(f64::NAN)).is_err());
     }
 }

@@ -29,6 +29,6 @@ wasmtime::component::bindgen!({
 });
 
 pub use exports::volttracker::plugins::{
-    charging, costs, identity, live, sampling, soc_floor, tiers, trips, weather,
+    charging, costs, identity, live, range, routes, sampling, soc_floor, tiers, trips, weather,
 };
 pub use volttracker::plugins::{progress, readings, wide_events};

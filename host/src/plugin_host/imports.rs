@@ -35,8 +35,22 @@ impl EventFields for serde_json::Value {
 /// The event of one call, as the sandbox holds it.
 pub struct EventHandle(pub(super) Arc<dyn EventFields>);
 
-/// The readings of one call, as the sandbox holds them.
-pub struct ReadingsHandle(pub(super) Arc<TripReadings>);
+/// The readings of one call, as the sandbox holds them: those from an index on.
+pub struct ReadingsHandle {
+    readings: Arc<TripReadings>,
+    from: usize,
+}
+
+impl ReadingsHandle {
+    /// The readings from the one with this index on.
+    pub(super) fn since(readings: Arc<TripReadings>, from: usize) -> Self {
+        Self { readings, from }
+    }
+
+    fn part<T: Copy>(&self, column: &[T]) -> Vec<T> {
+        column.get(self.from..).unwrap_or_default().to_vec()
+    }
+}
 
 impl wide_events::Host for ResourceTable {}
 
@@ -55,7 +69,8 @@ impl readings::Host for ResourceTable {}
 
 impl readings::HostReadings for ResourceTable {
     fn times(&mut self, readings: Resource<ReadingsHandle>) -> wasmtime::Result<Vec<i64>> {
-        Ok(self.get(&readings)?.0.times_ms.clone())
+        let handle = self.get(&readings)?;
+        Ok(handle.part(&handle.readings.times_ms))
     }
 
     fn column(
@@ -63,7 +78,8 @@ impl readings::HostReadings for ResourceTable {
         readings: Resource<ReadingsHandle>,
         name: String,
     ) -> wasmtime::Result<Option<Vec<f64>>> {
-        Ok(self.get(&readings)?.0.columns.get(&name).cloned())
+        let handle = self.get(&readings)?;
+        Ok(handle.readings.columns.get(&name).map(|column| handle.part(column)))
     }
 
     fn drop(&mut self, readings: Resource<ReadingsHandle>) -> wasmtime::Result<()> {

@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::bindings::charging::Session;
 use super::bindings::costs::{Cost, Usage};
 use super::bindings::live::{Figures, Point};
+use super::bindings::routes::Ends;
 use super::bindings::sampling::{Facts, Verdict};
 use super::bindings::soc_floor::Floor;
 use super::bindings::tiers::VehicleStats;
@@ -120,6 +121,8 @@ pub(super) enum CalculatorQuestion {
     Sessions { readings: TripReadings },
     CostOf { usage: Usage },
     FloorOf { transitions: Vec<SocTransition> },
+    Predict { state_of_charge: f64, recent_kwh_per_mile: f64 },
+    MatchRoute { trip: Ends, known: Vec<Ends> },
 }
 
 /// What a trip calculator answers.
@@ -133,6 +136,8 @@ pub(super) enum CalculatorAnswer {
     Sessions(Vec<Session>),
     Cost(Cost),
     Floor(Floor),
+    Range(Option<f64>),
+    Route(Option<u32>),
 }
 
 /// A `result` of the contract.
@@ -156,6 +161,8 @@ impl Ask for TripCalculator {
             CalculatorQuestion::Sessions { .. } => "sessions",
             CalculatorQuestion::CostOf { .. } => "cost_of",
             CalculatorQuestion::FloorOf { .. } => "floor_of",
+            CalculatorQuestion::Predict { .. } => "predict",
+            CalculatorQuestion::MatchRoute { .. } => "match_route",
         }
     }
 
@@ -191,10 +198,16 @@ impl Ask for TripCalculator {
             Question::Condition { code } => Answer::Condition(pool.condition(code, at_ms).await?),
             Question::Assess { samples } => Answer::Impact(pool.assess(samples, at_ms).await?),
             Question::Sessions { readings } => {
-                Answer::Sessions(pool.sessions(Arc::new(readings), at_ms).await?)
+                Answer::Sessions(pool.sessions(Arc::new(readings), 0, at_ms).await?)
             }
             Question::CostOf { usage } => Answer::Cost(pool.cost_of(usage, at_ms).await?),
             Question::FloorOf { transitions } => Answer::Floor(pool.floor_of(transitions, at_ms).await?),
+            Question::Predict { state_of_charge, recent_kwh_per_mile } => {
+                Answer::Range(pool.predict(state_of_charge, recent_kwh_per_mile, at_ms).await?)
+            }
+            Question::MatchRoute { trip, known } => {
+                Answer::Route(pool.match_route(trip, &known, at_ms).await?)
+            }
         })
     }
 }

@@ -22,6 +22,12 @@ impl TripReadings {
         Self { times_ms, columns: BTreeMap::new() }
     }
 
+    /// Index of the first reading whose charger status is above 0, where there
+    /// is one: what charges is looked for from there on.
+    pub fn first_at_charger(&self) -> Option<usize> {
+        self.columns.get("charger_status")?.iter().position(|status| *status > 0.0)
+    }
+
     /// Sets the field of the reading with this index, which must be there.
     pub fn set(&mut self, index: usize, field: &str, value: f64) {
         let column = match self.columns.get_mut(field) {

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::bindings::costs::Usage;
 use super::bindings::live::Point;
+use super::bindings::routes::{Ends, Place};
 use super::bindings::sampling::Facts;
 use super::bindings::tiers::VehicleStats;
 use super::bindings::trips::{SocTransition, Trip};
@@ -36,6 +37,8 @@ pub(super) fn calculator() -> Vec<CalculatorQuestion> {
         Question::Sessions { readings: readings() },
         Question::CostOf { usage: usage() },
         Question::FloorOf { transitions: vec![transition()] },
+        Question::Predict { state_of_charge: 60.0, recent_kwh_per_mile: 0.3 },
+        Question::MatchRoute { trip: ends(), known: vec![ends()] },
     ]
 }
 
@@ -159,6 +162,11 @@ fn transition() -> SocTransition {
         ambient_temp_f: Some(68.0),
         odometer_miles: Some(1012.0),
     }
+}
+
+fn ends() -> Ends {
+    let place = |latitude| Place { latitude, longitude: -121.5 };
+    Ends { start: place(37.2), end: place(37.4) }
 }
 
 fn usage() -> Usage {

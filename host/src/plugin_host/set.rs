@@ -2,29 +2,26 @@
 //! host makes of them. A set never changes; another one takes its place.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use serde::Serialize;
 use tokio::sync::Notify;
 
 use super::Slot;
 use super::active::{Active, PluginStatus, Serving};
-use super::answers;
 use super::bindings::charging::Session;
 use super::bindings::costs::{Cost, Usage};
 use super::bindings::live::{Figures, Point};
+use super::bindings::routes::Ends;
 use super::bindings::sampling::{Facts, Verdict};
 use super::bindings::soc_floor::Floor;
 use super::bindings::tiers::VehicleStats;
-use super::bindings::trips::{Failure, SocTransition, Summary, Trip};
+use super::bindings::trips::SocTransition;
 use super::bindings::weather::{Impact, Sample};
-use super::error::{PluginError, SummarizeError};
+use super::error::PluginError;
 use super::health::Trouble;
-use super::imports::{EventFields, EventHandle, ReadingsHandle};
-use super::pool::{Pool, bounded};
+use super::imports::EventFields;
 use super::prepared::Placed;
 use super::readings::TripReadings;
-use super::sandbox::within;
 use super::settings::SlotSettings;
 use super::shadow::Shadows;
 use super::world::{SamplingPolicy, TripCalculator, UsageTier};
@@ -43,15 +40,6 @@ pub struct PluginIdentity {
     pub generation: u64,
     /// SHA-256 of the settings in force, in hex.
     pub settings_digest: String,
-}
-
-/// A summary, and the time that each stage of it took in milliseconds.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Calculation {
-    /// What the trip did.
-    pub summary: Summary,
-    /// Stages in the order in which they began.
-    pub stages: Vec<(String, f64)>,
 }
 
 /// One plugin for each slot. An operation pins the set when it starts and
@@ -190,30 +178,6 @@ impl PluginSet {
         policy.judged(policy.pool.decide(facts, event, at_ms)).await
     }
 
-    /// What a finished trip did. A trip that fails again and again counts as
-    /// one failure of the calculator, which is why it is named.
-    pub async fn summarize(
-        &self,
-        trip_id: &str,
-        trip: Trip,
-        readings: Arc<TripReadings>,
-        at_ms: i64,
-    ) -> Result<Calculation, SummarizeError> {
-        let calculator = &self.trip_calculator;
-        let started = Instant::now();
-        let summary = calculator.pool.summarize(trip, readings, at_ms).await;
-        let broken = match &summary {
-            Err(SummarizeError::Plugin { error, .. }) => Some(error.kind),
-            _ => None,
-        };
-        calculator.meter.count(started.elapsed(), broken);
-        match &summary {
-            Ok(_) => calculator.health.succeeded(),
-            Err(error) => calculator.health.failed(Trouble::from(error), Some(trip_id)),
-        }
-        summary
-    }
-
     /// Figures of a running trip, from its first known values to its latest.
     pub async fn figures_of(&self, first: Point, latest: Point, at_ms: i64) -> Result<Figures, PluginError> {
         let calculator = &self.trip_calculator;
@@ -233,14 +197,16 @@ impl PluginSet {
         calculator.metered(calculator.pool.assess(samples, at_ms)).await
     }
 
-    /// The charging sessions within these readings, in time order.
+    /// The charging sessions within the readings from the one with index
+    /// `from` on, in time order.
     pub async fn sessions(
         &self,
         readings: Arc<TripReadings>,
+        from: usize,
         at_ms: i64,
     ) -> Result<Vec<Session>, PluginError> {
         let calculator = &self.trip_calculator;
-        calculator.metered(calculator.pool.sessions(readings, at_ms)).await
+        calculator.metered(calculator.pool.sessions(readings, from, at_ms)).await
     }
 
     /// What a trip's consumption costs.
@@ -251,143 +217,31 @@ impl PluginSet {
 
     /// At which charge the engine takes over, as these transitions show it.
     pub async fn floor_of(&self, transitions: Vec<SocTransition>, at_ms: i64) -> Result<Floor, PluginError> {
-        self.trip_calculator.pool.floor_of(transitions, at_ms).await
+        let calculator = &self.trip_calculator;
+        calculator.metered(calculator.pool.floor_of(transitions, at_ms)).await
     }
-}
 
-/// One call that takes no handle: lease, call within the deadline, end, check
-/// the answer.
-macro_rules! call {
-    ($pool:expr, $at_ms:expr, $interface:ident . $function:ident ( $($argument:expr),* ), $check:expr) => {{
-        let mut lease = $pool.lease($at_ms).await?;
-        let deadline = lease.deadline();
-        let (store, exports) = lease.parts();
-        let call = exports.$interface.$function(store, $($argument),*);
-        let outcome = within(deadline, call).await;
-        let answer = lease.end(outcome)?;
-        $check(&answer).map_err(Self::nonsense)?;
-        Ok(answer)
-    }};
-}
-
-impl Pool<UsageTier> {
-    pub(super) async fn classify(&self, stats: VehicleStats, at_ms: i64) -> Result<String, PluginError> {
-        call!(self, at_ms, tiers.call_classify(stats), |tier: &String| { answers::tier(tier) })
-    }
-}
-
-impl Pool<SamplingPolicy> {
-    pub(super) async fn decide(
+    /// Miles that the battery still reaches, at the consumption of the last
+    /// trips; nothing where it cannot be said.
+    pub async fn predict_range(
         &self,
-        facts: Facts,
-        event: Arc<dyn EventFields>,
+        state_of_charge: f64,
+        recent_kwh_per_mile: f64,
         at_ms: i64,
-    ) -> Result<Verdict, PluginError> {
-        let mut lease = self.lease(at_ms).await?;
-        let deadline = lease.deadline();
-        let event = lease.lend(EventHandle(event))?;
-        let (store, exports) = lease.parts();
-        let call = exports.sampling.call_decide(store, &facts, event.borrow());
-        let outcome = within(deadline, call).await;
-        lease.take_back(event);
-        let verdict = lease.end(outcome)?;
-        answers::verdict(&verdict).map_err(Self::nonsense)?;
-        Ok(verdict)
+    ) -> Result<Option<f64>, PluginError> {
+        let calculator = &self.trip_calculator;
+        calculator.metered(calculator.pool.predict(state_of_charge, recent_kwh_per_mile, at_ms)).await
     }
-}
 
-impl Pool<TripCalculator> {
-    pub(super) async fn summarize(
+    /// Which of these routes a trip went: an index, nothing for a new one.
+    pub async fn match_route(
         &self,
-        trip: Trip,
-        readings: Arc<TripReadings>,
+        trip: Ends,
+        known: &[Ends],
         at_ms: i64,
-    ) -> Result<Calculation, SummarizeError> {
-        let mut stages = Vec::new();
-        let called = self.summary(trip, readings, at_ms, &mut stages).await;
-        match called {
-            Ok(Ok(summary)) => Ok(Calculation { summary, stages }),
-            Ok(Err(failure)) => Err(SummarizeError::Failed {
-                stage: bounded(&failure.stage, 48),
-                message: bounded(&failure.message, 1000),
-                stages,
-            }),
-            Err(error) => Err(SummarizeError::Plugin { error, stages }),
-        }
-    }
-
-    /// The call itself; `stages` are known also when it fails.
-    async fn summary(
-        &self,
-        trip: Trip,
-        readings: Arc<TripReadings>,
-        at_ms: i64,
-        stages: &mut Vec<(String, f64)>,
-    ) -> Result<Result<Summary, Failure>, PluginError> {
-        let mut lease = self.lease(at_ms).await?;
-        let deadline = lease.deadline();
-        let readings = lease.lend(ReadingsHandle(readings))?;
-        let (store, exports) = lease.parts();
-        let call = exports.trips.call_summarize(store, trip, readings.borrow());
-        let outcome = within(deadline, call).await;
-        lease.take_back(readings);
-        *stages = lease.stages();
-        let answer = lease.end(outcome)?;
-        if let Ok(summary) = &answer {
-            answers::summary(summary).map_err(Self::nonsense)?;
-        }
-        Ok(answer)
-    }
-
-    pub(super) async fn sessions(
-        &self,
-        readings: Arc<TripReadings>,
-        at_ms: i64,
-    ) -> Result<Vec<Session>, PluginError> {
-        let mut lease = self.lease(at_ms).await?;
-        let deadline = lease.deadline();
-        let readings = lease.lend(ReadingsHandle(readings))?;
-        let (store, exports) = lease.parts();
-        let call = exports.charging.call_sessions(store, readings.borrow());
-        let outcome = within(deadline, call).await;
-        lease.take_back(readings);
-        let sessions = lease.end(outcome)?;
-        answers::sessions(&sessions).map_err(Self::nonsense)?;
-        Ok(sessions)
-    }
-
-    pub(super) async fn figures_of(
-        &self,
-        first: Point,
-        latest: Point,
-        at_ms: i64,
-    ) -> Result<Figures, PluginError> {
-        call!(self, at_ms, live.call_figures_of(first, latest), answers::figures)
-    }
-
-    pub(super) async fn condition(&self, code: Option<i32>, at_ms: i64) -> Result<String, PluginError> {
-        call!(self, at_ms, weather.call_condition(code), |text: &String| answers::condition(text))
-    }
-
-    pub(super) async fn assess(
-        &self,
-        samples: Vec<Sample>,
-        at_ms: i64,
-    ) -> Result<Option<Impact>, PluginError> {
-        call!(self, at_ms, weather.call_assess(&samples), |impact: &Option<Impact>| {
-            impact.as_ref().map_or(Ok(()), answers::impact)
-        })
-    }
-
-    pub(super) async fn cost_of(&self, usage: Usage, at_ms: i64) -> Result<Cost, PluginError> {
-        call!(self, at_ms, costs.call_cost_of(usage), answers::cost)
-    }
-
-    pub(super) async fn floor_of(
-        &self,
-        transitions: Vec<SocTransition>,
-        at_ms: i64,
-    ) -> Result<Floor, PluginError> {
-        call!(self, at_ms, soc_floor.call_floor_of(&transitions), answers::floor)
+    ) -> Result<Option<usize>, PluginError> {
+        let calculator = &self.trip_calculator;
+        let index = calculator.metered(calculator.pool.match_route(trip, known, at_ms)).await?;
+        Ok(index.and_then(|index| usize::try_from(index).ok()))
     }
 }

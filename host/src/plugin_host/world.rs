@@ -8,8 +8,8 @@ use wasmtime::component::{
 
 use super::Slot;
 use super::bindings::{
-    charging, costs, identity, live, progress, readings, sampling, soc_floor, tiers, trips, weather,
-    wide_events,
+    charging, costs, identity, live, progress, range, readings, routes, sampling, soc_floor, tiers, trips,
+    weather, wide_events,
 };
 use super::imports::{EventHandle, ReadingsHandle, Stages};
 use super::sandbox::Sandbox;
@@ -199,6 +199,12 @@ world! {
         }
         soc_floor {
             floor_of(Vec<trips::SocTransition>) -> soc_floor::Floor
+        }
+        range {
+            predict(f64, f64) -> Option<f64>
+        }
+        routes {
+            match_route(routes::Ends, Vec<routes::Ends>) -> Option<u32>
         }
     }
 }

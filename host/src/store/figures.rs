@@ -4,6 +4,7 @@ use sqlx::Row as _;
 
 use super::StoreError;
 use super::open::Store;
+use super::reads::TRIPS;
 use super::trip_filter::{Conditions, TripFilter};
 
 /// What closed trips did together. A sum is absent where no trip has the
@@ -64,7 +65,7 @@ impl Store {
                  FROM trips WHERE {conditions}"
             )
         };
-        let row = Conditions::new(&closed).query(text).fetch_one(&self.pool).await?;
+        let row = Conditions::new(&closed, TRIPS).query(text).fetch_one(&self.pool).await?;
         let sum = |name: &str| row.try_get::<Option<f64>, _>(name);
         let (electric, gas) = (sum("electric")?, sum("gas")?);
         let both = electric.unwrap_or_default() + gas.unwrap_or_default();
@@ -97,7 +98,7 @@ impl Store {
                  ORDER BY start_time_ms DESC, trip_id DESC LIMIT {limit}"
             )
         };
-        let rows = Conditions::new(&closed).query(text).fetch_all(&self.pool).await?;
+        let rows = Conditions::new(&closed, TRIPS).query(text).fetch_all(&self.pool).await?;
         rows.iter()
             .map(|row| {
                 let temperature_f = row.try_get("weather_temperature_f")?;

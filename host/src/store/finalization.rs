@@ -4,14 +4,16 @@ use std::sync::Arc;
 
 use sqlx::{Any, AssertSqlSafe, Row, Transaction};
 
-use super::StoreError;
+use super::charging::{self, Change, Charge};
 use super::claims::Claim;
 use super::open::Store;
-use super::previous_fuel;
+use super::refuels::{self, Fill};
+use super::routes::{self, OnRoute, Route};
 use super::vehicles::{VehicleTotals, battery_health, contribute, to_millionths};
+use super::{StoreError, previous_fuel, transitions};
 use crate::events::BatteryHealth;
 use crate::identity::VehicleId;
-use crate::plugin_host::{Impact, Summary, TripReadings, VehicleStats};
+use crate::plugin_host::{Cost, Impact, Summary, TripReadings, VehicleStats};
 
 /// A trip's readings, and what the rules need beside them.
 #[derive(Debug)]
@@ -51,6 +53,14 @@ pub struct Closing<'a> {
     pub data: &'a TripData,
     /// The figures.
     pub summary: &'a Summary,
+    /// Its charging sessions, in time order.
+    pub charging: &'a [Charge],
+    /// Its fills, in time order.
+    pub fills: &'a [Fill],
+    /// Its route, where routes are looked for and it has one.
+    pub route: Option<&'a Route>,
+    /// What it cost, where that is known.
+    pub cost: Option<&'a Cost>,
     /// The weather along the trip, where it is known.
     pub weather: Option<&'a Impact>,
     /// Who calculated them.
@@ -68,6 +78,10 @@ pub enum Closed {
         vehicle: VehicleStats,
         /// Means over its last trips, this one included.
         battery_health: Option<BatteryHealth>,
+        /// What became of each of its charging sessions.
+        charging: Vec<Change>,
+        /// The route that it is on.
+        route: Option<OnRoute>,
     },
     /// Something was received since the claim, for the trip or for the one
     /// before it: it is to be finalized again.
@@ -124,11 +138,24 @@ impl Store {
             // The trip before was closed meanwhile, and what it left counts.
             return Ok(Closed::Outdated);
         }
+        let again = finalization_number > 1;
+        let charging = charging::replace(&mut transaction, claim, again, closing.charging).await?;
+        refuels::replace(&mut transaction, claim, again, closing.fills).await?;
+        let transition = closing.summary.soc_transition.as_ref();
+        transitions::replace(&mut transaction, claim, again, transition).await?;
         previous_fuel::judge_again(&mut transaction, &claim.vehicle, &later).await?;
         let vehicle = contribute(&mut transaction, '+', &claim.trip_id).await?.stats(closing.now_ms);
-        let battery_health = battery_health(&mut transaction, &claim.vehicle).await?;
+        // With the vehicle's row locked.
+        let route = routes::replace(&mut transaction, claim, start_ms, closing.route).await?;
+        let battery_health = battery_health(&mut *transaction, &claim.vehicle).await?;
         transaction.commit().await?;
-        Ok(Closed::Done { finalization_number, vehicle, battery_health })
+        Ok(Closed::Done { finalization_number, vehicle, battery_health, charging, route })
+    }
+
+    /// Means over a vehicle's last closed trips with electric miles, where
+    /// there are any.
+    pub async fn battery_health(&self, vehicle_id: &str) -> Result<Option<BatteryHealth>, StoreError> {
+        battery_health(&self.pool, &VehicleId::from_stored(vehicle_id.to_owned())).await
     }
 
     /// Closed trips of a vehicle, added up, where there are any.
@@ -162,8 +189,8 @@ async fn write_closing(
                 counted_miles_e6 = $12, counted_kwh_per_mile_e6 = $13, counted_gas_mpg_e6 = $14,
                 previous_fuel_level_percent = $15, closed_start_ms = start_time_ms, weather = $16,
                 weather_temperature_f = $17, weather_conditions = $18, gas_miles = $19, electric_kwh_used = $20,
-                fuel_used_gallons = $21, gas_mode_entered = $22
-         WHERE trip_id = $23 AND lease_owner = $24 AND status <> 'closed' AND last_received_ms = $25 AND reading_count = $26
+                fuel_used_gallons = $21, gas_mode_entered = $22, cost = $23
+         WHERE trip_id = $24 AND lease_owner = $25 AND status <> 'closed' AND last_received_ms = $26 AND reading_count = $27
          RETURNING finalization_number",
     )
     .bind(closing.now_ms)
@@ -188,6 +215,7 @@ async fn write_closing(
     .bind(summary.electric_kwh_used)
     .bind(summary.fuel_used_gallons)
     .bind(i64::from(summary.gas_mode_entered))
+    .bind(closing.cost.map(serde_json::to_string).map(json).transpose()?)
     .bind(&claim.trip_id)
     .bind(&claim.owner)
     .bind(claim.last_received_ms)

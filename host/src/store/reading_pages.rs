@@ -13,6 +13,8 @@ use crate::plugin_host::TripReadings;
 
 /// Readings that are read at one time.
 const PAGE: usize = 4096;
+/// Readings in which the first value of each kind is looked for.
+const FIRST: usize = 64;
 
 const PAGE_TEXT: &str = "SELECT time_ms, layout_id, numbers FROM readings
                          WHERE trip_id = $1 AND time_ms > $2 ORDER BY time_ms LIMIT $3";
@@ -42,7 +44,7 @@ impl Store {
         after_ms: i64,
     ) -> Result<Vec<StoredReading>, StoreError> {
         let mut readings = Vec::new();
-        for row in self.page_after(trip_id, after_ms).await? {
+        for row in self.page_after(trip_id, after_ms, PAGE).await? {
             let layout = self.layout_in(&row).await?;
             let fields =
                 layout.named(row.try_get("numbers")?)?.map(|(name, number)| (name.to_owned(), number));
@@ -67,24 +69,44 @@ impl Store {
     /// All of a trip's readings as columns: they are in memory once. What comes
     /// meanwhile is told from the claim when the trip is closed.
     pub(super) async fn readings(&self, trip_id: &str) -> Result<TripReadings, StoreError> {
+        self.readings_by_pages(trip_id, PAGE, usize::MAX).await
+    }
+
+    /// The first few readings of a trip, as columns.
+    pub async fn first_readings(&self, trip_id: &str) -> Result<TripReadings, StoreError> {
+        self.readings_by_pages(trip_id, FIRST, 1).await
+    }
+
+    async fn readings_by_pages(
+        &self,
+        trip_id: &str,
+        length: usize,
+        pages: usize,
+    ) -> Result<TripReadings, StoreError> {
         let mut times_ms: Vec<i64> = Vec::new();
         let mut columns = Columns::default();
-        loop {
+        for _ in 0..pages {
             let after_ms = times_ms.last().copied().unwrap_or_default();
-            let rows = self.page_after(trip_id, after_ms).await?;
+            let rows = self.page_after(trip_id, after_ms, length).await?;
             for row in &rows {
                 let layout = self.layout_in(row).await?;
                 columns.add(times_ms.len(), &layout, row.try_get("numbers")?)?;
                 times_ms.push(row.try_get("time_ms")?);
             }
-            if rows.len() < PAGE {
-                return Ok(TripReadings { columns: columns.by_name(times_ms.len()), times_ms });
+            if rows.len() < length {
+                break;
             }
         }
+        Ok(TripReadings { columns: columns.by_name(times_ms.len()), times_ms })
     }
 
-    async fn page_after(&self, trip_id: &str, after_ms: i64) -> Result<Vec<AnyRow>, StoreError> {
-        let query = sqlx::query(PAGE_TEXT).bind(trip_id).bind(after_ms).bind(PAGE as i64);
+    async fn page_after(
+        &self,
+        trip_id: &str,
+        after_ms: i64,
+        length: usize,
+    ) -> Result<Vec<AnyRow>, StoreError> {
+        let query = sqlx::query(PAGE_TEXT).bind(trip_id).bind(after_ms).bind(length as i64);
         Ok(query.fetch_all(&self.pool).await?)
     }
 

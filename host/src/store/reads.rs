@@ -48,9 +48,14 @@ pub struct TripRow {
     /// The weather along the trip and what it does to consumption, of the last finalization.
     #[schema(value_type = Option<crate::plugin_host::Impact>)]
     pub weather: Option<serde_json::Value>,
+    /// The route that it is on, where routes are looked for.
+    pub route_id: Option<String>,
+    /// What the trip cost, of the last finalization.
+    #[schema(value_type = Option<crate::plugin_host::Cost>)]
+    pub cost: Option<serde_json::Value>,
 }
 
-/// Which trips: newest first.
+/// Which trips, or which of what trips left: newest first.
 #[derive(Debug, Clone)]
 pub struct Page {
     /// Only these.
@@ -80,29 +85,50 @@ pub struct Status {
 const COLUMNS: &str = "trips.trip_id, trips.vehicle_id, trips.session_id, sessions.profile_name, trips.status, \
      trips.start_time_ms, trips.end_time_ms, trips.last_received_ms, trips.reading_count, trips.duplicate_count, \
      trips.conflict_count, trips.finalization_number, trips.start_odometer_miles, trips.start_soc, trips.summary, \
-     trips.calculator, trips.weather FROM trips LEFT JOIN sessions \
+     trips.calculator, trips.weather, trips.cost, trips.route_id";
+const FROM: &str = "trips LEFT JOIN sessions \
      ON sessions.vehicle_id = trips.vehicle_id AND sessions.session_id = trips.session_id";
 
-pub(super) fn page_text(conditions: &str, limit: i64) -> String {
-    format!(
-        "SELECT {COLUMNS} WHERE {conditions}
-         ORDER BY trips.start_time_ms DESC, trips.trip_id DESC LIMIT {limit}"
-    )
+/// What is read, from where, and the table and its time that a page goes by.
+#[derive(Clone, Copy)]
+pub(super) struct Source {
+    pub(super) columns: &'static str,
+    pub(super) from: &'static str,
+    pub(super) table: &'static str,
+    pub(super) time: &'static str,
+}
+
+pub(super) const TRIPS: Source =
+    Source { columns: COLUMNS, from: FROM, table: "trips", time: "start_time_ms" };
+
+impl Source {
+    pub(super) fn page_text(self, conditions: &str, limit: i64) -> String {
+        let Self { columns, from, table, time } = self;
+        format!(
+            "SELECT {columns} FROM {from} WHERE {conditions}
+             ORDER BY {table}.{time} DESC, {table}.trip_id DESC LIMIT {limit}"
+        )
+    }
 }
 
 impl Store {
     /// One page of trips, newest first.
     pub async fn trips(&self, page: &Page) -> Result<Vec<TripRow>, StoreError> {
-        let mut conditions = Conditions::new(&page.filter);
-        let (start_ms, trip_id) = page.behind.as_ref().map_or((i64::MAX, ""), |(start, id)| (*start, id));
-        conditions.behind(start_ms, trip_id);
-        let query = conditions.query(|conditions| page_text(conditions, page.limit));
-        query.fetch_all(&self.pool).await?.iter().map(trip).collect()
+        self.page(TRIPS, page).await?.iter().map(trip).collect()
+    }
+
+    /// The rows of a page.
+    pub(super) async fn page(&self, source: Source, page: &Page) -> Result<Vec<AnyRow>, StoreError> {
+        let mut conditions = Conditions::new(&page.filter, source);
+        let (time_ms, trip_id) = page.behind.as_ref().map_or((i64::MAX, ""), |(time, id)| (*time, id));
+        conditions.behind(time_ms, trip_id);
+        let query = conditions.query(|conditions| source.page_text(conditions, page.limit));
+        Ok(query.fetch_all(&self.pool).await?)
     }
 
     /// One trip.
     pub async fn trip(&self, trip_id: &str) -> Result<Option<TripRow>, StoreError> {
-        let text = format!("SELECT {COLUMNS} WHERE trips.trip_id = $1");
+        let text = format!("SELECT {COLUMNS} FROM {FROM} WHERE trips.trip_id = $1");
         let row = sqlx::query(AssertSqlSafe(text)).bind(trip_id).fetch_optional(&self.pool).await?;
         row.as_ref().map(trip).transpose()
     }
@@ -158,5 +184,7 @@ fn trip(row: &AnyRow) -> Result<TripRow, StoreError> {
         summary: json("summary")?,
         calculator: json("calculator")?,
         weather: json("weather")?,
+        cost: json("cost")?,
+        route_id: row.try_get("route_id")?,
     })
 }

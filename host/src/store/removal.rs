@@ -2,12 +2,11 @@
 
 use sqlx::{Any, Transaction};
 
-use super::StoreError;
 use super::claims::Claim;
 use super::open::Store;
-use super::previous_fuel;
 use super::recalculation::lock_trip;
 use super::vehicles::contribute;
+use super::{StoreError, previous_fuel, routes};
 use crate::identity::VehicleId;
 
 /// Readings that go in one transaction: uploads wait some milliseconds for it.
@@ -87,10 +86,21 @@ async fn delete_rows(
         .bind(now_ms)
         .execute(&mut **transaction)
         .await?;
-    sqlx::query("DELETE FROM trips WHERE trip_id = $1")
+    let route: Option<Option<String>> = sqlx::query_scalar("SELECT route_id FROM trips WHERE trip_id = $1")
         .bind(&claim.trip_id)
-        .execute(&mut **transaction)
+        .fetch_optional(&mut **transaction)
         .await?;
+    if let Some(route_id) = route.flatten() {
+        routes::leave(transaction, &route_id).await?;
+    }
+    for text in [
+        "DELETE FROM charging_sessions WHERE trip_id = $1",
+        "DELETE FROM refuels WHERE trip_id = $1",
+        "DELETE FROM soc_transitions WHERE trip_id = $1",
+        "DELETE FROM trips WHERE trip_id = $1",
+    ] {
+        sqlx::query(text).bind(&claim.trip_id).execute(&mut **transaction).await?;
+    }
     sqlx::query("DELETE FROM sessions WHERE vehicle_id = $1 AND session_id = $2")
         .bind(claim.vehicle.as_str())
         .bind(&claim.session_id)

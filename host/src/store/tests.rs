@@ -10,6 +10,7 @@ mod closing;
 mod components;
 mod connections;
 mod filtering;
+mod findings;
 pub(crate) mod home;
 mod hosts;
 pub(crate) mod model;

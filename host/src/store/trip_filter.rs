@@ -1,9 +1,11 @@
-//! Which trips a reader wants: conditions on their rows, and the values that
-//! are bound to them. No column is named here that a filter does not need.
+//! Which trips a reader wants, or which of what trips left: conditions on rows,
+//! and the values that are bound to them.
 
 use sqlx::any::AnyArguments;
 use sqlx::query::Query;
 use sqlx::{Any, AssertSqlSafe};
+
+use super::reads::Source;
 
 /// Which trips.
 #[derive(Debug, Clone, Default)]
@@ -32,19 +34,21 @@ enum Bound {
 
 /// Conditions that all hold, as the text behind a `WHERE`, and their values.
 pub(super) struct Conditions {
+    source: Source,
     text: String,
     values: Vec<Bound>,
 }
 
 impl Conditions {
-    /// The conditions of a filter.
-    pub(super) fn new(filter: &TripFilter) -> Self {
-        let mut all = Self { text: "1 = 1".to_owned(), values: Vec::new() };
+    /// The conditions of a filter. What only trips have is asked of trips only.
+    pub(super) fn new(filter: &TripFilter, source: Source) -> Self {
+        let mut all = Self { source, text: "1 = 1".to_owned(), values: Vec::new() };
+        let Source { table, time, .. } = source;
         let whole = |value: Option<i64>| value.map(Bound::Whole);
         let number = |value: Option<f64>| value.map(Bound::Number);
-        all.and("trips.vehicle_id = ", filter.vehicle_id.clone().map(Bound::Text));
-        all.and("trips.start_time_ms >= ", whole(filter.from_ms));
-        all.and("trips.start_time_ms < ", whole(filter.before_ms));
+        all.and(&format!("{table}.vehicle_id = "), filter.vehicle_id.clone().map(Bound::Text));
+        all.and(&format!("{table}.{time} >= "), whole(filter.from_ms));
+        all.and(&format!("{table}.{time} < "), whole(filter.before_ms));
         all.and("trips.gas_mode_entered = ", whole(filter.gas_mode_entered.map(i64::from)));
         all.and("trips.distance_miles >= ", number(filter.min_distance_miles));
         all.and("trips.distance_miles <= ", number(filter.max_distance_miles));
@@ -56,7 +60,8 @@ impl Conditions {
     pub(super) fn behind(&mut self, start_ms: i64, trip_id: &str) {
         let start = self.bind(Bound::Whole(start_ms));
         let trip = self.bind(Bound::Text(trip_id.to_owned()));
-        self.text += &format!(" AND (trips.start_time_ms, trips.trip_id) < ({start}, {trip})");
+        let Source { table, time, .. } = self.source;
+        self.text += &format!(" AND ({table}.{time}, {table}.trip_id) < ({start}, {trip})");
     }
 
     /// The text behind a `WHERE`.

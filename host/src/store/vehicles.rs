@@ -172,7 +172,7 @@ fn contribution(sign: char) -> String {
 
 /// Means over the vehicle's last closed trips with electric miles.
 pub(super) async fn battery_health(
-    transaction: &mut Transaction<'static, Any>,
+    database: impl sqlx::Executor<'_, Database = Any>,
     vehicle: &VehicleId,
 ) -> Result<Option<BatteryHealth>, StoreError> {
     let rows = sqlx::query(
@@ -181,7 +181,7 @@ pub(super) async fn battery_health(
          ORDER BY start_time_ms DESC LIMIT 30",
     )
     .bind(vehicle.as_str())
-    .fetch_all(&mut **transaction)
+    .fetch_all(database)
     .await?;
     let column = |name: &str| -> Result<Vec<f64>, sqlx::Error> {
         rows.iter().filter_map(|row| row.try_get::<Option<f64>, _>(name).transpose()).collect()

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::points::Point;
+use crate::fixes::Fix;
 
 const HOUR_MS: i64 = 3_600_000;
 const DAY_HOURS: i64 = 24;
@@ -21,7 +21,7 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    fn of(point: &Point) -> Self {
+    fn of(point: &Fix) -> Self {
         let hundredths = |degrees: f64| (degrees * 100.0).round() as i32;
         Self { latitude: hundredths(point.latitude), longitude: hundredths(point.longitude) }
     }
@@ -45,7 +45,7 @@ pub(crate) struct PlaceHour {
 }
 
 impl PlaceHour {
-    pub(super) fn of(point: &Point) -> Self {
+    pub(super) fn of(point: &Fix) -> Self {
         Self { place: Place::of(point), hour: hour_of(point.time_ms) }
     }
 }
@@ -122,7 +122,7 @@ mod tests {
     const NOW_MS: i64 = 1_767_608_400_000;
 
     fn wanted(hours: &[(f64, i64)]) -> BTreeSet<PlaceHour> {
-        let point = |(latitude, ago): &(f64, i64)| Point {
+        let point = |(latitude, ago): &(f64, i64)| Fix {
             time_ms: NOW_MS - ago * HOUR_MS,
             latitude: *latitude,
             longitude: -121.5,
@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn a_place_is_cut_to_a_hundredth_of_a_degree() {
-        let at = |latitude, longitude| Place::of(&Point { time_ms: 0, latitude, longitude });
+        let at = |latitude, longitude| Place::of(&Fix { time_ms: 0, latitude, longitude });
         assert_eq!(at(37.254_9, -121.504_9), at(37.25, -121.5));
         assert_ne!(at(37.255_1, -121.5), at(37.25, -121.5));
         assert_eq!((at(37.29, -121.57).latitude(), at(37.29, -121.57).longitude()), (37.29, -121.57));

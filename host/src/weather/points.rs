@@ -2,26 +2,16 @@
 
 use std::time::Duration;
 
+use crate::fixes::{Fix, fixes, nearest};
 use crate::plugin_host::TripReadings;
 
 /// The most points of one trip: a day, a quarter of an hour apart. Those of a
 /// longer trip lie further apart.
 const MOST: i64 = 97;
 
-/// A position that the car had.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Point {
-    /// When: epoch milliseconds.
-    pub(crate) time_ms: i64,
-    /// Degrees.
-    pub(crate) latitude: f64,
-    /// Degrees.
-    pub(crate) longitude: f64,
-}
-
 /// The start of a trip, its end, and a point each `interval` in between: the
 /// nearest reading with a fix, each such reading once. None without a fix.
-pub(crate) fn along(readings: &TripReadings, interval: Duration) -> Vec<Point> {
+pub(crate) fn along(readings: &TripReadings, interval: Duration) -> Vec<Fix> {
     let fixes = fixes(readings);
     let (Some(start_ms), Some(end_ms)) = (readings.times_ms.first(), readings.times_ms.last()) else {
         return Vec::new();
@@ -29,29 +19,12 @@ pub(crate) fn along(readings: &TripReadings, interval: Duration) -> Vec<Point> {
     let shortest_ms = (end_ms - start_ms).div_euclid(MOST - 1) + 1;
     let interval_ms = i64::try_from(interval.as_millis()).unwrap_or(i64::MAX).max(shortest_ms);
     let step = usize::try_from(interval_ms).unwrap_or(usize::MAX);
-    let mut points: Vec<Point> = Vec::new();
+    let mut points: Vec<Fix> = Vec::new();
     for time_ms in (*start_ms..*end_ms).step_by(step).chain([*end_ms]) {
         let nearest = nearest(&fixes, time_ms);
         points.extend(nearest.filter(|fix| points.last() != Some(fix)));
     }
     points
-}
-
-/// The readings with a fix, in time order.
-fn fixes(readings: &TripReadings) -> Vec<Point> {
-    let column = |name: &str| readings.columns.get(name).map(Vec::as_slice).unwrap_or_default();
-    let positions = column("latitude").iter().zip(column("longitude"));
-    let points = readings.times_ms.iter().zip(positions);
-    points
-        .map(|(&time_ms, (&latitude, &longitude))| Point { time_ms, latitude, longitude })
-        .filter(|point| point.latitude.is_finite() && point.longitude.is_finite())
-        .collect()
-}
-
-fn nearest(fixes: &[Point], time_ms: i64) -> Option<Point> {
-    let after = fixes.partition_point(|fix| fix.time_ms < time_ms);
-    let around = &fixes[after.saturating_sub(1)..fixes.len().min(after + 1)];
-    around.iter().min_by_key(|fix| fix.time_ms.abs_diff(time_ms)).copied()
 }
 
 #[cfg(test)]

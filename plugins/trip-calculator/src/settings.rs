@@ -44,6 +44,8 @@ plugin_settings::settings! {
         soc_floor_cold_f: f64 = "50", -100.0..=200.0, "Temperature in °F below which an entry into gas mode is one in the cold.";
         soc_floor_min_pairs: u32 = "5", 1..=1000, "How many entries with a state of charge and a temperature it takes to compare the cold with the rest.";
 
+        route_max_meters: f64 = "500", 0.0..=100_000.0, "How far apart, in metres, starts as well as ends of trips on one route are at most.";
+
         weather_freezing_f: f64 = "32", -100.0..=200.0, "Temperature in °F below which weather is extreme and costs most.";
         weather_cold_f: f64 = "45", -100.0..=200.0, "Temperature in °F below which cold costs a fair amount.";
         weather_cool_f: f64 = "55", -100.0..=200.0, "Temperature in °F below which cold costs a little.";

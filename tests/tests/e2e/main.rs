@@ -4,6 +4,7 @@
 mod admission;
 mod api;
 mod bad_input;
+mod charging;
 mod command_line;
 mod crashes;
 mod demo;
@@ -13,6 +14,7 @@ mod hopeless_trips;
 mod hostile_plugins;
 mod imports;
 mod lifecycle;
+mod live;
 mod new_plugin;
 mod plugin_files;
 mod plugins;

@@ -145,5 +145,5 @@ async fn fail(process: &Process, trip_id: &str) {
     };
     let readings = Arc::new(TripReadings { times_ms: vec![1_700_000_000_000], ..TripReadings::default() });
     let plugins = process.app.plugins.pin();
-    plugins.summarize(trip_id, trip, readings, 1_700_000_000_000).await.expect_err("it says so");
+    plugins.calculate(trip_id, trip, readings, 1_700_000_000_000).await.expect_err("it says so");
 }

@@ -24,7 +24,7 @@ fn readings(count: u32) -> Arc<TripReadings> {
 
 async fn summarize(start_soc: f64) -> Result<Calculation, SummarizeError> {
     let set = host().await.pin();
-    set.summarize("a trip", trip(start_soc), readings(3), AT_MS).await
+    set.calculate("a trip", trip(start_soc), readings(3), AT_MS).await
 }
 
 fn names(stages: &[(String, f64)]) -> Vec<&str> {
@@ -68,7 +68,7 @@ async fn a_broken_calculator_tells_how_far_it_came() {
 #[tokio::test]
 async fn a_days_readings_fit_in_the_default_memory() {
     let set = host().await.pin();
-    let summary = set.summarize("a trip", trip(60.0), readings(86_400), AT_MS).await;
+    let summary = set.calculate("a trip", trip(60.0), readings(86_400), AT_MS).await;
     assert_eq!(summary.expect("summary").summary.distance_miles, Some(86_399.0));
 }
 
@@ -95,7 +95,7 @@ async fn the_further_interfaces_answer() {
     let impact = set.assess(vec![sample], AT_MS).await.expect("impact");
     assert_eq!(impact.expect("samples").conditions, "Clear");
     assert_eq!(set.assess(vec![], AT_MS).await.expect("impact"), None);
-    let sessions = set.sessions(readings(3), AT_MS).await;
+    let sessions = set.sessions(readings(3), 0, AT_MS).await;
     assert_eq!(sessions.expect("sessions"), []);
     let usage = Usage { electric_miles: None, electric_kwh: None, gas_miles: None, gas_gallons: Some(2.0) };
     let cost = set.cost_of(usage, AT_MS).await.expect("cost");

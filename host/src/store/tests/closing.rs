@@ -19,7 +19,7 @@ async fn a_closed_trip_keeps_its_figures_and_counts_for_its_vehicle() {
         let trip = keep(&store, with_fields(reading(1, 1, 0), r#"{"speed_mph":3}"#)).await.trip_id;
         let figures = Summary { kwh_per_mile: Some(0.25), gas_mpg: Some(40.0), ..miles(10.0) };
         let closed = end_trip(&store, &figures).await;
-        let Closed::Done { finalization_number, vehicle, battery_health } = closed else {
+        let Closed::Done { finalization_number, vehicle, battery_health, .. } = closed else {
             panic!("{closed:?}");
         };
         assert_eq!((finalization_number, battery_health), (1, None));

@@ -194,8 +194,22 @@ pub(super) async fn close_with(
     summary: &Summary,
     data: &crate::store::TripData,
 ) -> Result<Closed, StoreError> {
-    let calculator = Calculator { name: "test", version: "1", digest: "digest" };
-    store.close_trip(claim, &Closing { now_ms: LATER_MS, data, summary, weather: None, calculator }).await
+    store.close_trip(claim, &closing(data, summary)).await
+}
+
+/// A closing that found nothing beside these figures.
+pub(super) fn closing<'a>(data: &'a crate::store::TripData, summary: &'a Summary) -> Closing<'a> {
+    Closing {
+        now_ms: LATER_MS,
+        data,
+        summary,
+        charging: &[],
+        fills: &[],
+        route: None,
+        cost: None,
+        weather: None,
+        calculator: Calculator { name: "test", version: "1", digest: "digest" },
+    }
 }
 
 /// Closes the only trip that has ended.

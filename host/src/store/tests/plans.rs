@@ -5,12 +5,14 @@ use sqlx::{AssertSqlSafe, Row as _};
 
 use super::home::sqlite;
 use super::model::*;
+use crate::store::charging::SESSIONS;
 use crate::store::claims::{
     SEEM_ENDED, SEEM_ENDLESS, claim_text, has_stale_text, mend_clock_text, pass_over_text,
 };
 use crate::store::previous_fuel::later_trips_text;
 use crate::store::readings::{compare_text, insert_text};
-use crate::store::reads::page_text;
+use crate::store::reads::TRIPS;
+use crate::store::refuels::REFUELS;
 use crate::store::trip_filter::Conditions;
 use crate::store::trips::{add_text, find_text, open_text};
 use crate::store::vehicles::touch_text;
@@ -58,14 +60,20 @@ async fn no_statement_of_an_upload_a_claim_or_a_closing_walks_through_a_table() 
 }
 
 #[tokio::test]
-async fn a_page_of_trips_is_found_by_index_and_not_sorted() {
+async fn a_page_is_found_by_index_and_not_sorted() {
     let home = sqlite();
     let store = home.open().await;
-    for (vehicle_id, index) in [(None, "trips_by_start"), (Some("x".to_owned()), "trips_by_vehicle")] {
-        let mut conditions = Conditions::new(&TripFilter { vehicle_id, ..TripFilter::default() });
-        conditions.behind(1, "");
-        let plan = plan(&store, &page_text(conditions.text(), 100)).await;
-        assert!(plan.iter().any(|step| step.contains("SEARCH trips") && step.contains(index)), "{plan:?}");
-        assert!(!plan.iter().any(|step| step.contains("TEMP B-TREE")), "{plan:?}");
+    for (source, of_all, of_vehicle) in [
+        (TRIPS, "trips_by_start", "trips_by_vehicle"),
+        (SESSIONS, "charging_sessions_by_start", "charging_sessions_by_vehicle"),
+        (REFUELS, "refuels_by_time", "refuels_by_vehicle"),
+    ] {
+        for (index, vehicle_id) in [(of_all, None), (of_vehicle, Some("x".to_owned()))] {
+            let mut conditions = Conditions::new(&TripFilter { vehicle_id, ..TripFilter::default() }, source);
+            conditions.behind(1, "");
+            let plan = plan(&store, &source.page_text(conditions.text(), 100)).await;
+            assert!(plan.iter().any(|step| step.contains("SEARCH") && step.contains(index)), "{plan:?}");
+            assert!(!plan.iter().any(|step| step.contains("TEMP B-TREE")), "{plan:?}");
+        }
     }
 }

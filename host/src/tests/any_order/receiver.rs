@@ -129,6 +129,7 @@ async fn app(home: &Home) -> App {
         admin_requests: Arc::new(Semaphore::new(1)),
         imports: Arc::new(Semaphore::new(1)),
         data_dir: config.store.data_dir.clone(),
+        listeners: Arc::new(Semaphore::new(1)),
         plugin_uploads: Semaphore::new(1),
         activations: Activations::of(&config.plugins.plugin_dir),
         plugin_dir: config.plugins.plugin_dir.clone(),

@@ -49,7 +49,7 @@ fn trip(start_odometer_miles: Option<f64>, start_soc: Option<f64>) -> Trip {
 }
 
 async fn summary(plugins: &PluginSet, trip: Trip, readings: TripReadings) -> Summary {
-    plugins.summarize("a trip", trip, Arc::new(readings), AT_MS).await.expect("a summary").summary
+    plugins.calculate("a trip", trip, Arc::new(readings), AT_MS).await.expect("a summary").summary
 }
 
 async fn gas_mode_entry(report: &mut Report, defaults: &Arc<PluginSet>) {

@@ -167,7 +167,17 @@ async fn close(store: &Store, claim: &Claim, figures: &Value) -> Option<BatteryH
         ..summary()
     };
     let calculator = Calculator { name: "vectors", version: "1", digest: "digest" };
-    let closing = Closing { now_ms: AT_MS, data: &data, summary: &summary, weather: None, calculator };
+    let closing = Closing {
+        now_ms: AT_MS,
+        data: &data,
+        summary: &summary,
+        charging: &[],
+        fills: &[],
+        route: None,
+        cost: None,
+        weather: None,
+        calculator,
+    };
     match store.close_trip(claim, &closing).await.expect("the store answers") {
         Closed::Done { battery_health, .. } => battery_health,
         other => panic!("{other:?}"),

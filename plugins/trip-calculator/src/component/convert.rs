@@ -1,7 +1,9 @@
 //! Values of the contract from and to values of the rules, field by field.
 //! Nothing is computed here.
 
-use super::bindings::exports::volttracker::plugins::{charging, costs, live, soc_floor, trips, weather};
+use super::bindings::exports::volttracker::plugins::{
+    charging, costs, live, routes, soc_floor, trips, weather,
+};
 use crate::rules;
 
 impl From<trips::Trip> for rules::summary::Trip {
@@ -189,5 +191,17 @@ impl From<rules::soc_floor::ByTemperature> for soc_floor::ByTemperature {
             warm_soc_percent: found.warm_percent,
             warm_transitions: found.warm_entries,
         }
+    }
+}
+
+impl From<routes::Place> for rules::distance::Place {
+    fn from(place: routes::Place) -> Self {
+        Self { latitude: place.latitude, longitude: place.longitude }
+    }
+}
+
+impl From<routes::Ends> for rules::routes::Ends {
+    fn from(ends: routes::Ends) -> Self {
+        Self { start: ends.start.into(), end: ends.end.into() }
     }
 }

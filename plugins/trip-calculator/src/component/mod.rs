@@ -8,7 +8,9 @@ use std::cell::RefCell;
 use plugin_settings::SettingSet;
 
 use self::bindings::{
-    exports::volttracker::plugins::{charging, costs, identity, live, soc_floor, trips, weather},
+    exports::volttracker::plugins::{
+        charging, costs, identity, live, range, routes, soc_floor, trips, weather,
+    },
     volttracker::plugins::{progress, readings::Readings as Handle},
 };
 use crate::{rules, settings::Settings};
@@ -111,5 +113,20 @@ impl soc_floor::Guest for Plugin {
     fn floor_of(transitions: Vec<trips::SocTransition>) -> soc_floor::Floor {
         let entries: Vec<_> = transitions.into_iter().map(Into::into).collect();
         SETTINGS.with_borrow(|settings| rules::soc_floor::floor(&entries, settings)).into()
+    }
+}
+
+impl range::Guest for Plugin {
+    fn predict(state_of_charge: f64, recent_kwh_per_mile: f64) -> Option<f64> {
+        SETTINGS.with_borrow(|settings| rules::range::predict(state_of_charge, recent_kwh_per_mile, settings))
+    }
+}
+
+impl routes::Guest for Plugin {
+    fn match_route(trip: routes::Ends, known: Vec<routes::Ends>) -> Option<u32> {
+        let known: Vec<_> = known.into_iter().map(Into::into).collect();
+        let found =
+            SETTINGS.with_borrow(|settings| rules::routes::match_route(&trip.into(), &known, settings));
+        found.and_then(|index| u32::try_from(index).ok())
     }
 }

@@ -50,12 +50,20 @@ pub fn by_rises(counter: &Column) -> Option<f64> {
     miles.and_then(known)
 }
 
+/// A place on earth: degrees.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Place {
+    /// North is positive.
+    pub latitude: f64,
+    /// East is positive.
+    pub longitude: f64,
+}
+
 /// One GPS fix.
 #[derive(Clone, Copy, Debug)]
 struct Fix {
     time_ms: i64,
-    latitude: f64,
-    longitude: f64,
+    place: Place,
 }
 
 /// Miles along the GPS track; nothing with less than two fixes.
@@ -76,7 +84,7 @@ pub fn by_gps(
     let (mut doubtful, mut miles) = (None::<Fix>, None);
     for fix in fixes {
         let total = miles.get_or_insert(0.0);
-        let step = haversine_miles(anchor, fix);
+        let step = miles_between(anchor.place, fix.place);
         if is_possible(step, anchor, fix, max_speed_mph) {
             doubtful = None;
             if step >= min_step_miles {
@@ -85,10 +93,10 @@ pub fn by_gps(
             }
             continue;
         }
-        let agreed =
-            doubtful.filter(|other| is_possible(haversine_miles(*other, fix), *other, fix, max_speed_mph));
+        let agreed = doubtful
+            .filter(|other| is_possible(miles_between(other.place, fix.place), *other, fix, max_speed_mph));
         if let Some(other) = agreed {
-            *total += haversine_miles(other, fix);
+            *total += miles_between(other.place, fix.place);
             (anchor, doubtful) = (fix, None);
         } else {
             doubtful = Some(fix);
@@ -103,13 +111,14 @@ fn fixes<'a>(
     longitudes: &'a Column,
 ) -> impl Iterator<Item = Fix> + 'a {
     let fixes = latitudes.values().filter_map(|(index, latitude)| {
-        Some(Fix { time_ms: *times.get(index)?, latitude, longitude: longitudes.at(index)? })
+        let place = Place { latitude, longitude: longitudes.at(index)? };
+        Some(Fix { time_ms: *times.get(index)?, place })
     });
     // 0,0 is what a phone without a fix reports.
-    fixes.filter(|fix| {
-        fix.latitude.abs() <= 90.0
-            && fix.longitude.abs() <= 180.0
-            && (fix.latitude != 0.0 || fix.longitude != 0.0)
+    fixes.filter(|Fix { place, .. }| {
+        place.latitude.abs() <= 90.0
+            && place.longitude.abs() <= 180.0
+            && (place.latitude != 0.0 || place.longitude != 0.0)
     })
 }
 
@@ -120,7 +129,8 @@ fn is_possible(miles: f64, from: Fix, to: Fix, max_speed_mph: f64) -> bool {
 }
 
 /// Great-circle distance in miles by the haversine formula.
-fn haversine_miles(from: Fix, to: Fix) -> f64 {
+#[must_use]
+pub fn miles_between(from: Place, to: Place) -> f64 {
     let (a, b) = (from.latitude.to_radians(), to.latitude.to_radians());
     let half_latitude = (b - a) / 2.0;
     let half_longitude = (to.longitude - from.longitude).to_radians() / 2.0;

@@ -10,6 +10,8 @@ use exports::volttracker::plugins::charging::{self, Session};
 use exports::volttracker::plugins::costs::{self, Cost, Usage};
 use exports::volttracker::plugins::identity::{self, PluginInfo, Setting};
 use exports::volttracker::plugins::live::{self, Figures, Point};
+use exports::volttracker::plugins::range;
+use exports::volttracker::plugins::routes::{self, Ends};
 use exports::volttracker::plugins::soc_floor::{self, Floor};
 use exports::volttracker::plugins::trips::{self, Failure, Readings, SocTransition, Summary, Trip};
 use exports::volttracker::plugins::weather::{self, Impact, Sample};
@@ -153,6 +155,18 @@ impl soc_floor::Guest for Plugin {
             histogram: vec![],
             by_temperature: None,
         }
+    }
+}
+
+impl range::Guest for Plugin {
+    fn predict(_state_of_charge: f64, _recent_kwh_per_mile: f64) -> Option<f64> {
+        None
+    }
+}
+
+impl routes::Guest for Plugin {
+    fn match_route(_trip: Ends, _known: Vec<Ends>) -> Option<u32> {
+        None
     }
 }
 

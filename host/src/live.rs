@@ -1,0 +1,211 @@
+//! Trips that run, as the events of their uploads tell of them: what the live
+//! view shows, and with which upload charging started. Behind the answer, and
+//! in memory only: a host knows what it received itself since its start.
+
+mod running;
+mod view;
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use self::running::{Charger, Running};
+pub use self::view::LiveTrip;
+use crate::events::UploadDetails;
+use crate::plugin_host::{Point, TripReadings};
+
+/// Trips that are watched at most; further ones are not, until some end.
+const MOST_TRIPS: usize = 10_000;
+/// Ends that are remembered for listeners who have not heard of them yet.
+const MOST_ENDED: usize = 1000;
+/// How often those that ended unheard are looked for, while there is no room.
+const SWEEP: Duration = Duration::from_secs(1);
+/// How long a calculator that failed is left alone: its deadline is longer
+/// than an event may take.
+const PAUSE: Duration = Duration::from_secs(30);
+
+/// Trips that run.
+pub struct Live {
+    trips: Mutex<Trips>,
+    /// One asks for figures at a time.
+    asking: tokio::sync::Mutex<()>,
+    /// A trip that nothing was received for in this time runs no more.
+    trip_timeout: Duration,
+}
+
+#[derive(Default)]
+struct Trips {
+    by_id: HashMap<String, Running>,
+    /// Grows with each change of a trip.
+    sequence: u64,
+    ended: VecDeque<(u64, String)>,
+    swept: Option<Instant>,
+    paused_until: Option<Instant>,
+}
+
+/// Does a reading charge? To be asked of the calculator.
+pub struct ChargerQuestion {
+    trip_id: String,
+    time_ms: i64,
+    power_kw: Option<f64>,
+    soc_percent: Option<f64>,
+}
+
+impl ChargerQuestion {
+    /// The reading alone.
+    pub fn reading(&self) -> TripReadings {
+        let mut reading = TripReadings::at(vec![self.time_ms]);
+        reading.set(0, "charger_status", 1.0);
+        let known = [("charger_power_kw", self.power_kw), ("state_of_charge", self.soc_percent)];
+        for (field, value) in known {
+            if let Some(value) = value {
+                reading.set(0, field, value);
+            }
+        }
+        reading
+    }
+}
+
+/// What is new to a listener.
+pub struct News {
+    /// Up to which change it has heard then.
+    pub sequence: u64,
+    /// Trips that changed.
+    pub changed: Vec<String>,
+    /// Trips that ended.
+    pub ended: Vec<String>,
+}
+
+impl Live {
+    /// Nothing runs yet.
+    pub fn new(trip_timeout: Duration) -> Self {
+        Self { trips: Mutex::default(), asking: tokio::sync::Mutex::default(), trip_timeout }
+    }
+
+    /// Takes notice of an upload that was stored as new. Comes back with a
+    /// question where charging may have started with it.
+    pub fn saw(&self, upload: &UploadDetails, opens_trip: bool) -> Option<ChargerQuestion> {
+        let trip_id = upload.trip_id.as_deref()?;
+        let time_ms = upload.reading_time?.as_millisecond();
+        let mut trips = self.trips();
+        trips.sequence += 1;
+        let sequence = trips.sequence;
+        let paused = trips.paused_until.is_some_and(|until| Instant::now() < until);
+        let running = trips.find_or_add(trip_id, upload, opens_trip, self.trip_timeout)?;
+        running.see(upload, time_ms, sequence);
+        let may_start = running.sees_charger(upload.charger_connected, time_ms) && !paused;
+        may_start.then(|| ChargerQuestion {
+            trip_id: trip_id.to_owned(),
+            time_ms,
+            power_kw: upload.charger_power_kw,
+            soc_percent: upload.state_of_charge,
+        })
+    }
+
+    /// Takes the answer; whether charging started with that upload. Whether it
+    /// had started already is not known of a trip whose beginning was not
+    /// seen: then it has.
+    pub fn judged(&self, question: &ChargerQuestion, charges: bool) -> bool {
+        let mut trips = self.trips();
+        let Some(running) = trips.by_id.get_mut(&question.trip_id) else { return false };
+        let started = charges && running.charger == Charger::Idle;
+        if charges || running.charger == Charger::Unknown {
+            running.charger = if charges { Charger::Charging } else { Charger::Idle };
+        }
+        started
+    }
+
+    /// Leaves the calculator alone for a while.
+    pub fn pause(&self) {
+        self.trips().paused_until = Some(Instant::now() + PAUSE);
+    }
+
+    /// A trip was closed.
+    pub fn ended(&self, trip_id: &str) {
+        let mut trips = self.trips();
+        if trips.by_id.remove(trip_id).is_some() {
+            trips.note_end(trip_id.to_owned());
+        }
+    }
+
+    /// What has changed since that change, of one vehicle or of all.
+    pub fn news(&self, since: u64, vehicle_id: Option<&str>) -> News {
+        let trips = self.trips();
+        let mut changed: Vec<_> = trips
+            .by_id
+            .iter()
+            .filter(|(_, running)| running.sequence > since && running.seen.elapsed() < self.trip_timeout)
+            .filter(|(_, running)| vehicle_id.is_none_or(|vehicle_id| running.vehicle_id == vehicle_id))
+            .map(|(trip_id, running)| (running.sequence, trip_id.clone()))
+            .collect();
+        changed.sort_unstable();
+        let ended = trips.ended.iter().filter(|(sequence, _)| *sequence > since);
+        News {
+            sequence: trips.sequence,
+            changed: changed.into_iter().map(|(_, trip_id)| trip_id).collect(),
+            ended: ended.map(|(_, trip_id)| trip_id.clone()).collect(),
+        }
+    }
+
+    /// The trip that a vehicle is on: the one that was heard of last.
+    pub fn trip_of(&self, vehicle_id: &str) -> Option<String> {
+        self.news(0, Some(vehicle_id)).changed.pop()
+    }
+
+    fn trips(&self) -> MutexGuard<'_, Trips> {
+        // What a panic left is at worst a trip that looks older than it is.
+        self.trips.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Trips {
+    /// The trip of an upload; nothing where there is no room for it.
+    fn find_or_add(
+        &mut self,
+        trip_id: &str,
+        upload: &UploadDetails,
+        opens_trip: bool,
+        trip_timeout: Duration,
+    ) -> Option<&mut Running> {
+        if !self.by_id.contains_key(trip_id) {
+            if self.by_id.len() >= MOST_TRIPS {
+                self.sweep(trip_timeout);
+            }
+            if self.by_id.len() >= MOST_TRIPS {
+                return None;
+            }
+            self.by_id.insert(trip_id.to_owned(), Running::new(upload, opens_trip));
+        }
+        self.by_id.get_mut(trip_id)
+    }
+
+    fn sweep(&mut self, trip_timeout: Duration) {
+        if self.swept.is_some_and(|swept| swept.elapsed() < SWEEP) {
+            return;
+        }
+        self.swept = Some(Instant::now());
+        self.by_id.retain(|_, running| running.seen.elapsed() < trip_timeout);
+    }
+
+    fn note_end(&mut self, trip_id: String) {
+        self.sequence += 1;
+        if self.ended.len() >= MOST_ENDED {
+            self.ended.pop_front();
+        }
+        self.ended.push_back((self.sequence, trip_id));
+    }
+}
+
+/// The first values that are known of each kind.
+fn first_of(readings: &TripReadings) -> Point {
+    let first = |name: &str| readings.columns.get(name)?.iter().copied().find(|value| value.is_finite());
+    Point {
+        odometer_miles: first("odometer_miles"),
+        state_of_charge: first("state_of_charge"),
+        fuel_level_percent: first("fuel_level_percent"),
+        engine_rpm: first("engine_rpm"),
+    }
+}
+
+#[cfg(test)]
+mod tests;

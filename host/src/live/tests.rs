@@ -1,0 +1,117 @@
+//! What is known of running trips, and when charging has started.
+
+use super::*;
+
+fn upload(trip: &str, time_ms: i64) -> UploadDetails {
+    UploadDetails {
+        trip_id: Some(trip.to_owned()),
+        vehicle_id: Some(format!("vehicle of {trip}")),
+        reading_time: jiff::Timestamp::from_millisecond(time_ms).ok(),
+        ..UploadDetails::default()
+    }
+}
+
+fn at_charger(time_ms: i64, kw: f64) -> UploadDetails {
+    UploadDetails { charger_connected: Some(true), charger_power_kw: Some(kw), ..upload("a", time_ms) }
+}
+
+fn unplugged(time_ms: i64) -> UploadDetails {
+    UploadDetails { charger_connected: Some(false), ..upload("a", time_ms) }
+}
+
+fn live() -> Live {
+    Live::new(Duration::from_secs(120))
+}
+
+/// Whether charging starts with that upload, by a rule of 1 kW; nothing where
+/// the rule is not asked.
+fn starts(live: &Live, upload: &UploadDetails, opens_trip: bool) -> Option<bool> {
+    let question = live.saw(upload, opens_trip)?;
+    let power_kw = question.reading().columns.get("charger_power_kw").map_or(0.0, |column| column[0]);
+    Some(live.judged(&question, power_kw >= 1.0))
+}
+
+#[test]
+fn charging_starts_once_between_two_times_without_a_plug() {
+    let live = live();
+    assert_eq!(starts(&live, &upload("a", 0), true), None, "nothing said of a charger");
+    let told =
+        [(1, 0.2), (2, 3.3), (3, 0.2), (4, 3.3)].map(|(ms, kw)| starts(&live, &at_charger(ms, kw), false));
+    assert_eq!(told, [Some(false), Some(true), None, None]);
+    assert_eq!(starts(&live, &unplugged(5), false), None);
+    assert_eq!(starts(&live, &at_charger(6, 3.3), false), Some(true));
+}
+
+#[test]
+fn what_comes_late_starts_nothing_and_ends_nothing() {
+    let live = live();
+    assert_eq!(starts(&live, &at_charger(10, 3.3), true), Some(true));
+    assert_eq!(starts(&live, &unplugged(5), false), None);
+    assert_eq!(starts(&live, &at_charger(4, 3.3), false), None);
+    assert_eq!(starts(&live, &at_charger(11, 3.3), false), None);
+}
+
+#[test]
+fn a_trip_whose_beginning_was_not_seen_may_have_charged_already() {
+    let live = live();
+    assert_eq!(starts(&live, &at_charger(1, 3.3), false), Some(false));
+    live.ended("a");
+    assert_eq!(starts(&live, &at_charger(2, 0.2), false), Some(false), "it does not charge");
+    assert_eq!(starts(&live, &at_charger(3, 3.3), false), Some(true));
+}
+
+#[test]
+fn a_calculator_that_failed_is_left_alone() {
+    let live = live();
+    live.pause();
+    assert_eq!(starts(&live, &at_charger(1, 3.3), true), None);
+}
+
+#[test]
+fn first_and_latest_values_go_by_the_time_of_readings() {
+    let live = live();
+    let at = |time_ms, soc| UploadDetails { state_of_charge: soc, ..upload("a", time_ms) };
+    for (time_ms, soc) in [(20, Some(50.0)), (10, Some(60.0)), (30, None), (15, Some(55.0))] {
+        live.saw(&at(time_ms, soc), false);
+    }
+    let trips = live.trips();
+    let running = &trips.by_id["a"];
+    assert_eq!((running.first().state_of_charge, running.latest().state_of_charge), (Some(60.0), Some(50.0)));
+    assert_eq!(running.time_ms, 30);
+}
+
+#[test]
+fn a_listener_hears_of_what_changed_and_of_ends() {
+    let live = live();
+    live.saw(&upload("a", 0), true);
+    live.saw(&upload("b", 0), true);
+    let news = live.news(0, None);
+    assert_eq!((news.changed, news.ended.len()), (vec!["a".to_owned(), "b".to_owned()], 0));
+    live.saw(&upload("b", 1), false);
+    live.ended("a");
+    live.ended("unheard of");
+    let later = live.news(news.sequence, None);
+    assert_eq!((later.changed, later.ended), (vec!["b".to_owned()], vec!["a".to_owned()]));
+    assert_eq!(live.news(later.sequence, None).changed.len(), 0);
+    assert_eq!(live.news(0, Some("vehicle of b")).changed, ["b"]);
+    assert_eq!((live.trip_of("vehicle of b").as_deref(), live.trip_of("vehicle of a")), (Some("b"), None));
+}
+
+#[test]
+fn trips_and_ends_are_bounded() {
+    let live = live();
+    for trip in 0..MOST_TRIPS + 10 {
+        live.saw(&upload(&trip.to_string(), 0), true);
+    }
+    assert_eq!(live.trips().by_id.len(), MOST_TRIPS);
+    for trip in 0..MOST_ENDED + 10 {
+        live.ended(&trip.to_string());
+    }
+    assert_eq!(live.trips().ended.len(), MOST_ENDED);
+    let forgetful = Live::new(Duration::ZERO);
+    for trip in 0..MOST_TRIPS + 1 {
+        forgetful.saw(&upload(&trip.to_string(), 0), true);
+    }
+    assert_eq!(forgetful.trips().by_id.len(), 1, "what nothing is heard of makes room");
+    assert_eq!(forgetful.news(0, None).changed, Vec::<String>::new());
+}
