@@ -26,7 +26,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{MethodRouter, any, get, post, put};
+use axum::routing::{MethodRouter, any, get};
 use tokio::net::TcpListener;
 use utoipa::OpenApi as _;
 use utoipa_axum::router::OpenApiRouter;
@@ -34,18 +34,16 @@ use utoipa_axum::routes;
 
 use crate::app::App;
 
-pub use openapi::document;
 pub use server::{OnRefused, Server, listen};
 pub use tokens::Tokens;
 
 /// Every route. The same in production and in tests.
 pub fn router(app: Arc<App>) -> Router {
-    let (api, _) = routes().split_for_parts();
+    let told = from_fn_with_state(app.clone(), told::tell);
+    let api: Router<Arc<App>> = api().merge(plugins()).into();
     Router::new()
-        .merge(api.merge(plugins()).route_layer(from_fn_with_state(app.clone(), told::tell)))
-        .merge(probes().split_for_parts().0)
-        // It has an event of its own.
-        .route("/api/import", post(import::import))
+        .merge(api.route_layer(told))
+        .merge(Router::from(others()))
         .route("/torque/upload", uploads())
         .route("/torque/upload/", uploads())
         .route("/torque/upload/{token}", uploads())
@@ -55,8 +53,13 @@ pub fn router(app: Arc<App>) -> Router {
         .with_state(app)
 }
 
-/// What is documented; each handler names its method and path.
-fn routes() -> OpenApiRouter<Arc<App>> {
+/// All that is documented.
+fn document() -> utoipa::openapi::OpenApi {
+    api().merge(plugins()).merge(others()).into_openapi()
+}
+
+/// Each handler names its method and path.
+fn api() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::with_openapi(openapi::Document::openapi())
         // /api/trips
         .routes(routes!(trips::list))
@@ -85,20 +88,24 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(openapi::serve))
 }
 
-/// What is asked every few seconds, and tells nobody anything new: no events.
-fn probes() -> OpenApiRouter<Arc<App>> {
-    OpenApiRouter::new().routes(routes!(api::healthz)).routes(routes!(api::readyz))
+/// What has an event of its own, and what is asked every few seconds and tells
+/// nobody anything new.
+fn others() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new()
+        .routes(routes!(import::import))
+        .routes(routes!(api::healthz))
+        .routes(routes!(api::readyz))
 }
 
-fn plugins() -> Router<Arc<App>> {
-    Router::new()
-        .route("/api/plugins", get(plugins::list))
-        .route("/api/plugins/{slot}", put(plugins::replace))
-        .route("/api/plugins/{slot}/rollback", post(plugins::roll_back))
-        .route("/api/plugins/{slot}/activate/{digest}", post(plugins::activate))
-        .route("/api/plugins/{slot}/shadow", put(plugins::begin_shadow).delete(plugins::discard))
-        .route("/api/plugins/{slot}/shadow/{digest}", post(plugins::begin_shadow_from_library))
-        .route("/api/plugins/{slot}/shadow/promote", post(plugins::promote))
+fn plugins() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new()
+        .routes(routes!(plugins::list))
+        .routes(routes!(plugins::replace))
+        .routes(routes!(plugins::roll_back))
+        .routes(routes!(plugins::activate))
+        .routes(routes!(plugins::begin_shadow, plugins::discard))
+        .routes(routes!(plugins::begin_shadow_from_library))
+        .routes(routes!(plugins::promote))
 }
 
 /// GET as the app does, POST as other clients do. HEAD, which axum would give

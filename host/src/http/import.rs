@@ -21,7 +21,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use super::api::store_problem;
 use super::detached::Gone;
-use super::problem::{Problem, status_of};
+use super::problem::{Problem, ProblemDetails, Problems, status_of};
 use super::tokens::bearer;
 use super::upload::came_too_often;
 use crate::app::App;
@@ -39,6 +39,23 @@ const TOLD_EVERY: Duration = Duration::from_millis(200);
 const LINES: usize = 4;
 const NDJSON: &str = "application/x-ndjson";
 
+/// Imports a track log of Torque's: the body is the file.
+///
+/// Whose it is, is said by `device_id` or `vehicle`, or by `X-Device-Id` or `X-Vehicle`. Who accepts
+/// `application/x-ndjson` is told how far it is, a line at a time.
+#[utoipa::path(post, operation_id = "import_track_log", path = "/api/import", tag = "trips", security(("upload" = []), ()),
+    params(
+        ("device_id" = Option<String>, Query, description = "Device id of the phone, as its uploads say it."),
+        ("vehicle" = Option<String>, Query, description = "Name of the profile, or vehicle_id, of a vehicle that uploaded.")),
+    request_body(content = String, content_type = "text/csv", description = "The track log, up to 512 MB."),
+    responses((status = 200, description = "What became of its rows.", body = Object),
+        (status = 404, description = "There is no such vehicle (E400).", body = ProblemDetails,
+         content_type = "application/problem+json"),
+        (status = 408, description = "The file did not arrive in time (E502).", body = ProblemDetails,
+         content_type = "application/problem+json"),
+        (status = 413, description = "The file is too large (E006).", body = ProblemDetails,
+         content_type = "application/problem+json"),
+        Problems))]
 pub(super) async fn import(
     State(app): State<Arc<App>>,
     Extension(client): Extension<SocketAddr>,

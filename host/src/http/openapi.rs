@@ -26,7 +26,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
         (name = "service", description = "How the service is."),
     ),
     security(("reader" = []), ()),
-    components(schemas(super::problem::ProblemDetails)),
+    components(schemas(super::problem::ProblemDetails, crate::plugin_host::Slot)),
     modifiers(&Schemes),
 )]
 pub(super) struct Document;
@@ -44,17 +44,14 @@ impl utoipa::Modify for Schemes {
             "reader",
             bearer("TORQUE_API_TOKEN or ADMIN_TOKEN; not needed where no TORQUE_API_TOKEN is set."),
         );
+        components.add_security_scheme("upload", bearer("TORQUE_API_TOKEN, where it is set."));
         components.add_security_scheme("admin", bearer("ADMIN_TOKEN."));
     }
 }
 
-/// The document as JSON, for `docs/openapi.json`.
-///
-/// # Errors
-/// It cannot be written as JSON.
-pub fn document() -> serde_json::Result<String> {
-    let (_, document) = super::routes().split_for_parts();
-    document.to_pretty_json()
+/// The document as JSON.
+fn written() -> serde_json::Result<String> {
+    super::document().to_pretty_json()
 }
 
 /// This document.
@@ -63,7 +60,7 @@ pub fn document() -> serde_json::Result<String> {
 pub(super) async fn serve() -> Response {
     static WRITTEN: OnceLock<String> = OnceLock::new();
     // What is derived from types that can be written can be written itself.
-    let document = WRITTEN.get_or_init(|| document().unwrap_or_default());
+    let document = WRITTEN.get_or_init(|| written().unwrap_or_default());
     ([(header::CONTENT_TYPE, "application/json")], document.as_str()).into_response()
 }
 
@@ -72,7 +69,7 @@ mod tests {
     #[test]
     fn the_document_in_docs_is_that_of_the_handlers() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/openapi.json");
-        let document = super::document().expect("JSON") + "\n";
+        let document = super::written().expect("JSON") + "\n";
         if std::env::var_os("UPDATE_DOCS").is_some() {
             std::fs::write(path, &document).expect("docs/ can be written");
         }

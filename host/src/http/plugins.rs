@@ -16,7 +16,7 @@ use serde_json::{Map, Value, json};
 use super::admission::{Administrator, Reader};
 use super::api::{Answer, store_problem};
 use super::body::gather;
-use super::problem::{Problem, status_of};
+use super::problem::{Problem, ProblemDetails, Problems, status_of};
 use crate::activation::{self, NotSwapped, Way};
 use crate::app::App;
 use crate::events::{Code, Failure};
@@ -28,7 +28,9 @@ const UPLOAD_TIMEOUT: Duration = Duration::from_secs(60);
 /// Earlier plugins, and refusals, that a slot shows.
 const SHOWN: i64 = 10;
 
-/// `GET /api/plugins`: each slot's plugin, how it does, and what was before.
+/// Each slot's plugin, how it does, and what was before.
+#[utoipa::path(get, operation_id = "list_plugins", path = "/api/plugins", tag = "plugins",
+    responses((status = 200, description = "By slot.", body = Object), Problems))]
 pub(super) async fn list(_: Reader, State(app): State<Arc<App>>) -> Answer {
     let plugins = app.plugins.pin();
     let file = activation::file_settings(&app).await;
@@ -61,7 +63,15 @@ fn other_settings(plugins: &PluginSet, slot: Slot, file: &Result<PluginSettings,
     }
 }
 
-/// `PUT /api/plugins/{slot}`: the body is the component that is to serve it.
+/// The body is the component that is to serve the slot.
+#[utoipa::path(put, operation_id = "replace_plugin", path = "/api/plugins/{slot}", tag = "plugins", security(("admin" = [])),
+    params(("slot" = Slot, Path, description = "The slot.")), request_body(content = Vec<u8>, content_type = "application/wasm", description = "The component."),
+    responses((status = 200, description = "What serves the slot, or runs beside it, now and before.", body = Object),
+        (status = 408, description = "The component did not arrive in time (E502).", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 409, description = "Another host was faster, or there is nothing to do that with (E412).", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 413, description = "It is too large (E006).", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 422, description = "It was refused (E410 to E414): `problems` says why.", body = ProblemDetails, content_type = "application/problem+json"),
+        Problems))]
 pub(super) async fn replace(
     _: Administrator,
     State(app): State<Arc<App>>,
@@ -72,8 +82,15 @@ pub(super) async fn replace(
     take_upload(&app, &slot, Way::Api, &headers, body).await
 }
 
-/// `PUT /api/plugins/{slot}/shadow`: the body is a component that is to run
-/// beside the one that serves it.
+/// The body is a component that is to run beside the one that serves the slot.
+#[utoipa::path(put, operation_id = "begin_shadow", path = "/api/plugins/{slot}/shadow", tag = "plugins", security(("admin" = [])),
+    params(("slot" = Slot, Path, description = "The slot.")), request_body(content = Vec<u8>, content_type = "application/wasm", description = "The component."),
+    responses((status = 200, description = "What serves the slot, or runs beside it, now and before.", body = Object),
+        (status = 408, description = "The component did not arrive in time (E502).", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 409, description = "Another host was faster, or there is nothing to do that with (E412).", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 413, description = "It is too large (E006).", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 422, description = "It was refused (E410 to E414): `problems` says why.", body = ProblemDetails, content_type = "application/problem+json"),
+        Problems))]
 pub(super) async fn begin_shadow(
     _: Administrator,
     State(app): State<Arc<App>>,
@@ -84,7 +101,15 @@ pub(super) async fn begin_shadow(
     take_upload(&app, &slot, Way::Shadow, &headers, body).await
 }
 
-/// `POST /api/plugins/{slot}/shadow/{digest}`: one of the library.
+/// A component of the library is to run beside the one that serves the slot.
+#[utoipa::path(post, operation_id = "begin_shadow_from_library", path = "/api/plugins/{slot}/shadow/{digest}", tag = "plugins", security(("admin" = [])),
+    params(("slot" = Slot, Path, description = "The slot."), ("digest" = String, Path, description = "SHA-256 of a component of the library, or its beginning.")),
+    responses((status = 200, description = "What serves the slot, or runs beside it, now and before.", body = Object),
+        (status = 408, description = "The component did not arrive in time (E502).", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 409, description = "Another host was faster, or there is nothing to do that with (E412).", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 413, description = "It is too large (E006).", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 422, description = "It was refused (E410 to E414): `problems` says why.", body = ProblemDetails, content_type = "application/problem+json"),
+        Problems))]
 pub(super) async fn begin_shadow_from_library(
     _: Administrator,
     State(app): State<Arc<App>>,
@@ -94,7 +119,15 @@ pub(super) async fn begin_shadow_from_library(
     Ok(answer(activation::begin_shadow_from_library(&app, slot, &digest).await))
 }
 
-/// `POST /api/plugins/{slot}/shadow/promote`: the shadow serves.
+/// What runs beside the slot serves it.
+#[utoipa::path(post, operation_id = "promote_shadow", path = "/api/plugins/{slot}/shadow/promote", tag = "plugins", security(("admin" = [])),
+    params(("slot" = Slot, Path, description = "The slot.")),
+    responses((status = 200, description = "What serves the slot, or runs beside it, now and before.", body = Object),
+        (status = 408, description = "The component did not arrive in time (E502).", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 409, description = "Another host was faster, or there is nothing to do that with (E412).", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 413, description = "It is too large (E006).", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 422, description = "It was refused (E410 to E414): `problems` says why.", body = ProblemDetails, content_type = "application/problem+json"),
+        Problems))]
 pub(super) async fn promote(
     _: Administrator,
     State(app): State<Arc<App>>,
@@ -104,7 +137,15 @@ pub(super) async fn promote(
     Ok(answer(activation::promote(&app, slot).await))
 }
 
-/// `DELETE /api/plugins/{slot}/shadow`: it runs no more.
+/// What runs beside the slot runs no more.
+#[utoipa::path(delete, operation_id = "discard_shadow", path = "/api/plugins/{slot}/shadow", tag = "plugins", security(("admin" = [])),
+    params(("slot" = Slot, Path, description = "The slot.")),
+    responses((status = 200, description = "What serves the slot, or runs beside it, now and before.", body = Object),
+        (status = 408, description = "The component did not arrive in time (E502).", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 409, description = "Another host was faster, or there is nothing to do that with (E412).", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 413, description = "It is too large (E006).", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 422, description = "It was refused (E410 to E414): `problems` says why.", body = ProblemDetails, content_type = "application/problem+json"),
+        Problems))]
 pub(super) async fn discard(
     _: Administrator,
     State(app): State<Arc<App>>,
@@ -114,7 +155,15 @@ pub(super) async fn discard(
     Ok(answer(activation::discard(&app, slot).await))
 }
 
-/// `POST /api/plugins/{slot}/rollback`: back to what served it before.
+/// Back to what served the slot before.
+#[utoipa::path(post, operation_id = "roll_back_plugin", path = "/api/plugins/{slot}/rollback", tag = "plugins", security(("admin" = [])),
+    params(("slot" = Slot, Path, description = "The slot.")),
+    responses((status = 200, description = "What serves the slot, or runs beside it, now and before.", body = Object),
+        (status = 408, description = "The component did not arrive in time (E502).", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 409, description = "Another host was faster, or there is nothing to do that with (E412).", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 413, description = "It is too large (E006).", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 422, description = "It was refused (E410 to E414): `problems` says why.", body = ProblemDetails, content_type = "application/problem+json"),
+        Problems))]
 pub(super) async fn roll_back(
     _: Administrator,
     State(app): State<Arc<App>>,
@@ -124,7 +173,15 @@ pub(super) async fn roll_back(
     Ok(answer(activation::roll_back_for_operator(&app, slot).await))
 }
 
-/// `POST /api/plugins/{slot}/activate/{digest}`: a component of the library.
+/// A component of the library serves the slot.
+#[utoipa::path(post, operation_id = "activate_plugin", path = "/api/plugins/{slot}/activate/{digest}", tag = "plugins", security(("admin" = [])),
+    params(("slot" = Slot, Path, description = "The slot."), ("digest" = String, Path, description = "SHA-256 of a component of the library, or its beginning.")),
+    responses((status = 200, description = "What serves the slot, or runs beside it, now and before.", body = Object),
+        (status = 408, description = "The component did not arrive in time (E502).", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 409, description = "Another host was faster, or there is nothing to do that with (E412).", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 413, description = "It is too large (E006).", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 422, description = "It was refused (E410 to E414): `problems` says why.", body = ProblemDetails, content_type = "application/problem+json"),
+        Problems))]
 pub(super) async fn activate(
     _: Administrator,
     State(app): State<Arc<App>>,

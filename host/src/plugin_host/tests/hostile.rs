@@ -143,6 +143,8 @@ async fn components_of_another_world() {
         missing export: volttracker:plugins/charging@0.1.0
         missing export: volttracker:plugins/costs@0.1.0
         missing export: volttracker:plugins/soc-floor@0.1.0
+        missing export: volttracker:plugins/range@0.1.0
+        missing export: volttracker:plugins/routes@0.1.0
         it is a plugin for the slot usage-tier
     ");
 }

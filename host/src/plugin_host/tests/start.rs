@@ -94,6 +94,8 @@ async fn a_component_of_another_world_is_refused_by_its_interfaces() {
         missing export: volttracker:plugins/charging@0.1.0
         missing export: volttracker:plugins/costs@0.1.0
         missing export: volttracker:plugins/soc-floor@0.1.0
+        missing export: volttracker:plugins/range@0.1.0
+        missing export: volttracker:plugins/routes@0.1.0
         build it for the world `trip-calculator` of volttracker:plugins@0.1.0: see wit/worlds.wit
       usage-tier (plugins/usage-tier.wasm):
         forbidden import: wasi:http/types@0.2.0
