@@ -12,6 +12,8 @@ use crate::store::{Activation, Rejection};
 
 /// Predecessors that a rollback tries, one after the other.
 const PREDECESSORS: i64 = 5;
+/// Changes of `plugins.toml` that a request follows, one after the other.
+const CHANGES: usize = 5;
 /// Fewest digits that stand for a digest.
 const FEWEST_DIGITS: usize = 6;
 /// What an upload is called in refusals.
@@ -154,7 +156,7 @@ fn told_in_full(trouble: &Failure) -> String {
 }
 
 /// What an operator asks for is tried also if it was refused before.
-async fn by_operator(
+pub(super) async fn by_operator(
     app: &App,
     slot: Slot,
     candidate: Result<Candidate, Refusal>,
@@ -171,8 +173,36 @@ async fn by_operator(
             let (from, to) = (active.clone(), active);
             Ok(Swapped { slot, changed: false, from, to, settings: None, renewed: false })
         }
-        candidate => one(slot, swap(app, vec![Swap::new(slot, Way::Api, candidate)]).await),
+        candidate => {
+            let swapped = one(slot, swap(app, vec![Swap::new(slot, Way::Api, candidate)]).await)?;
+            Ok(with_settings_of_now(app, swapped).await)
+        }
     }
+}
+
+/// Gives what serves now the settings that `plugins.toml` says now, where it
+/// changed while the candidate was checked: the watch over the folder gave them
+/// to what served before. What comes of it has an event of its own.
+async fn with_settings_of_now(app: &App, mut swapped: Swapped) -> Swapped {
+    let slot = swapped.slot;
+    for _ in 0..CHANGES {
+        // With a file that cannot be used the settings in force stay.
+        let Ok(settings) = file_settings(app).await else { break };
+        let settings = settings.of(slot).clone();
+        if settings.digest() == swapped.to.settings_digest {
+            break;
+        }
+        let Ok(Some(bytes)) = app.store.plugin_component(slot, &swapped.to.digest).await else { break };
+        let origin = app.plugin_dir.join(folder::SETTINGS).display().to_string();
+        let candidate = Candidate::new(slot, origin, bytes, settings).await;
+        let follows = Some(swapped.to.generation);
+        let next = Swap { follows, ..Swap::new(slot, Way::Api, candidate) };
+        match one(slot, swap(app, vec![next]).await) {
+            Ok(next) => swapped = Swapped { from: swapped.from, ..next },
+            Err(_) => break,
+        }
+    }
+    swapped
 }
 
 pub(super) fn one(slot: Slot, mut swapped: super::attempt::Ended) -> Result<Swapped, NotSwapped> {

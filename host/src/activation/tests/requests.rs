@@ -3,6 +3,7 @@
 use sqlx::{AnyConnection, Connection as _};
 
 use super::*;
+use crate::activation::requests::{by_operator, uploaded};
 use crate::activation::{NotSwapped, activate, put, roll_back_for_operator};
 use crate::plugin_host::{VehicleStats, sha256_hex};
 
@@ -29,6 +30,22 @@ async fn an_upload_serves_the_next_operation_and_outlives_the_process() {
     let next = home.process().await;
     assert_eq!(next.digest(POLICY), swapped.to.digest);
     assert_eq!(next.stop().await.len(), 0, "the file in the inbox is no news");
+}
+
+#[tokio::test]
+async fn settings_that_change_while_an_upload_is_checked_are_for_what_is_uploaded() {
+    let home = Home::with_guests();
+    let process = home.process().await;
+    let upload = uploaded(&process.app, POLICY, variant(&home.component(POLICY), 1)).await;
+    let digest = upload.as_ref().expect("a candidate").digest.clone();
+    // The watch over the folder gives them to what serves now.
+    home.set("[sampling-policy.settings]\nrate = 0.5\n");
+    let swapped = by_operator(&process.app, POLICY, upload).await.expect("fit");
+    assert_eq!(swapped.from.generation, 1);
+    let plugins = process.app.plugins.pin();
+    assert_eq!((&plugins.identity(POLICY).digest, plugins.identity(POLICY)), (&digest, &swapped.to));
+    assert_eq!(plugins.settings(POLICY).as_json()["settings"]["rate"], "0.5");
+    process.stop().await;
 }
 
 #[tokio::test]
