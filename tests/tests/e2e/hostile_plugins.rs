@@ -216,6 +216,8 @@ async fn components_that_were_not_made_for_their_slots_stop_a_first_start() -> a
         missing export: volttracker:plugins/charging@0.1.0
         missing export: volttracker:plugins/costs@0.1.0
         missing export: volttracker:plugins/soc-floor@0.1.0
+        missing export: volttracker:plugins/range@0.1.0
+        missing export: volttracker:plugins/routes@0.1.0
         it is a plugin for the slot sampling-policy
       usage-tier (plugins/usage-tier.wasm):
         forbidden import: acme:cli/environment@0.2.6

@@ -193,7 +193,8 @@ async fn an_activation_that_is_under_way_at_a_stop_is_given_up_without_waiting_f
     assert!(status.success() && took < Duration::from_secs(8), "{status} after {took:?}");
     assert!(events.iter().all(|event| event["outcome"] != "abandoned"), "{events:?}");
     let swap = events.iter().rfind(|event| event["slot"] == "sampling-policy").context("a swap")?;
-    assert_eq!((&swap["swap"], &swap["outcome"]), (&"refusal".into(), &"rejected".into()), "{swap}");
-    assert_eq!(swap["error"]["code"], "E503", "{swap}");
+    // A stop that somebody planned is nobody's failure.
+    assert_eq!((&swap["swap"], &swap["outcome"]), (&"given_up".into(), &"success".into()), "{swap}");
+    assert!(swap.get("error").is_none(), "{swap}");
     Ok(())
 }
