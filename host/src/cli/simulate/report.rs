@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::simulate::{Comparison, Identity, Truth};
+use crate::simulate::{ChargeTruth, Comparison, FillTruth, Identity, Truth};
 
 /// Everything known of one vehicle's run.
 #[derive(Debug, Serialize)]
@@ -34,6 +34,12 @@ pub struct Report {
     /// The figures.
     #[serde(flatten)]
     pub truth: Truth,
+    /// What was charged, if the car stood at its charger.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub charge: Option<ChargeTruth>,
+    /// What was filled in since the session before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fill: Option<FillTruth>,
     /// The server's figures beside the truth, once checked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub check: Option<Vec<Comparison>>,
@@ -66,6 +72,8 @@ impl Report {
             end_time: at(truth.duration_ms)?,
             gas_entry_time: truth.gas_entry_after_ms.map(at).transpose()?,
             truth,
+            charge: None,
+            fill: None,
             check: None,
         })
     }
@@ -102,7 +110,7 @@ pub fn print_check(reports: &[Report], as_json: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn print_json(mut document: Value) -> anyhow::Result<()> {
+pub(super) fn print_json(mut document: Value) -> anyhow::Result<()> {
     round(&mut document);
     let text = serde_json::to_string_pretty(&document).context("could not write the JSON")?;
     println!("{text}");
@@ -185,6 +193,6 @@ fn check_table(report: &Report) -> String {
     text
 }
 
-fn or_dash(value: Option<f64>, decimals: usize) -> String {
+pub(super) fn or_dash(value: Option<f64>, decimals: usize) -> String {
     value.map_or_else(|| "–".to_owned(), |value| format!("{value:.decimals$}"))
 }
