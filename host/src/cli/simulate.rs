@@ -1,6 +1,7 @@
 //! `volttracker simulate`: drives simulated cars, uploads as their phones would, and tells
 //! what is true of each drive. The model itself is in `crate::simulate`.
 
+mod days;
 mod report;
 mod sender;
 mod server;
@@ -17,10 +18,10 @@ use tokio::task::JoinSet;
 
 use super::output::say;
 use crate::outbound;
-use crate::simulate::compare;
+use crate::simulate::{DAY_MS, compare};
 use report::Report;
 use sender::{ResendPolicy, Sender};
-use server::TripApi;
+use server::Api;
 use vehicle::Vehicle;
 
 /// Readings further in the future than this are refused by a receiver, in ms.
@@ -38,6 +39,9 @@ Examples:
       As fast as the server answers; then compares the server's trip with the truth.
   volttracker simulate --vehicles 8 --minutes 20 --initial-soc 30 --seed 7 --json
       Eight cars at once (seeds 7 to 14), the truth as JSON on stdout.
+  volttracker simulate --days 7 --vehicles 2 --check
+      A week of two cars: twenty drives, nights at the charger, fills of the tank, and a phone
+      that is offline for an hour; then compares trips, charges, fills and totals.
   volttracker simulate --speed-up 1 --token s3cret --url http://192.168.1.5:8080
       In real time, to a server that asks for a token.";
 
@@ -54,6 +58,9 @@ pub struct SimulateArgs {
     /// Cars that drive at the same time; car n drives with seed + n − 1
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
     pub vehicles: u32,
+    /// Days of driving, charging and filling instead of one drive (1–31)
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=31), conflicts_with_all = ["minutes", "initial_soc"])]
+    pub days: Option<u32>,
     /// Length of the drive in minutes (1–240)
     #[arg(long, default_value_t = 40, value_parser = clap::value_parser!(u32).range(1..=240))]
     pub minutes: u32,
@@ -64,12 +71,14 @@ pub struct SimulateArgs {
     #[arg(long, default_value_t = 2_000, value_parser = interval)]
     pub interval_ms: u64,
     /// How many times faster than real; 0 = as fast as the server answers
-    #[arg(long, default_value_t = 60.0, value_parser = speed_up)]
-    pub speed_up: f64,
+    /// [default: 60, and 0 with --days]
+    #[arg(long, value_parser = speed_up)]
+    pub speed_up: Option<f64>,
     /// Seed of every random choice; one seed is one drive, byte for byte
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
-    /// Time of the first reading, RFC 3339 [default: such that the drive ends now]
+    /// Time of the first reading, or the start of the first day, RFC 3339
+    /// [default: such that the drive or the last day ends now]
     #[arg(long)]
     pub start_time: Option<Timestamp>,
     /// Also write what the app logs of the drive to this file, for `volttracker import`; one car only
@@ -84,6 +93,16 @@ pub struct SimulateArgs {
     /// How long --check waits for the trips to close, in seconds
     #[arg(long, default_value_t = 120, requires = "check")]
     pub timeout_seconds: u64,
+}
+
+/// How many times faster than real a single drive is unless told otherwise.
+const DRIVE_SPEED_UP: f64 = 60.0;
+
+/// When an upload is due after the start of the run, which stands for `run_start_ms`; `None`
+/// is at once.
+fn due(time_ms: i64, run_start_ms: i64, speed_up: f64) -> Option<Duration> {
+    let since_ms = u64::try_from(time_ms - run_start_ms).ok()?;
+    (speed_up > 0.0).then(|| Duration::from_millis(since_ms).div_f64(speed_up))
 }
 
 /// Runs the simulation.
@@ -106,6 +125,10 @@ pub async fn run(args: SimulateArgs) -> anyhow::Result<()> {
         let log = Vehicle::new(&args, 1, start_ms).track_log();
         std::fs::write(path, log).with_context(|| format!("{} cannot be written", path.display()))?;
     }
+    let api = Api::new(client, &base, token);
+    if let Some(days) = args.days {
+        return days::run(&args, days, start_ms, &sender, &api).await;
+    }
     let reports = drive_all(&args, &sender, start_ms).await?;
     if !args.check {
         return report::print(&reports, args.json);
@@ -113,7 +136,6 @@ pub async fn run(args: SimulateArgs) -> anyhow::Result<()> {
     if !args.json {
         report::print(&reports, false)?;
     }
-    let api = TripApi::new(client, &base, token);
     let timeout = Duration::from_secs(args.timeout_seconds);
     let reports = check_all(reports, &api, timeout).await?;
     report::print_check(&reports, args.json)?;
@@ -144,11 +166,7 @@ async fn drive_all(args: &SimulateArgs, sender: &Sender, start_ms: i64) -> anyho
 }
 
 /// Waits for the server's trips and puts their figures beside the truth.
-async fn check_all(
-    mut reports: Vec<Report>,
-    api: &TripApi,
-    timeout: Duration,
-) -> anyhow::Result<Vec<Report>> {
+async fn check_all(mut reports: Vec<Report>, api: &Api, timeout: Duration) -> anyhow::Result<Vec<Report>> {
     let sessions: Vec<String> = reports.iter().map(|r| r.session_id.clone()).collect();
     say(&format!("waiting for the server to close {} trip(s)", sessions.len()));
     let mut trips = api.closed_trips(&sessions, timeout).await?;
@@ -175,14 +193,14 @@ fn server_address(text: &str) -> anyhow::Result<Url> {
 
 /// The first reading's time in epoch ms.
 fn start_ms(args: &SimulateArgs, now: Timestamp) -> anyhow::Result<i64> {
-    let length_ms = i64::from(args.minutes) * 60_000;
+    let length_ms = args.days.map_or(i64::from(args.minutes) * 60_000, |days| i64::from(days) * DAY_MS);
     let Some(start) = args.start_time else {
         return Ok(now.as_millisecond() - length_ms);
     };
     let start_ms = start.as_millisecond();
     ensure!(
         start_ms + length_ms <= now.as_millisecond() + LATEST_FUTURE_MS,
-        "--start-time {start}: the drive would end more than 24 hours from now, and servers refuse such readings"
+        "--start-time {start}: it would end more than 24 hours from now, and servers refuse such readings"
     );
     Ok(start_ms)
 }

@@ -2,6 +2,7 @@
 //! it off the operation's path, behind bounded queues. What shadows say of it
 //! is waited for in `waiting`, and changes nothing.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -135,8 +136,16 @@ impl Pipeline {
         if finished.record.operation.always_kept() {
             return self.shared.emit(finished.record, Verdict::always("always_kept"), None);
         }
+        // Those of a trip stay in order: what charges was seen idle before.
+        let first = match &finished.record.trace_id {
+            Some(trace) => {
+                let mut hasher = DefaultHasher::new();
+                trace.hash(&mut hasher);
+                usize::from(hasher.finish().to_le_bytes()[0])
+            }
+            None => self.next.fetch_add(1, Ordering::Relaxed),
+        };
         let mut job = Job::Event(Box::new(finished));
-        let first = self.next.fetch_add(1, Ordering::Relaxed);
         for offset in 0..TASKS {
             match self.queues[(first + offset) % TASKS].try_send(job) {
                 Ok(()) => return,

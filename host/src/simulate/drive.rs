@@ -6,12 +6,14 @@ use std::f64::consts::TAU;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
+use super::charge::Charger;
 use super::engine::Engine;
 use super::noise::{Wander, stream};
 use super::path::{Motion, Path};
 use super::powertrain::{Battery, accessories_kw, traction_kw};
 use super::thermal::Thermal;
 use super::truth::{Tally, Truth};
+use super::volt::TANK_GALLONS;
 
 /// The models' step in ms; readings fall on multiples of it.
 pub const STEP_MS: u64 = 100;
@@ -50,6 +52,8 @@ pub struct Sample {
     pub gas_mode: bool,
     /// Distance driven in gas mode in m.
     pub gas_distance_m: f64,
+    /// The charger.
+    pub charger: Charger,
 }
 
 /// What the car brings from its life before the drive.
@@ -80,7 +84,7 @@ pub struct Drive {
 
 impl Sample {
     /// The car before it moves, as cold as the air.
-    fn parked(motion: &Motion, spec: &DriveSpec, sustain_soc: f64, ambient_c: f64) -> Self {
+    pub(super) fn parked(motion: &Motion, spec: &DriveSpec, sustain_soc: f64, ambient_c: f64) -> Self {
         Self {
             elapsed_ms: 0,
             motion: motion.clone(),
@@ -90,13 +94,14 @@ impl Sample {
             traction_kw: 0.0,
             gas_mode: false,
             gas_distance_m: 0.0,
+            charger: Charger::default(),
         }
     }
 }
 
 impl History {
     /// A car of some years.
-    fn draw(rng: &mut ChaCha8Rng) -> Self {
+    pub(super) fn draw(rng: &mut ChaCha8Rng) -> Self {
         Self {
             odometer_km: rng.random_range(30_000.0..140_000.0),
             electric_share: rng.random_range(0.6..0.8),
@@ -105,16 +110,47 @@ impl History {
             last_charge_wh: rng.random_range(7_000.0..12_500.0_f64).round(),
         }
     }
+
+    /// What the car brings to whatever comes after it was in this state.
+    fn go_on(&self, last: &Sample) -> Self {
+        let driven_km = last.motion.distance_m / 1_000.0;
+        let electric_km = driven_km - last.gas_distance_m / 1_000.0;
+        let odometer_km = self.odometer_km + driven_km;
+        let charged_wh = last.charger.added_wh;
+        Self {
+            odometer_km,
+            electric_share: (self.odometer_km * self.electric_share + electric_km) / odometer_km,
+            fuel_percent: self.fuel_percent - last.engine.fuel_used_gallons / TANK_GALLONS * 100.0,
+            last_charge_wh: if charged_wh > 0.0 { charged_wh } else { self.last_charge_wh },
+        }
+    }
 }
 
 impl Drive {
-    /// Simulates a drive; the same spec gives the same drive.
+    /// Simulates a drive of a car whose life before is drawn, too; the same spec gives the
+    /// same drive.
     pub fn simulate(spec: DriveSpec) -> Self {
+        Self::run(spec, None)
+    }
+
+    /// Simulates a drive of a car with this life before.
+    pub fn carry_on(spec: DriveSpec, history: History) -> Self {
+        Self::run(spec, Some(history))
+    }
+
+    /// What the car brings to its next drive or charge.
+    pub fn history_after(&self) -> History {
+        self.samples.last().map_or_else(|| self.history.clone(), |last| self.history.go_on(last))
+    }
+
+    fn run(spec: DriveSpec, history: Option<History>) -> Self {
         let mut rng = stream(spec.seed, DRIVE_STREAM);
         let total_ms = u64::from(spec.minutes.max(1)) * 60_000;
         let sustain = rng.random_range(15.2..19.8_f64).min(spec.initial_soc_percent);
         let base_ambient_c = rng.random_range(-3.0..29.0);
-        let history = History::draw(&mut rng);
+        // Drawn in any case, so that a seed is one route whatever the car's life was.
+        let drawn = History::draw(&mut rng);
+        let history = history.unwrap_or(drawn);
         let mut path = Path::new(&mut rng, total_ms as f64 / 1_000.0);
         let mut car = Sample::parked(path.motion(), &spec, sustain, base_ambient_c);
         let interval_ms = (spec.interval_ms / STEP_MS).max(1) * STEP_MS;

@@ -1,10 +1,15 @@
 //! The truth of a drive beside the server's figures for its trip, with tolerances. Pure: how
 //! the figures were fetched and how they are shown is the command's business.
 
+mod energy;
+mod totals;
+
 use serde::{Deserialize, Serialize};
 
 use super::truth::Truth;
 use super::volt::TANK_GALLONS;
+pub use energy::{ServerCharge, ServerRefuel, compare_energy};
+pub use totals::{ServerVehicle, Totals, compare_totals};
 
 /// One step of the odometer (0.1 km) and a rounding, in miles: no distance can be known better.
 const ODOMETER_STEP_MILES: f64 = 0.07;
@@ -14,8 +19,14 @@ const GAUGE_GALLONS: f64 = 0.02 * TANK_GALLONS;
 const VALID_MPG: std::ops::RangeInclusive<f64> = 15.0..=60.0;
 
 /// A trip as `GET /api/trips` gives it; only what the comparison needs.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct ServerTrip {
+    /// The trip's id.
+    #[serde(default)]
+    pub trip_id: String,
+    /// The vehicle's id.
+    #[serde(default)]
+    pub vehicle_id: String,
     /// The session's UUID.
     pub session_id: String,
     /// The profile's name, if the server knows it.
@@ -31,7 +42,7 @@ pub struct ServerTrip {
 }
 
 /// The figures of a closed trip; `None` is a figure the server does not give.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(default)]
 pub struct ServerSummary {
     /// Distance in miles.

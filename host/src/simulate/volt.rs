@@ -36,6 +36,12 @@ pub const PACK_EMPTY_VOLTS: f64 = 340.0;
 pub const PACK_VOLTS_PER_SOC: f64 = 0.5;
 /// Pack's internal resistance in Ω.
 pub const PACK_OHMS: f64 = 0.1;
+/// Voltage of the outlet that a charger at home is on (North America), in V.
+pub const MAINS_VOLTS: f64 = 240.0;
+/// What the Volt's own charger takes from such an outlet at most, in kW (GM's data sheet).
+pub const CHARGER_LIMIT_KW: f64 = 3.3;
+/// Plug to battery efficiency of that charger.
+pub const CHARGER_EFFICIENCY: f64 = 0.88;
 /// Drive motor revolutions per minute at 1 m/s (7:1 gears, 0.33 m tyre radius).
 pub const MOTOR_RPM_PER_MPS: f64 = 202.0;
 

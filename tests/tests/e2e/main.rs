@@ -24,5 +24,6 @@ mod shadows;
 mod start_and_stop;
 mod swaps;
 mod weather;
+mod week;
 
 use e2e::{on_both_engines, volt};

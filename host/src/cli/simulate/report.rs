@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::cli::output;
-use crate::simulate::{Comparison, Identity, Truth};
+use crate::simulate::{ChargeTruth, Comparison, FillTruth, Identity, Truth};
 
 /// Everything known of one vehicle's run.
 #[derive(Debug, Serialize)]
@@ -35,6 +35,12 @@ pub struct Report {
     /// The figures.
     #[serde(flatten)]
     pub truth: Truth,
+    /// What was charged, if the car stood at its charger.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub charge: Option<ChargeTruth>,
+    /// What was filled in since the session before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fill: Option<FillTruth>,
     /// The server's figures beside the truth, once checked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub check: Option<Vec<Comparison>>,
@@ -67,6 +73,8 @@ impl Report {
             end_time: at(truth.duration_ms)?,
             gas_entry_time: truth.gas_entry_after_ms.map(at).transpose()?,
             truth,
+            charge: None,
+            fill: None,
             check: None,
         })
     }
@@ -102,7 +110,7 @@ pub fn print_check(reports: &[Report], as_json: bool) -> anyhow::Result<()> {
     output::print(&tables.collect::<String>())
 }
 
-fn print_json(mut document: Value) -> anyhow::Result<()> {
+pub(super) fn print_json(mut document: Value) -> anyhow::Result<()> {
     round(&mut document);
     let text = serde_json::to_string_pretty(&document).context("could not write the JSON")?;
     output::print(&format!("{text}\n"))
@@ -184,6 +192,6 @@ fn check_table(report: &Report) -> String {
     text
 }
 
-fn or_dash(value: Option<f64>, decimals: usize) -> String {
+pub(super) fn or_dash(value: Option<f64>, decimals: usize) -> String {
     value.map_or_else(|| "–".to_owned(), |value| format!("{value:.decimals$}"))
 }

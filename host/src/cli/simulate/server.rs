@@ -1,12 +1,13 @@
-//! Reads the server's trips: asks until the simulated sessions' trips are closed. Judging
-//! their figures is `crate::simulate`'s business.
+//! Reads the server's API: asks until the simulated sessions' trips are closed, and for what
+//! goes with them. Judging the figures is `crate::simulate`'s business.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 use reqwest::{Client, Url};
-use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
 use tokio::time::Instant;
 
 use super::sender::with_path;
@@ -14,25 +15,48 @@ use crate::simulate::ServerTrip;
 
 /// Time between two questions.
 const POLL_PAUSE: Duration = Duration::from_millis(500);
+/// For how long figures must stay as they are to be the last ones.
+const REST: Duration = Duration::from_secs(2);
+/// Rows of a page.
+const PAGE_ROWS: &str = "100";
+/// Pages of one list that are read at most.
+const MOST_PAGES: usize = 10_000;
 
-/// The server's list of trips.
-pub struct TripApi {
+/// The server's API.
+pub struct Api {
     client: Client,
-    url: Url,
+    base: Url,
     token: Option<String>,
 }
 
-#[derive(Deserialize)]
-struct TripPage {
-    trips: Vec<ServerTrip>,
-}
-
-impl TripApi {
-    /// The list of the server at `base`.
+impl Api {
+    /// The API of the server at `base`.
     pub fn new(client: Client, base: &Url, token: Option<&str>) -> Self {
-        let mut url = with_path(base, &["api", "trips"]);
-        url.set_query(Some("limit=100"));
-        Self { client, url, token: token.map(str::to_owned) }
+        Self { client, base: base.clone(), token: token.map(str::to_owned) }
+    }
+
+    /// The trips of `sessions` (UUIDs as text) by session, once all are closed and stay as
+    /// they are.
+    ///
+    /// # Errors
+    /// As [`Self::closed_trips`].
+    pub async fn resting_trips(
+        &self,
+        sessions: &[String],
+        timeout: Duration,
+    ) -> anyhow::Result<BTreeMap<String, ServerTrip>> {
+        let deadline = Instant::now() + timeout;
+        let left = || deadline.saturating_duration_since(Instant::now());
+        let mut before = self.closed_trips(sessions, timeout).await?;
+        loop {
+            tokio::time::sleep(REST).await;
+            let now = self.closed_trips(sessions, left()).await?;
+            if now == before {
+                return Ok(now);
+            }
+            ensure!(!left().is_zero(), "after {} s the server's trips still change", timeout.as_secs());
+            before = now;
+        }
     }
 
     /// The trips of `sessions` (UUIDs as text) by session, once all are closed.
@@ -46,7 +70,7 @@ impl TripApi {
     ) -> anyhow::Result<BTreeMap<String, ServerTrip>> {
         let deadline = Instant::now() + timeout;
         loop {
-            let trips = closed_among(sessions, self.fetch().await?)?;
+            let trips = closed_among(sessions, self.list("trips", "trips").await?)?;
             if trips.len() == sessions.len() {
                 return Ok(trips);
             }
@@ -56,22 +80,47 @@ impl TripApi {
                  TRIP_TIMEOUT_SECONDS have passed without an upload, so wait longer with \
                  --timeout-seconds",
                 timeout.as_secs(),
-                self.url,
+                self.base,
                 missing(sessions, &trips).join(", ")
             );
             tokio::time::sleep(POLL_PAUSE).await;
         }
     }
 
-    async fn fetch(&self) -> anyhow::Result<Vec<ServerTrip>> {
-        let mut request = self.client.get(self.url.clone());
+    /// All rows of the list at `/api/{path}`, whose pages hold them under `name`.
+    ///
+    /// # Errors
+    /// When a page cannot be read, or the list does not end.
+    pub async fn list<T: DeserializeOwned>(&self, path: &str, name: &str) -> anyhow::Result<Vec<T>> {
+        let mut url = with_path(&self.base, &["api", path]);
+        let mut rows = Vec::new();
+        let mut cursor: Option<String> = None;
+        for _ in 0..MOST_PAGES {
+            url.query_pairs_mut().clear().append_pair("limit", PAGE_ROWS);
+            if let Some(cursor) = &cursor {
+                url.query_pairs_mut().append_pair("cursor", cursor);
+            }
+            let page = self.page(url.clone()).await;
+            let mut page = page.with_context(|| format!("could not read the {name} at {}", self.base))?;
+            let found = page.remove(name).unwrap_or_default();
+            let found: Vec<T> = serde_json::from_value(found)
+                .with_context(|| format!("the {name} at {} are not what they should be", self.base))?;
+            rows.extend(found);
+            match page.remove("next_cursor") {
+                Some(Value::String(next)) => cursor = Some(next),
+                _ => return Ok(rows),
+            }
+        }
+        bail!("{} has more than {MOST_PAGES} pages of {name}", self.base)
+    }
+
+    async fn page(&self, url: Url) -> Result<Map<String, Value>, reqwest::Error> {
+        let mut request = self.client.get(url);
         if let Some(token) = &self.token {
             request = request.bearer_auth(token);
         }
-        let page = async { request.send().await?.error_for_status()?.json::<TripPage>().await };
-        let page = page.await.map_err(reqwest::Error::without_url);
-        let page = page.with_context(|| format!("could not read the trips at {}", self.url))?;
-        Ok(page.trips)
+        let page = async { request.send().await?.error_for_status()?.json().await };
+        page.await.map_err(reqwest::Error::without_url)
     }
 }
 

@@ -27,7 +27,8 @@ fn defaults_are_those_of_the_help() {
     let args = args(&[]).unwrap();
     assert_eq!(args.url, "http://127.0.0.1:8080");
     assert_eq!((args.vehicles, args.minutes, args.interval_ms, args.seed), (1, 40, 2_000, 1));
-    assert_eq!((args.initial_soc, args.speed_up, args.timeout_seconds), (60.0, 60.0, 120));
+    assert_eq!((args.initial_soc, args.speed_up, args.timeout_seconds), (60.0, None, 120));
+    assert_eq!((args.days, DRIVE_SPEED_UP), (None, 60.0));
     assert!(!args.json && !args.check && args.start_time.is_none());
 }
 
@@ -42,6 +43,8 @@ fn values_that_make_no_drive_are_refused() {
         ["--interval-ms", "150"],
         ["--interval-ms", "0"],
         ["--speed-up", "-1"],
+        ["--days", "0"],
+        ["--days", "32"],
         ["--start-time", "yesterday"],
     ] {
         assert!(args(&words).is_err(), "{words:?}");
@@ -57,6 +60,15 @@ fn the_drive_ends_now_unless_told_otherwise() {
     assert_eq!(start_ms(&told, now).unwrap(), now.as_millisecond() + 22 * 3_600_000);
     let late = args(&["--start-time", "2026-01-03T11:30:00Z"]).unwrap();
     assert!(start_ms(&late, now).unwrap_err().to_string().contains("24 hours"));
+}
+
+#[test]
+fn days_end_now_and_have_no_length_or_charge_of_one_drive() {
+    let now: Timestamp = "2026-01-08T12:00:00Z".parse().unwrap();
+    let week = args(&["--days", "7"]).unwrap();
+    assert_eq!(start_ms(&week, now).unwrap(), now.as_millisecond() - 7 * 86_400_000);
+    assert!(args(&["--days", "7", "--minutes", "20"]).is_err());
+    assert!(args(&["--days", "7", "--initial-soc", "20"]).is_err());
 }
 
 #[test]

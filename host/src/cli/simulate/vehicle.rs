@@ -5,9 +5,9 @@ use std::time::Duration;
 use anyhow::Context as _;
 use tokio::time::Instant;
 
-use super::SimulateArgs;
 use super::report::Report;
 use super::sender::Sender;
+use super::{DRIVE_SPEED_UP, SimulateArgs, due};
 use crate::cli::output::say;
 use crate::simulate::{Drive, DriveSpec, Identity, Sample, track_log, uploads};
 
@@ -34,7 +34,8 @@ impl Vehicle {
             initial_soc_percent: args.initial_soc,
             interval_ms: args.interval_ms,
         });
-        Self { number, identity: Identity::new(seed, number, start_ms), drive, speed_up: args.speed_up }
+        let speed_up = args.speed_up.unwrap_or(DRIVE_SPEED_UP);
+        Self { number, identity: Identity::new(seed, number, start_ms), drive, speed_up }
     }
 
     /// What the app logs of the drive.
@@ -52,7 +53,7 @@ impl Vehicle {
         let (mut sent, mut resends) = (0, 0);
         let mut samples = self.drive.samples.iter();
         for upload in uploads(&self.drive, &self.identity) {
-            if let Some(due) = self.due(upload.time_ms) {
+            if let Some(due) = due(upload.time_ms, self.identity.start_ms, self.speed_up) {
                 tokio::time::sleep_until(started + due).await;
             }
             let name = &self.identity.profile_name;
@@ -70,13 +71,6 @@ impl Vehicle {
         }
         say(&format!("{}: arrived, {sent} readings sent", self.identity.profile_name));
         Report::new(self.number, &self.identity, self.drive.truth, sent, resends)
-    }
-
-    /// When an upload is due after the start of the run; `None` is at once.
-    fn due(&self, time_ms: i64) -> Option<Duration> {
-        let since_ms = u64::try_from(time_ms - self.identity.start_ms).ok()?;
-        let due = Duration::from_millis(since_ms);
-        (self.speed_up > 0.0).then(|| due.div_f64(self.speed_up))
     }
 
     fn tell(&self, sample: &Sample) {

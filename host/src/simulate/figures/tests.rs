@@ -25,6 +25,8 @@ fn truth() -> Truth {
 
 fn trip() -> ServerTrip {
     ServerTrip {
+        trip_id: "t".to_owned(),
+        vehicle_id: "v".to_owned(),
         session_id: "s".to_owned(),
         profile_name: None,
         status: "closed".to_owned(),

@@ -2,7 +2,9 @@
 
 use super::super::drive::{History, Sample};
 use super::super::noise::bell;
-use super::super::volt::{BATTERY_KWH, METRES_PER_MILE, MOTOR_RPM_PER_MPS, TANK_GALLONS, fahrenheit, miles};
+use super::super::volt::{
+    BATTERY_KWH, MAINS_VOLTS, METRES_PER_MILE, MOTOR_RPM_PER_MPS, TANK_GALLONS, fahrenheit, miles,
+};
 use super::{Readout, Value, pushing};
 
 /// Electric miles per kWh on which the car's range display counts.
@@ -18,7 +20,7 @@ impl Readout {
     /// High-voltage battery, charger, motors, temperatures, lifetime counters, ranges.
     pub(super) fn read_volt(&mut self, sample: &Sample, out: &mut Vec<Value>) {
         self.read_battery(sample, out);
-        read_charger(&self.history, out);
+        read_charger(&self.history, sample, out);
         self.read_motors(sample, out);
         read_lifetime(&self.history, sample, out);
     }
@@ -65,12 +67,20 @@ impl Readout {
     }
 }
 
-/// The charger of a car that drives: silent, but for the last charge.
-fn read_charger(history: &History, out: &mut Vec<Value>) {
-    for pid in ["220057", "22006e", "224373", "224368", "224369", "22436b", "22436c"] {
-        out.push(Value { pid, value: 0.0, decimals: 1 });
-    }
-    out.push(Value { pid: "22437d", value: history.last_charge_wh, decimals: 1 });
+/// The charger: silent while the car drives, but for the last charge.
+fn read_charger(history: &History, sample: &Sample, out: &mut Vec<Value>) {
+    let (charger, battery) = (&sample.charger, &sample.battery);
+    let into_battery = |value: f64| if charger.plug_kw > 0.0 { value } else { 0.0 };
+    let last_charge_wh = if charger.added_wh > 0.0 { charger.added_wh } else { history.last_charge_wh };
+    let mut put = pushing(out);
+    put("220057", f64::from(u8::from(charger.connected)), 1);
+    put("22006e", charger.plug_kw, 1);
+    put("224373", charger.plug_kw * 1_000.0, 1);
+    put("224368", into_battery(MAINS_VOLTS), 1);
+    put("224369", charger.plug_kw * 1_000.0 / MAINS_VOLTS, 1);
+    put("22436b", into_battery(battery.volts), 1);
+    put("22436c", into_battery(-battery.amperes), 1);
+    put("22437d", last_charge_wh, 1);
 }
 
 fn read_lifetime(history: &History, sample: &Sample, out: &mut Vec<Value>) {
