@@ -128,9 +128,11 @@ impl Health {
         row.last.clone()
     }
 
-    /// Whether this row of failures is told for the first time.
+    /// Whether this row of failures is told for the first time. It may have
+    /// ended since somebody looked.
     pub(super) fn tell_once(&self) -> bool {
-        !std::mem::replace(&mut self.row().told, true)
+        let mut row = self.row();
+        self.is_failing() && !std::mem::replace(&mut row.told, true)
     }
 
     fn row(&self) -> std::sync::MutexGuard<'_, Row> {
@@ -200,6 +202,7 @@ mod tests {
         health.failed(trouble("one"), None);
         assert!(health.tell_once() && !health.tell_once());
         health.succeeded();
+        assert!(!health.tell_once(), "it has ended");
         health.failed(trouble("two"), None);
         assert!(health.tell_once());
     }
