@@ -1,5 +1,6 @@
 //! The receiver as a child process: its start, its events, its stop.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};
@@ -53,6 +54,8 @@ pub struct Server {
     _plugin_dir: TempDir,
     database: Database,
     events: watch::Receiver<Vec<Value>>,
+    /// Events by operation.
+    counts: watch::Receiver<HashMap<String, usize>>,
     readers: [JoinHandle<()>; 2],
     stderr: watch::Receiver<String>,
 }
@@ -67,11 +70,14 @@ impl Server {
         let plugin_dir = patient_plugins()?;
         let mut child = spawn(&settings, data_dir.path(), plugin_dir.path())?;
         let (event_sender, mut events) = watch::channel(Vec::new());
+        let (count_sender, counts) = watch::channel(HashMap::new());
         let (stderr_sender, stderr) = watch::channel(String::new());
         let stdout = child.stdout.take().context("standard output is piped")?;
         let errors = child.stderr.take().context("standard error is piped")?;
-        let readers =
-            [tokio::spawn(read_events(stdout, event_sender)), tokio::spawn(read_text(errors, stderr_sender))];
+        let readers = [
+            tokio::spawn(read_events(stdout, event_sender, count_sender)),
+            tokio::spawn(read_text(errors, stderr_sender)),
+        ];
         let first = events.wait_for(|events| !events.is_empty());
         let address = match tokio::time::timeout(PATIENCE, first).await {
             Ok(Ok(events)) => events[0]["bind_addr"].as_str().map(str::to_owned),
@@ -79,7 +85,7 @@ impl Server {
         };
         let address = address.context("the first event is service_start")?.parse()?;
         let (database, _plugin_dir) = (settings.database, plugin_dir);
-        Ok(Self { child, address, data_dir, _plugin_dir, database, events, readers, stderr })
+        Ok(Self { child, address, data_dir, _plugin_dir, database, events, counts, readers, stderr })
     }
 
     /// Starts one that is expected to refuse, and waits for its end.
@@ -186,16 +192,15 @@ impl Server {
         Ok(of(&self.wait_for(&what, |events| of(events).len() >= count).await?))
     }
 
-    /// Waits until there are that many events of an operation.
+    /// Waits until there are that many events of an operation. It costs the same
+    /// however many there are: a test under load waits so.
     ///
     /// # Errors
     /// There are fewer in time.
     pub async fn wait_for_count(&self, operation: &str, count: usize) -> anyhow::Result<()> {
-        let mut events = self.events.clone();
-        let enough = |events: &Vec<Value>| {
-            events.iter().filter(|event| event["operation"] == operation).take(count).count() >= count
-        };
-        let waited = tokio::time::timeout(PATIENCE, events.wait_for(enough)).await;
+        let mut counts = self.counts.clone();
+        let enough = |counts: &HashMap<String, usize>| counts.get(operation).is_some_and(|&all| all >= count);
+        let waited = tokio::time::timeout(PATIENCE, counts.wait_for(enough)).await;
         if !matches!(waited, Ok(Ok(_))) {
             bail!("waited in vain for {count} events {operation}; {}", self.stderr());
         }
@@ -325,12 +330,18 @@ fn drain(output: Option<impl AsyncRead + Unpin + Send + 'static>) -> JoinHandle<
     })
 }
 
-async fn read_events(output: impl AsyncRead + Unpin, events: watch::Sender<Vec<Value>>) {
+async fn read_events(
+    output: impl AsyncRead + Unpin,
+    events: watch::Sender<Vec<Value>>,
+    counts: watch::Sender<HashMap<String, usize>>,
+) {
     let mut lines = BufReader::new(output).lines();
     while let Ok(Some(line)) = lines.next_line().await {
         // What is no JSON must not go unseen: no expectation holds of it.
         let event = serde_json::from_str(&line).unwrap_or(Value::String(line));
+        let operation = event["operation"].as_str().unwrap_or_default().to_owned();
         events.send_modify(|events| events.push(event));
+        counts.send_modify(|counts| *counts.entry(operation).or_default() += 1);
     }
 }
 

@@ -1,6 +1,8 @@
 //! Which events are kept in production: of an old account, whose uploads are
 //! ordinary.
 
+mod classes;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use e2e::{Server, Settings, upload_all};

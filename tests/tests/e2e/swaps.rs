@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use e2e::{Inbox, Load, Sent, Server, Settings, built, guest, percentile, variant};
+use jiff::Timestamp;
 use reqwest::Method;
 use serde_json::Value;
 use tokio::time::Instant;
@@ -96,6 +97,53 @@ fn no_event_mixes(events: &[Value]) -> anyhow::Result<()> {
     }
     assert!(seen.len() == 2 && generations.len() > 10, "{seen:?} {generations:?}");
     Ok(())
+}
+
+/// From the rename to the first upload that the new policy decided on, on a
+/// machine that does nothing else.
+#[tokio::test]
+#[ignore = "times that a busy machine does not keep: `just soak`"]
+async fn soak_first_decision_of_a_swapped_policy() -> anyhow::Result<()> {
+    let inbox = Inbox::fresh()?;
+    let mut server = Server::start(Settings::default().set("PLUGIN_DIR", inbox.path())).await?;
+    let start_ms = now_ms();
+    let query = move |connection: u32, number: u32| {
+        Phone::new(connection, start_ms).reading(start_ms + i64::from(number) * 1000, "kc=900")
+    };
+    let load = Load::start(server.address(), 1, query);
+    let policy = built(POLICY)?;
+    let mut renamed = Vec::new();
+    for round in 0..11 {
+        // Of each two the second is a return to what is compiled.
+        for component in [variant(&policy, round + 1), policy.clone()] {
+            renamed.push(Timestamp::now());
+            inbox.put(POLICY, &component)?;
+            // The three of the start come first.
+            server.wait_for_count("plugin_swap", 3 + renamed.len()).await?;
+            assert!(server.upload(&query(1, u32::from(round))).await?.is_ok());
+        }
+    }
+    load.stop().await;
+    let events = server.stop().await?;
+    let mut times = [Vec::new(), Vec::new()];
+    // The folder was filled just before the start: its first change is waited
+    // out, since somebody may still write.
+    for (swap, renamed) in renamed.iter().enumerate().skip(2) {
+        let mut decided = events.iter().filter(|event| decided_by(event) == Some(swap as u64 + 2));
+        let first = decided.next().and_then(|event| event["timestamp"].as_str()).context("a decision")?;
+        times[swap % 2].push(first.parse::<Timestamp>()?.duration_since(*renamed).as_millis());
+    }
+    times.iter_mut().for_each(|times| times.sort_unstable());
+    let [new, cached] = times;
+    println!("a new policy: {new:?} ms, one that is compiled: {cached:?} ms");
+    assert!(new[5] < 500 && cached[5] < 50);
+    Ok(())
+}
+
+/// The generation of the policy that decided on an upload.
+fn decided_by(event: &Value) -> Option<u64> {
+    let is_upload = event["operation"] == "telemetry_upload";
+    event["service"]["plugins"][POLICY]["generation"].as_u64().filter(|_| is_upload)
 }
 
 /// Swaps between a shadow's beginning and its end, and as many until the next.

@@ -4,6 +4,7 @@
 
 mod account;
 mod kill_rounds;
+mod ledger;
 mod overload;
 mod stop_under_load;
 mod unwritable;
