@@ -46,8 +46,10 @@ impl Content {
     }
 }
 
-/// Size, time and inode of each file that counts; absent where there is none.
-pub(super) type Stamps = Vec<Option<(u64, Option<std::time::SystemTime>, u64)>>;
+/// Size, inode and time (seconds and nanoseconds) of each file that counts;
+/// absent where there is none. It is the time of the last change of anything:
+/// the one of the content can be set to what it was, as copies and builds do.
+pub(super) type Stamps = Vec<Option<(u64, u64, (i64, i64))>>;
 
 fn stamps(dir: &Path, written: &BTreeSet<String>) -> Stamps {
     use std::os::unix::fs::MetadataExt as _;
@@ -55,10 +57,10 @@ fn stamps(dir: &Path, written: &BTreeSet<String>) -> Stamps {
         .map(|file| {
             if written.contains(&file) {
                 // No file has it: when it is whole, it is another one.
-                return Some((u64::MAX, None, 0));
+                return Some((u64::MAX, 0, (0, 0)));
             }
             let metadata = fs::metadata(dir.join(file)).ok()?;
-            Some((metadata.len(), metadata.modified().ok(), metadata.ino()))
+            Some((metadata.len(), metadata.ino(), (metadata.ctime(), metadata.ctime_nsec())))
         })
         .collect()
 }
@@ -183,5 +185,25 @@ mod tests {
         let file = fs::File::create(dir.path().join(SETTINGS)).expect("create");
         file.set_len(LARGEST_SETTINGS + 1).expect("a hole");
         assert_eq!(read_settings(dir.path()).expect_err("too large"), "it is more than 1 MB");
+    }
+
+    #[test]
+    fn a_file_that_is_written_over_with_the_time_of_before_is_another_one() {
+        let dir = tempfile::tempdir().expect("temporary directory");
+        let path = dir.path().join("usage-tier.wasm");
+        // As `cp -p` and reproducible builds do.
+        let write = |text: &str| {
+            fs::write(&path, text).expect("write");
+            fs::File::open(&path).and_then(|file| file.set_modified(std::time::UNIX_EPOCH)).expect("set");
+        };
+        write("one");
+        let before = found(dir.path()).stamps;
+        assert!(look(dir.path(), &BTreeSet::new(), None, Some(&before)).is_none(), "nothing is new");
+        // The clock of the file system may not have moved between the two.
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+        while look(dir.path(), &BTreeSet::new(), None, Some(&before)).is_none() {
+            assert!(std::time::Instant::now() < deadline, "it is never seen");
+            write("two");
+        }
     }
 }
