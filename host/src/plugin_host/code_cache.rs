@@ -53,9 +53,11 @@ pub(super) enum Origin {
 impl CodeCache {
     /// Opens the folder, making it where it is missing.
     pub(super) fn open(engine: &Engine, dir: &Path) -> io::Result<Self> {
-        use std::os::unix::fs::DirBuilderExt as _;
-        // Who can write here can run machine code: the owner, and nobody else.
+        use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+        // Who can write here can run machine code: the owner, and nobody else,
+        // also where the folder was there before.
         fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+        fs::set_permissions(dir, fs::Permissions::from_mode(0o700))?;
         let mut hasher = DefaultHasher::new();
         engine.precompile_compatibility_hash().hash(&mut hasher);
         let (compatibility, held) = (hasher.finish(), Mutex::default());
@@ -299,6 +301,17 @@ mod tests {
         cache.forget(&one);
         assert!(cache.find("a").is_none());
         cache.forget(&cache.hold("a"));
+    }
+
+    #[test]
+    fn nobody_else_may_write_into_the_folder_even_if_it_was_there_before() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let dir = tempfile::tempdir().expect("temporary directory");
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o777)).expect("set");
+        let engine = engine::start(engine::Fuel::NotCounted).expect("engine");
+        CodeCache::open(&engine, dir.path()).expect("a folder");
+        let mode = fs::metadata(dir.path()).expect("a folder").permissions().mode();
+        assert_eq!(mode & 0o777, 0o700);
     }
 
     #[test]
