@@ -61,8 +61,11 @@ async fn an_unfit_file_means_the_last_good_plugin_degraded_and_is_told_at_each_s
     let process = home.process().await;
     let serving = process.app.store.plugin_component(Slot::UsageTier, &process.digest(Slot::UsageTier)).await;
     let component = serving.expect("a library").expect("kept");
+    let before = process.app.plugins.pin();
     crate::activation::put(&process.app, Slot::UsageTier, component).await.expect("fit");
     assert_eq!(process.degraded(Slot::UsageTier), None);
+    let pool = serde_json::json!(before.status(Slot::UsageTier).pool);
+    assert_eq!(pool["idle"], 0, "what it replaces keeps no instance");
     let renewal = process.stop().await.pop().expect("a swap");
     assert_eq!((&renewal["swap"], &renewal["from"]), (&"renewal".into(), &renewal["to"]));
 }
