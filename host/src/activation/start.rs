@@ -176,8 +176,8 @@ impl<'a> Start<'a> {
                     trials.push((slot, Trial { report, from, resets, preparing }));
                 }
                 Offer::Tried { rejection, resets } => {
-                    if resets && rejection.verdict == "refused" {
-                        dealt.insert(slot, (Dealt::Held, true));
+                    if rejection.verdict == "refused" {
+                        dealt.insert(slot, (if resets { Dealt::Held } else { Dealt::Refused }, true));
                     }
                 }
                 Offer::Held(reason) => {

@@ -150,3 +150,29 @@ async fn where_the_library_has_an_unfit_plugin_its_predecessor_serves() {
     assert!(reason.starts_with("generation 2 in the library: "), "{reason}");
     third.stop().await;
 }
+
+#[tokio::test]
+async fn a_file_that_was_refused_before_a_crash_may_be_helped_by_settings_after_it() {
+    const POLICY: Slot = Slot::SamplingPolicy;
+    let home = Home::with_guests();
+    let first = home.process().await;
+    // A guest that says what it does when it is asked who it is.
+    let (nothing, memory) = (b"in describe: nothing", b"in describe: memory ");
+    let mut greedy = home.component(POLICY);
+    let at = greedy.windows(nothing.len()).position(|bytes| bytes == nothing).expect("its habit");
+    greedy[at..at + memory.len()].copy_from_slice(memory);
+    let refused = crate::activation::put(&first.app, POLICY, greedy.clone()).await;
+    assert!(refused.expect_err("it wants 256 MB").to_string().contains("exceeded its memory limit"));
+    // It was killed before it noted that what it refused is the file.
+    home.put(POLICY, &greedy);
+    first.stop().await;
+
+    let next = home.process().await;
+    assert_eq!(next.generation(POLICY), 1);
+    let settings =
+        "[sampling-policy]\ndeadline_ms = 10000\nmemory_mb = 512\n[usage-tier]\ndeadline_ms = 2000\n";
+    std::fs::write(home.plugin_dir.path().join("plugins.toml"), settings).expect("write");
+    crate::activation::watcher::look(&next.app, crate::activation::Way::Watch, &Default::default()).await;
+    assert_eq!((next.generation(POLICY), next.digest(POLICY)), (2, crate::plugin_host::sha256_hex(&greedy)));
+    next.stop().await;
+}
