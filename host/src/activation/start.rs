@@ -13,7 +13,7 @@ use super::attempt::{prepare, remember};
 use super::folder::Found;
 use super::inbox::{Dealt, Inbox, Offer, Source, Unfit};
 use super::publication::{keep, place};
-use super::telling::{Report, refused_as_a_whole, target, unusable_settings};
+use super::telling::{Report, refused_as_a_whole, target, tell_placed, unusable_settings};
 use super::{Activations, NotSwapped, Way};
 use crate::events::{Code, Failure, PluginSwapDetails, SwappedPlugin};
 use crate::plugin_host::{
@@ -42,6 +42,9 @@ pub struct Started {
 pub async fn start(plugin_dir: &Path, data_dir: &Path, store: &Store) -> Result<Started, StartError> {
     let runtime = PluginRuntime::start(&data_dir.join("plugin-cache"))?;
     let mut inbox = Inbox::open(plugin_dir, data_dir);
+    for rejection in inbox.trials.deadly() {
+        store.reject_plugin(&rejection).await.map_err(unreadable)?;
+    }
     loop {
         let mut start = Start::read(runtime.clone(), store).await.map_err(unreadable)?;
         let found = loop {
@@ -150,6 +153,7 @@ impl<'a> Start<'a> {
                 }
             }
         }
+        inbox.trials.end().await;
         if let Some(reason) = refused_part {
             self.refuse_as_a_whole(&reason, &mut dealt).await;
         }
@@ -167,7 +171,9 @@ impl<'a> Start<'a> {
         let current = self.identities();
         let mut unfit = inbox.unfit(found, settings, &current, self.store).await?;
         let mut trials = Vec::new();
-        for (slot, offer) in inbox.offers(found, settings, &current, self.store).await? {
+        let offers = inbox.offers(found, settings, &current, self.store).await?;
+        inbox.trials.begin(offers.iter().filter_map(|(_, offer)| offer.candidate())).await;
+        for (slot, offer) in offers {
             match offer {
                 Offer::New { candidate, from, resets } => {
                     unfit.remove(&slot);
@@ -372,18 +378,12 @@ impl<'a> Start<'a> {
                 degraded,
             });
         }
-        placed.iter().for_each(log);
+        placed.iter().for_each(tell_placed);
         match PluginHost::new(self.runtime, placed) {
             Some(plugins) => Ok(Some((plugins, self.reports))),
             None => Err(StartError::Unfit(self.refusals)),
         }
     }
-}
-
-fn log(placed: &Placed) {
-    let Placed { plugin, generation, degraded, .. } = placed;
-    let (slot, name, version, digest) = (plugin.slot(), plugin.name(), plugin.version(), plugin.digest());
-    tracing::info!(%slot, name, version, digest, generation, degraded, "plugin active");
 }
 
 /// Whether a refusal is remembered, so that the same is not tried again.

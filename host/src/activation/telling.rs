@@ -8,7 +8,7 @@ use super::attempt::Attempt;
 use super::{Beside, NotSwapped, Swapped, Way};
 use crate::app::App;
 use crate::events::{Code, Failure, Outcome, PluginSwapDetails, SwappedPlugin, WideEvent};
-use crate::plugin_host::{Candidate, PluginIdentity, Prepared, Refusal, ShadowStatus, Slot};
+use crate::plugin_host::{Candidate, Placed, PluginIdentity, Prepared, Refusal, ShadowStatus, Slot};
 use crate::supervision::Panicked;
 
 /// What a swap aims at, as far as it is known.
@@ -98,6 +98,13 @@ fn end_well(attempt: Attempt, swapped: &Swapped) {
         None => tracing::info!(%slot, way = way.as_str(), digest, generation, "plugin active already"),
     }
     event.finish(Outcome::Success);
+}
+
+/// Tells what a start begins with.
+pub(super) fn tell_placed(placed: &Placed) {
+    let Placed { plugin, generation, degraded, .. } = placed;
+    let (slot, name, version, digest) = (plugin.slot(), plugin.name(), plugin.version(), plugin.digest());
+    tracing::info!(%slot, name, version, digest, generation, degraded, "plugin active");
 }
 
 /// Tells that what somebody asked for serves already.

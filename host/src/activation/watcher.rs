@@ -194,7 +194,12 @@ pub(super) async fn look(app: &App, way: Way, written: &BTreeSet<String>) {
             BTreeMap::new()
         }
         Ok(settings) => match new_swaps(app, &inbox, &found, settings, way).await {
-            Ok(new) => try_swaps(app, new).await,
+            Ok(new) => {
+                inbox.trials.begin(new.swaps.iter().filter_map(|swap| swap.candidate.as_ref().ok())).await;
+                let dealt = try_swaps(app, new).await;
+                inbox.trials.end().await;
+                dealt
+            }
             // Nothing is noted, so the next look finds the same.
             Err(error) => return tracing::warn!(%error, "what PLUGIN_DIR holds cannot be compared now"),
         },

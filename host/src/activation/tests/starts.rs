@@ -176,3 +176,40 @@ async fn a_file_that_was_refused_before_a_crash_may_be_helped_by_settings_after_
     assert_eq!((next.generation(POLICY), next.digest(POLICY)), (2, crate::plugin_host::sha256_hex(&greedy)));
     next.stop().await;
 }
+
+#[tokio::test]
+async fn a_file_that_ends_each_process_that_checks_it_is_given_up() {
+    let home = Home::with_guests();
+    home.process().await.stop().await;
+    // It is under its checks for a minute, in which the process ends.
+    let settings = "[usage-tier]\ndeadline_ms = 2000\n[sampling-policy]\ndeadline_ms = 60000\n\
+        settings = { in_configure = \"sleep\" }\n";
+    std::fs::write(home.plugin_dir.path().join("plugins.toml"), settings).expect("write");
+    home.put(Slot::SamplingPolicy, &variant(&home.component(Slot::SamplingPolicy), 1));
+    let note = home.data_dir.path().join("plugin-trials.json");
+    let begun = |times: u32| {
+        let text = std::fs::read_to_string(&note).unwrap_or_default();
+        text.contains(&format!("\"begun\":{times}}}"))
+    };
+    for times in 1..=3 {
+        let config = home.config();
+        let starting = async { crate::app::start(&config, Sink::Memory(Arc::default())).await };
+        let killed = async {
+            let deadline = tokio::time::Instant::now() + PATIENCE;
+            while !begun(times) {
+                assert!(tokio::time::Instant::now() < deadline, "its checks do not begin");
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::select! {
+            started = starting => panic!("it was checked: {:?}", started.err()),
+            () = killed => {}
+        }
+    }
+    let process = tokio::time::timeout(PATIENCE, home.process()).await.expect("nobody checks it");
+    assert_eq!(process.generation(Slot::SamplingPolicy), 1);
+    let reason = process.degraded(Slot::SamplingPolicy).expect("degraded");
+    assert!(reason.contains("3 processes ended while it was checked"), "{reason}");
+    assert!(!note.exists(), "nothing is under its checks");
+    process.stop().await;
+}
