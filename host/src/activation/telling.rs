@@ -268,6 +268,29 @@ pub struct Report {
     pub(super) ended: Result<(), Failure>,
 }
 
+/// What a start tells of what PLUGIN_DIR holds for a slot and was refused before.
+pub(super) fn report_unfit(
+    slot: Slot,
+    from: Option<&PluginIdentity>,
+    settings_digest: String,
+    code: Code,
+    reason: &str,
+) -> Report {
+    let details = PluginSwapDetails {
+        slot: Some(slot.as_str()),
+        swap: "refusal",
+        way: Way::Start.as_str(),
+        origin: "PLUGIN_DIR".to_owned(),
+        from: from.map(SwappedPlugin::from),
+        to: Some(SwappedPlugin { settings_digest, ..SwappedPlugin::default() }),
+        problems: vec![reason.to_owned()],
+        ..PluginSwapDetails::default()
+    };
+    let message = format!("the slot {slot} is degraded: what PLUGIN_DIR holds for it is not tried again");
+    let ended = Err(Failure::new(code, message).caused_by("Refusal", reason));
+    Report { began: Instant::now(), details, timings: Vec::new(), ended }
+}
+
 /// Tells of swaps that have ended, such as those of a start.
 pub fn tell(app: &App, reports: Vec<Report>) {
     for Report { began, details, timings, ended } in reports {

@@ -30,16 +30,28 @@ pub(super) struct CodeCache {
     /// machine's processor can do.
     compatibility: u64,
     /// Digests in use.
-    held: Mutex<Vec<Weak<str>>>,
+    held: Mutex<Vec<Weak<Digested>>>,
 }
 
 /// A digest in use: its code stays where it is as long as this is held.
 #[derive(Clone)]
-pub(super) struct Held(Arc<str>);
+pub(super) struct Held(Arc<Digested>);
+
+struct Digested {
+    digest: String,
+    /// Taken by who brings its code.
+    turn: Arc<tokio::sync::Mutex<()>>,
+}
 
 impl Held {
     pub(super) fn digest(&self) -> &str {
-        &self.0
+        &self.0.digest
+    }
+
+    /// Waits until nobody else compiles this one: it is compiled once, however
+    /// many want it.
+    pub(super) async fn turn(&self) -> tokio::sync::OwnedMutexGuard<()> {
+        Arc::clone(&self.0.turn).lock_owned().await
     }
 }
 
@@ -74,10 +86,10 @@ impl CodeCache {
     pub(super) fn hold(&self, digest: &str) -> Held {
         let mut held = self.held();
         held.retain(|one| one.strong_count() > 0);
-        if let Some(known) = held.iter().filter_map(Weak::upgrade).find(|one| **one == *digest) {
+        if let Some(known) = held.iter().filter_map(Weak::upgrade).find(|one| one.digest == digest) {
             return Held(known);
         }
-        let new = Arc::from(digest);
+        let new = Arc::new(Digested { digest: digest.to_owned(), turn: Arc::default() });
         held.push(Arc::downgrade(&new));
         Held(new)
     }
@@ -125,7 +137,7 @@ impl CodeCache {
         self.dir.join(format!("{digest}-{:016x}.cwasm", self.compatibility))
     }
 
-    fn held(&self) -> MutexGuard<'_, Vec<Weak<str>>> {
+    fn held(&self) -> MutexGuard<'_, Vec<Weak<Digested>>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -171,7 +183,7 @@ impl CodeCache {
         let held = self.held();
         let (mut kept, mut bytes) = (0, 0);
         for entry in &entries {
-            let in_use = held.iter().filter_map(Weak::upgrade).any(|digest| entry.is_of(&digest));
+            let in_use = held.iter().filter_map(Weak::upgrade).any(|one| entry.is_of(&one.digest));
             if in_use || (kept < KEPT && bytes + entry.bytes <= room) {
                 (kept, bytes) = (kept + 1, bytes + entry.bytes);
             } else {
