@@ -16,6 +16,7 @@ mod start;
 mod telling;
 #[cfg(test)]
 pub(crate) mod tests;
+mod trials;
 mod upkeep;
 mod watcher;
 

@@ -142,7 +142,6 @@ impl PluginHost {
     pub fn new(runtime: PluginRuntime, placed: Vec<Placed>) -> Option<Self> {
         let alarm = Arc::default();
         let set = PluginSet::first(placed, &alarm)?;
-        let runtime = runtime.with_patience(runtime::PATIENCE);
         Some(Self { runtime, active: Arc::new(ArcSwap::from_pointee(set)), alarm })
     }
 

@@ -76,41 +76,54 @@ pub(super) async fn promote(app: &App, plugin: Prepared) -> Ended {
 }
 
 async fn go_on(app: &App, attempts: Vec<Attempt>) -> Ended {
-    let mut batch = Batch { app, ready: Vec::new(), refused_part: None, ended: Ended::new() };
+    let mut batch = Batch::new(app);
     for mut attempt in attempts {
         let prepared = prepared(app, &mut attempt).await;
         batch.add(attempt, prepared);
     }
-    let mut followed = 0;
-    loop {
-        batch.refuse_as_a_whole();
-        if batch.ready.is_empty() {
-            return batch.ended;
-        }
-        match publish(app, std::mem::take(&mut batch.ready)).await {
-            Published::Ended(ended) => batch.ended.extend(ended),
-            Published::Overtaken(slot, ready) => {
-                followed += 1;
-                batch.follow(slot, ready, followed > FOLLOWED).await;
-            }
-        }
-    }
+    batch.publish().await
 }
 
 /// Swaps that go together.
-struct Batch<'a> {
+pub(super) struct Batch<'a> {
     app: &'a App,
     ready: Ready,
     /// Why a part of the `plugins.toml` that they come from was refused.
     refused_part: Option<Refusal>,
+    /// Whether the process ended before all were checked.
+    given_up: bool,
     ended: Ended,
 }
 
-impl Batch<'_> {
-    fn add(&mut self, attempt: Attempt, prepared: Result<Prepared, NotSwapped>) {
+impl<'a> Batch<'a> {
+    pub(super) fn new(app: &'a App) -> Self {
+        Self { app, ready: Vec::new(), refused_part: None, given_up: false, ended: Ended::new() }
+    }
+
+    /// Publishes what is fit, unless it is not to be without the others.
+    pub(super) async fn publish(mut self) -> Ended {
+        let mut followed = 0;
+        loop {
+            self.refuse_as_a_whole();
+            self.give_up_as_a_whole();
+            if self.ready.is_empty() {
+                return self.ended;
+            }
+            match publish(self.app, std::mem::take(&mut self.ready)).await {
+                Published::Ended(ended) => self.ended.extend(ended),
+                Published::Overtaken(slot, ready) => {
+                    followed += 1;
+                    self.follow(slot, ready, followed > FOLLOWED).await;
+                }
+            }
+        }
+    }
+
+    pub(super) fn add(&mut self, attempt: Attempt, prepared: Result<Prepared, NotSwapped>) {
         match prepared {
             Ok(prepared) => self.ready.push((attempt, prepared)),
             Err(error) => {
+                self.given_up |= matches!(error, NotSwapped::Stopping);
                 if let (NotSwapped::Refused(refusal), true) = (&error, attempt.resets) {
                     self.refused_part.get_or_insert_with(|| refusal.clone());
                 }
@@ -132,6 +145,18 @@ impl Batch<'_> {
             } else {
                 self.ready.push((attempt, prepared));
             }
+        }
+    }
+
+    /// Whether what a stop left unchecked is fit nobody knows: what changed
+    /// together with it waits for the next start, too.
+    fn give_up_as_a_whole(&mut self) {
+        if self.given_up {
+            let ready = std::mem::take(&mut self.ready);
+            let given_up = ready
+                .into_iter()
+                .map(|(attempt, _)| (attempt.slot, telling::end(attempt, Err(NotSwapped::Stopping))));
+            self.ended.extend(given_up);
         }
     }
 

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::folder::{Content, Found, SETTINGS, Stamps, file_name, look};
 use super::telling;
+use super::trials::Trials;
 use crate::durable;
 use crate::events::Code;
 use crate::plugin_host::{Candidate, PluginIdentity, PluginSettings, Refusal, Slot, SlotSettings};
@@ -27,6 +28,8 @@ pub(super) struct Inbox {
     seen: Option<BTreeMap<Slot, Seen>>,
     /// The files of the last look, if all that it found is dealt with.
     dealt_with: Option<Stamps>,
+    /// What of it is under its checks.
+    pub(super) trials: Trials,
 }
 
 /// What was last seen for one slot.
@@ -59,6 +62,16 @@ pub(super) enum Offer {
     },
     /// Its part of `plugins.toml` has changed, and another part is refused.
     Held(String),
+}
+
+impl Offer {
+    /// What is to be checked.
+    pub(super) fn candidate(&self) -> Option<&Candidate> {
+        match self {
+            Self::New { candidate, .. } => candidate.as_ref().ok(),
+            Self::Tried { .. } | Self::Held(_) => None,
+        }
+    }
 }
 
 /// What of the inbox an offer is about.
@@ -105,7 +118,7 @@ impl Inbox {
         let note = data_dir.join(NOTE);
         // What cannot be read was never noted; the library knows the rest.
         let seen = fs::read(&note).ok().and_then(|text| serde_json::from_slice(&text).ok());
-        Self { dir: dir.to_owned(), note, seen, dealt_with: None }
+        Self { dir: dir.to_owned(), note, seen, dealt_with: None, trials: Trials::open(data_dir) }
     }
 
     /// The file with the settings.

@@ -163,9 +163,12 @@ pub(super) async fn by_operator(
 ) -> Result<Swapped, NotSwapped> {
     let plugins = app.plugins.pin();
     let active = plugins.identity(slot).clone();
+    // Another host may have put something else there, which this one will follow.
+    let newest = app.store.activations(slot, 1).await?.pop();
     match candidate {
         Ok(candidate)
             if !plugins.is_degraded(slot)
+                && newest.is_some_and(|newest| newest.generation == active.generation)
                 && candidate.digest == active.digest
                 && candidate.settings.digest() == active.settings_digest =>
         {

@@ -13,7 +13,7 @@ use super::attempt::{prepare, remember};
 use super::folder::Found;
 use super::inbox::{Dealt, Inbox, Offer, Source, Unfit};
 use super::publication::{keep, place};
-use super::telling::{Report, refused_as_a_whole, target, unusable_settings};
+use super::telling::{Report, refused_as_a_whole, report_unfit, target, tell_placed, unusable_settings};
 use super::{Activations, NotSwapped, Way};
 use crate::events::{Code, Failure, PluginSwapDetails, SwappedPlugin};
 use crate::plugin_host::{
@@ -40,8 +40,19 @@ pub struct Started {
 /// # Errors
 /// A slot that never had a fit plugin has none now, either.
 pub async fn start(plugin_dir: &Path, data_dir: &Path, store: &Store) -> Result<Started, StartError> {
-    let runtime = PluginRuntime::start(&data_dir.join("plugin-cache"))?;
+    start_with(PluginRuntime::start(&data_dir.join("plugin-cache"))?, plugin_dir, data_dir, store).await
+}
+
+pub(super) async fn start_with(
+    runtime: PluginRuntime,
+    plugin_dir: &Path,
+    data_dir: &Path,
+    store: &Store,
+) -> Result<Started, StartError> {
     let mut inbox = Inbox::open(plugin_dir, data_dir);
+    for rejection in inbox.trials.deadly() {
+        store.reject_plugin(&rejection).await.map_err(unreadable)?;
+    }
     loop {
         let mut start = Start::read(runtime.clone(), store).await.map_err(unreadable)?;
         let found = loop {
@@ -150,6 +161,10 @@ impl<'a> Start<'a> {
                 }
             }
         }
+        // What is still compiled may still end the process.
+        if dealt.values().all(|(dealt, _)| *dealt != Dealt::Open) {
+            inbox.trials.end().await;
+        }
         if let Some(reason) = refused_part {
             self.refuse_as_a_whole(&reason, &mut dealt).await;
         }
@@ -167,17 +182,23 @@ impl<'a> Start<'a> {
         let current = self.identities();
         let mut unfit = inbox.unfit(found, settings, &current, self.store).await?;
         let mut trials = Vec::new();
-        for (slot, offer) in inbox.offers(found, settings, &current, self.store).await? {
+        let offers = inbox.offers(found, settings, &current, self.store).await?;
+        inbox.trials.begin(offers.iter().filter_map(|(_, offer)| offer.candidate())).await;
+        for (slot, offer) in offers {
             match offer {
                 Offer::New { candidate, from, resets } => {
                     unfit.remove(&slot);
                     let report = self.report(slot, &candidate);
-                    let preparing = self.prepare(candidate);
+                    let runtime = self.runtime.clone();
+                    // What could serve in its place is not to wait for ever.
+                    let served = current.contains_key(&slot);
+                    let runtime = if served { runtime } else { runtime.without_hurry() };
+                    let preparing = prepared_by(runtime, candidate);
                     trials.push((slot, Trial { report, from, resets, preparing }));
                 }
                 Offer::Tried { rejection, resets } => {
-                    if resets && rejection.verdict == "refused" {
-                        dealt.insert(slot, (Dealt::Held, true));
+                    if rejection.verdict == "refused" {
+                        dealt.insert(slot, (if resets { Dealt::Held } else { Dealt::Refused }, true));
                     }
                 }
                 Offer::Held(reason) => {
@@ -210,28 +231,9 @@ impl<'a> Start<'a> {
     fn do_without(&mut self, slot: Slot, settings: &PluginSettings, unfit: Unfit) {
         let Unfit { reason, code } = unfit;
         tracing::warn!(%slot, reason, "a slot is served by its last good plugin");
-        let details = PluginSwapDetails {
-            slot: Some(slot.as_str()),
-            swap: "refusal",
-            way: Way::Start.as_str(),
-            origin: "PLUGIN_DIR".to_owned(),
-            from: self.current.get(&slot).map(|current| SwappedPlugin::from(&current.identity())),
-            to: Some(SwappedPlugin {
-                settings_digest: settings.of(slot).digest(),
-                ..SwappedPlugin::default()
-            }),
-            problems: vec![reason.clone()],
-            ..PluginSwapDetails::default()
-        };
-        let message = format!("the slot {slot} is degraded: what PLUGIN_DIR holds for it is not tried again");
-        let ended = Err(Failure::new(code, message).caused_by("Refusal", &reason));
-        self.reports.push(Report { began: Instant::now(), details, timings: Vec::new(), ended });
+        let from = self.current.get(&slot).map(Activation::identity);
+        self.reports.push(report_unfit(slot, from.as_ref(), settings.of(slot).digest(), code, &reason));
         self.degraded.insert(slot, reason);
-    }
-
-    fn prepare(&self, candidate: Result<Candidate, Refusal>) -> JoinHandle<Result<Prepared, Refusal>> {
-        let runtime = self.runtime.clone();
-        tokio::spawn(async move { prepare(&runtime, candidate).await })
     }
 
     fn report(&self, slot: Slot, candidate: &Result<Candidate, Refusal>) -> Report {
@@ -319,7 +321,8 @@ impl<'a> Start<'a> {
             },
         };
         let report = self.report(slot, &candidate);
-        match finished(slot, self.prepare(candidate)).await {
+        let runtime = self.runtime.clone().without_hurry();
+        match finished(slot, prepared_by(runtime, candidate)).await {
             Ok(prepared) => {
                 self.kept.push((prepared, activation.clone()));
                 Ok(true)
@@ -372,7 +375,7 @@ impl<'a> Start<'a> {
                 degraded,
             });
         }
-        placed.iter().for_each(log);
+        placed.iter().for_each(tell_placed);
         match PluginHost::new(self.runtime, placed) {
             Some(plugins) => Ok(Some((plugins, self.reports))),
             None => Err(StartError::Unfit(self.refusals)),
@@ -380,17 +383,18 @@ impl<'a> Start<'a> {
     }
 }
 
-fn log(placed: &Placed) {
-    let Placed { plugin, generation, degraded, .. } = placed;
-    let (slot, name, version, digest) = (plugin.slot(), plugin.name(), plugin.version(), plugin.digest());
-    tracing::info!(%slot, name, version, digest, generation, degraded, "plugin active");
-}
-
 /// Whether a refusal is remembered, so that the same is not tried again.
 #[derive(Clone, Copy)]
 enum Remembers {
     Yes,
     No,
+}
+
+fn prepared_by(
+    runtime: PluginRuntime,
+    candidate: Result<Candidate, Refusal>,
+) -> JoinHandle<Result<Prepared, Refusal>> {
+    tokio::spawn(async move { prepare(&runtime, candidate).await })
 }
 
 async fn finished(slot: Slot, preparing: JoinHandle<Result<Prepared, Refusal>>) -> Result<Prepared, Refusal> {

@@ -8,7 +8,7 @@ use super::attempt::Attempt;
 use super::{Beside, NotSwapped, Swapped, Way};
 use crate::app::App;
 use crate::events::{Code, Failure, Outcome, PluginSwapDetails, SwappedPlugin, WideEvent};
-use crate::plugin_host::{Candidate, PluginIdentity, Prepared, Refusal, ShadowStatus, Slot};
+use crate::plugin_host::{Candidate, Placed, PluginIdentity, Prepared, Refusal, ShadowStatus, Slot};
 use crate::supervision::Panicked;
 
 /// What a swap aims at, as far as it is known.
@@ -98,6 +98,13 @@ fn end_well(attempt: Attempt, swapped: &Swapped) {
         None => tracing::info!(%slot, way = way.as_str(), digest, generation, "plugin active already"),
     }
     event.finish(Outcome::Success);
+}
+
+/// Tells what a start begins with.
+pub(super) fn tell_placed(placed: &Placed) {
+    let Placed { plugin, generation, degraded, .. } = placed;
+    let (slot, name, version, digest) = (plugin.slot(), plugin.name(), plugin.version(), plugin.digest());
+    tracing::info!(%slot, name, version, digest, generation, degraded, "plugin active");
 }
 
 /// Tells that what somebody asked for serves already.
@@ -259,6 +266,29 @@ pub struct Report {
     pub(super) details: PluginSwapDetails,
     pub(super) timings: Vec<(&'static str, f64)>,
     pub(super) ended: Result<(), Failure>,
+}
+
+/// What a start tells of what PLUGIN_DIR holds for a slot and was refused before.
+pub(super) fn report_unfit(
+    slot: Slot,
+    from: Option<&PluginIdentity>,
+    settings_digest: String,
+    code: Code,
+    reason: &str,
+) -> Report {
+    let details = PluginSwapDetails {
+        slot: Some(slot.as_str()),
+        swap: "refusal",
+        way: Way::Start.as_str(),
+        origin: "PLUGIN_DIR".to_owned(),
+        from: from.map(SwappedPlugin::from),
+        to: Some(SwappedPlugin { settings_digest, ..SwappedPlugin::default() }),
+        problems: vec![reason.to_owned()],
+        ..PluginSwapDetails::default()
+    };
+    let message = format!("the slot {slot} is degraded: what PLUGIN_DIR holds for it is not tried again");
+    let ended = Err(Failure::new(code, message).caused_by("Refusal", reason));
+    Report { began: Instant::now(), details, timings: Vec::new(), ended }
 }
 
 /// Tells of swaps that have ended, such as those of a start.

@@ -23,8 +23,8 @@ use crate::app::App;
 use crate::config::Config;
 use crate::events::sink::Sink;
 use crate::plugin_host::tests::plugin_dir;
-use crate::plugin_host::{PluginHost, Slot, StartError};
-use crate::store::{Layout, Store};
+use crate::plugin_host::{PluginHost, Slot, StartError, sha256_hex};
+use crate::store::{Layout, NewActivation, Store};
 
 /// Deadlines that a busy machine keeps.
 /// Longer than anything here takes.
@@ -113,6 +113,23 @@ impl Process {
 
     fn degraded(&self, slot: Slot) -> Option<String> {
         self.app.plugins.pin().degraded(slot)
+    }
+
+    /// Another host that shares the library activates this.
+    async fn other_host_activates(&self, slot: Slot, component: &[u8]) {
+        let other = NewActivation {
+            slot,
+            bytes: component,
+            digest: &sha256_hex(component),
+            settings_digest: "others",
+            settings: "{}",
+            name: "a plugin",
+            version: "1.0.0",
+            way: "api",
+            activated_ms: 1,
+            follows: None,
+        };
+        self.app.store.activate_plugins(&[other]).await.expect("a library");
     }
 
     async fn stop(self) -> Vec<Value> {

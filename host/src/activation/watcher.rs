@@ -15,6 +15,7 @@ use tokio::sync::Notify;
 use super::attempt::{Swap, swap};
 use super::folder::Found;
 use super::inbox::{Dealt, Inbox, Offer, Source};
+use super::trials::Trials;
 use super::{NotSwapped, Way, folder, survive, telling};
 use crate::app::App;
 use crate::plugin_host::{PluginSettings, Slot};
@@ -194,7 +195,10 @@ pub(super) async fn look(app: &App, way: Way, written: &BTreeSet<String>) {
             BTreeMap::new()
         }
         Ok(settings) => match new_swaps(app, &inbox, &found, settings, way).await {
-            Ok(new) => try_swaps(app, new).await,
+            Ok(new) => {
+                inbox.trials.begin(new.swaps.iter().filter_map(|swap| swap.candidate.as_ref().ok())).await;
+                try_swaps(app, new, &inbox.trials).await
+            }
             // Nothing is noted, so the next look finds the same.
             Err(error) => return tracing::warn!(%error, "what PLUGIN_DIR holds cannot be compared now"),
         },
@@ -240,13 +244,20 @@ pub(super) async fn new_swaps(
     Ok(new)
 }
 
-async fn try_swaps(app: &App, new: New) -> BTreeMap<Slot, (Dealt, bool)> {
+async fn try_swaps(app: &App, new: New, trials: &Trials) -> BTreeMap<Slot, (Dealt, bool)> {
     let New { swaps, mut dealt } = new;
     let resets: BTreeSet<_> = swaps.iter().filter(|swap| swap.resets).map(|swap| swap.slot).collect();
-    for (slot, result) in swap(app, swaps).await {
+    let ended = swap(app, swaps).await;
+    let is_for_now =
+        |error: &NotSwapped| matches!(error, NotSwapped::Refused(refusal) if refusal.is_for_now());
+    // What is still compiled may still end the process.
+    if !ended.iter().any(|(_, result)| result.as_ref().is_err_and(is_for_now)) {
+        trials.end().await;
+    }
+    for (slot, result) in ended {
         let became = match result {
             Ok(_) => Dealt::Taken,
-            Err(NotSwapped::Refused(refusal)) if refusal.is_for_now() => Dealt::Open,
+            Err(error) if is_for_now(&error) => Dealt::Open,
             Err(NotSwapped::Refused(_)) if resets.contains(&slot) => Dealt::Held,
             Err(NotSwapped::Refused(_)) => Dealt::Refused,
             Err(_) => Dealt::Open,

@@ -30,16 +30,28 @@ pub(super) struct CodeCache {
     /// machine's processor can do.
     compatibility: u64,
     /// Digests in use.
-    held: Mutex<Vec<Weak<str>>>,
+    held: Mutex<Vec<Weak<Digested>>>,
 }
 
 /// A digest in use: its code stays where it is as long as this is held.
 #[derive(Clone)]
-pub(super) struct Held(Arc<str>);
+pub(super) struct Held(Arc<Digested>);
+
+struct Digested {
+    digest: String,
+    /// Taken by who brings its code.
+    turn: Arc<tokio::sync::Mutex<()>>,
+}
 
 impl Held {
     pub(super) fn digest(&self) -> &str {
-        &self.0
+        &self.0.digest
+    }
+
+    /// Waits until nobody else compiles this one: it is compiled once, however
+    /// many want it.
+    pub(super) async fn turn(&self) -> tokio::sync::OwnedMutexGuard<()> {
+        Arc::clone(&self.0.turn).lock_owned().await
     }
 }
 
@@ -53,9 +65,11 @@ pub(super) enum Origin {
 impl CodeCache {
     /// Opens the folder, making it where it is missing.
     pub(super) fn open(engine: &Engine, dir: &Path) -> io::Result<Self> {
-        use std::os::unix::fs::DirBuilderExt as _;
-        // Who can write here can run machine code: the owner, and nobody else.
+        use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+        // Who can write here can run machine code: the owner, and nobody else,
+        // also where the folder was there before.
         fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+        fs::set_permissions(dir, fs::Permissions::from_mode(0o700))?;
         let mut hasher = DefaultHasher::new();
         engine.precompile_compatibility_hash().hash(&mut hasher);
         let (compatibility, held) = (hasher.finish(), Mutex::default());
@@ -72,10 +86,10 @@ impl CodeCache {
     pub(super) fn hold(&self, digest: &str) -> Held {
         let mut held = self.held();
         held.retain(|one| one.strong_count() > 0);
-        if let Some(known) = held.iter().filter_map(Weak::upgrade).find(|one| **one == *digest) {
+        if let Some(known) = held.iter().filter_map(Weak::upgrade).find(|one| one.digest == digest) {
             return Held(known);
         }
-        let new = Arc::from(digest);
+        let new = Arc::new(Digested { digest: digest.to_owned(), turn: Arc::default() });
         held.push(Arc::downgrade(&new));
         Held(new)
     }
@@ -123,7 +137,7 @@ impl CodeCache {
         self.dir.join(format!("{digest}-{:016x}.cwasm", self.compatibility))
     }
 
-    fn held(&self) -> MutexGuard<'_, Vec<Weak<str>>> {
+    fn held(&self) -> MutexGuard<'_, Vec<Weak<Digested>>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -169,7 +183,7 @@ impl CodeCache {
         let held = self.held();
         let (mut kept, mut bytes) = (0, 0);
         for entry in &entries {
-            let in_use = held.iter().filter_map(Weak::upgrade).any(|digest| entry.is_of(&digest));
+            let in_use = held.iter().filter_map(Weak::upgrade).any(|one| entry.is_of(&one.digest));
             if in_use || (kept < KEPT && bytes + entry.bytes <= room) {
                 (kept, bytes) = (kept + 1, bytes + entry.bytes);
             } else {
@@ -299,6 +313,17 @@ mod tests {
         cache.forget(&one);
         assert!(cache.find("a").is_none());
         cache.forget(&cache.hold("a"));
+    }
+
+    #[test]
+    fn nobody_else_may_write_into_the_folder_even_if_it_was_there_before() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let dir = tempfile::tempdir().expect("temporary directory");
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o777)).expect("set");
+        let engine = engine::start(engine::Fuel::NotCounted).expect("engine");
+        CodeCache::open(&engine, dir.path()).expect("a folder");
+        let mode = fs::metadata(dir.path()).expect("a folder").permissions().mode();
+        assert_eq!(mode & 0o777, 0o700);
     }
 
     #[test]

@@ -153,7 +153,7 @@ pub struct Refusal {
 
 /// The most problems that a refusal lists, and the longest of them in characters.
 const MOST_PROBLEMS: usize = 40;
-const LONGEST_PROBLEM: usize = 1000;
+pub(super) const LONGEST_PROBLEM: usize = 1000;
 
 impl Refusal {
     /// A refusal; what a component can make long is cut.

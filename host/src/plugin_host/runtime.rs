@@ -24,7 +24,7 @@ const COMPILERS: usize = 2;
 /// included: some ten times what an interpreted plugin takes. What takes longer
 /// is compiled to its end all the same, in its place, and found in the cache by
 /// who tries it again.
-pub(super) const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Makes plugins ready. Clones share engine, cache and compilers.
 #[derive(Clone)]
@@ -45,8 +45,7 @@ impl PluginRuntime {
         let code = CodeCache::open(&engine, cache_dir)
             .map_err(|error| StartError::Cache { dir: cache_dir.to_owned(), problem: error.to_string() })?;
         let compilers = Arc::new(Semaphore::new(COMPILERS));
-        // A start waits as long as it takes: nothing serves meanwhile.
-        Ok(Self { code: Arc::new(code), compilers, patience: Duration::MAX })
+        Ok(Self { code: Arc::new(code), compilers, patience: PATIENCE })
     }
 
     /// Takes a candidate through every check, up to a trial on two instances.
@@ -92,36 +91,44 @@ impl PluginRuntime {
     }
 
     /// The code of a component: from the cache, or compiled in turn. What is in
-    /// the cache waits for nobody.
+    /// the cache waits for nobody, and what is compiled already for that.
     async fn code(&self, held: &Held, bytes: Arc<[u8]>) -> Result<(Component, Origin), Unfit> {
-        let (code, digest) = (Arc::clone(&self.code), held.digest().to_owned());
-        let found = tokio::task::spawn_blocking(move || code.find(&digest)).await;
-        if let Ok(Some(component)) = found {
-            return Ok((component, Origin::Cache));
-        }
-        let (code, digest) = (Arc::clone(&self.code), held.digest().to_owned());
-        let compiled = async {
+        let brought = async {
+            let turn = held.turn().await;
+            let (code, digest) = (Arc::clone(&self.code), held.digest().to_owned());
+            let found = tokio::task::spawn_blocking(move || code.find(&digest)).await;
+            if let Ok(Some(component)) = found {
+                return Ok((component, Origin::Cache));
+            }
             let place = Arc::clone(&self.compilers).acquire_owned().await;
+            let (code, held) = (Arc::clone(&self.code), held.clone());
             // Kept by the thread, which nothing can end: not by who waits for it.
             let compiler = move |bytes: &[u8]| {
-                let _place = place;
-                code.load(&digest, bytes)
+                let _kept = (turn, place);
+                code.load(held.digest(), bytes)
             };
             load::compile(bytes, compiler).await
         };
-        tokio::time::timeout(self.patience, compiled).await.unwrap_or_else(|_| {
+        tokio::time::timeout(self.patience, brought).await.unwrap_or_else(|_| {
             let problem = format!("is not compiled within {:?}: try it again later", self.patience);
             Err(Unfit::for_now(problem))
         })
     }
 
+    /// The same for where nothing serves meanwhile: it waits for as long as it
+    /// takes.
+    pub(crate) fn without_hurry(self) -> Self {
+        Self { patience: Duration::MAX, ..self }
+    }
+
     /// The same, where a candidate waits no longer than this for its code.
-    pub(super) fn with_patience(self, patience: Duration) -> Self {
+    #[cfg(test)]
+    pub(crate) fn with_patience(self, patience: Duration) -> Self {
         Self { patience, ..self }
     }
 
     #[cfg(test)]
-    pub(super) fn compilers(&self) -> &Arc<Semaphore> {
+    pub(crate) fn compilers(&self) -> &Arc<Semaphore> {
         &self.compilers
     }
 }

@@ -153,11 +153,17 @@ impl PluginSet {
     /// under way end as they would have.
     pub(super) fn retire_for(&self, next: &Self) {
         for slot in Slot::ALL {
-            if self.identity(slot).generation != next.identity(slot).generation {
+            // Not by its generation: one that begins anew keeps that.
+            if self.instances(slot) != next.instances(slot) {
                 of!(self, slot, active => active.pool.retire());
             }
         }
         self.shadows.end_for(next);
+    }
+
+    /// Where the instances of a slot are: in one place only if they are the same.
+    fn instances(&self, slot: Slot) -> *const () {
+        of!(self, slot, active => Arc::as_ptr(&active.pool).cast())
     }
 
     /// The usage tier of a vehicle's owner: a snake_case word. `at_ms` (epoch

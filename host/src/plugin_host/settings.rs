@@ -10,6 +10,8 @@ use serde_json::json;
 use toml::{Table, Value};
 
 use super::engine::{MAX_MEMORY_MB, MAX_POOL_SIZE};
+use super::error::LONGEST_PROBLEM;
+use super::pool::bounded;
 use super::set::PluginSet;
 use super::{Slot, sha256_hex};
 
@@ -128,6 +130,11 @@ impl PluginSettings {
     /// # Errors
     /// What is wrong with it, and where.
     pub fn parse(text: &str) -> Result<Self, String> {
+        // The parser's errors quote the line, which may be all of a large file.
+        Self::read(text).map_err(|problem| bounded(&problem, LONGEST_PROBLEM))
+    }
+
+    fn read(text: &str) -> Result<Self, String> {
         let file: File = toml::from_str(text).map_err(|error| error.to_string())?;
         Ok(Self {
             sampling_policy: file.sampling_policy.complete(Slot::SamplingPolicy)?,
@@ -351,6 +358,12 @@ mod tests {
         let error =
             SlotSettings::from_stored(Slot::TripCalculator, "{\"pool_size\": 1}").expect_err("unknown");
         assert!(error.contains("pool_size"), "{error}");
+    }
+
+    #[test]
+    fn a_long_line_does_not_make_its_error_long() {
+        let error = PluginSettings::parse(&"x".repeat(100_000)).expect_err("invalid");
+        assert!(error.starts_with("TOML parse error at line 1") && error.len() <= LONGEST_PROBLEM, "{error}");
     }
 
     #[test]

@@ -204,3 +204,16 @@ async fn a_component_of_the_library_is_activated_by_the_first_digits_of_its_dige
     }
     process.stop().await;
 }
+
+#[tokio::test]
+async fn what_this_host_still_serves_is_put_there_again_where_another_host_has_put_something_else() {
+    let home = Home::with_guests();
+    let process = home.process().await;
+    let (serving, component) = (home.component(POLICY), variant(&home.component(POLICY), 1));
+    process.other_host_activates(POLICY, &component).await;
+    let swapped = put(&process.app, POLICY, serving.clone()).await.expect("fit");
+    assert_eq!((swapped.to.generation, &swapped.to.digest), (3, &sha256_hex(&serving)));
+    let newest = process.app.store.activations(POLICY, 1).await.expect("a library").remove(0);
+    assert_eq!(newest.identity(), swapped.to, "no host follows the other one any more");
+    process.stop().await;
+}

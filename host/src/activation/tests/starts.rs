@@ -1,6 +1,8 @@
 //! What a start begins with.
 
 use super::*;
+use crate::activation::start::start_with;
+use crate::plugin_host::PluginRuntime;
 
 #[tokio::test]
 async fn a_first_start_activates_each_file_and_a_second_one_compiles_nothing() {
@@ -61,8 +63,11 @@ async fn an_unfit_file_means_the_last_good_plugin_degraded_and_is_told_at_each_s
     let process = home.process().await;
     let serving = process.app.store.plugin_component(Slot::UsageTier, &process.digest(Slot::UsageTier)).await;
     let component = serving.expect("a library").expect("kept");
+    let before = process.app.plugins.pin();
     crate::activation::put(&process.app, Slot::UsageTier, component).await.expect("fit");
     assert_eq!(process.degraded(Slot::UsageTier), None);
+    let pool = serde_json::json!(before.status(Slot::UsageTier).pool);
+    assert_eq!(pool["idle"], 0, "what it replaces keeps no instance");
     let renewal = process.stop().await.pop().expect("a swap");
     assert_eq!((&renewal["swap"], &renewal["from"]), (&"renewal".into(), &renewal["to"]));
 }
@@ -146,4 +151,89 @@ async fn where_the_library_has_an_unfit_plugin_its_predecessor_serves() {
     let reason = third.degraded(Slot::UsageTier).expect("degraded");
     assert!(reason.starts_with("generation 2 in the library: "), "{reason}");
     third.stop().await;
+}
+
+#[tokio::test]
+async fn a_file_that_was_refused_before_a_crash_may_be_helped_by_settings_after_it() {
+    const POLICY: Slot = Slot::SamplingPolicy;
+    let home = Home::with_guests();
+    let first = home.process().await;
+    // A guest that says what it does when it is asked who it is.
+    let (nothing, memory) = (b"in describe: nothing", b"in describe: memory ");
+    let mut greedy = home.component(POLICY);
+    let at = greedy.windows(nothing.len()).position(|bytes| bytes == nothing).expect("its habit");
+    greedy[at..at + memory.len()].copy_from_slice(memory);
+    let refused = crate::activation::put(&first.app, POLICY, greedy.clone()).await;
+    assert!(refused.expect_err("it wants 256 MB").to_string().contains("exceeded its memory limit"));
+    // It was killed before it noted that what it refused is the file.
+    home.put(POLICY, &greedy);
+    first.stop().await;
+
+    let next = home.process().await;
+    assert_eq!(next.generation(POLICY), 1);
+    let settings =
+        "[sampling-policy]\ndeadline_ms = 10000\nmemory_mb = 512\n[usage-tier]\ndeadline_ms = 2000\n";
+    std::fs::write(home.plugin_dir.path().join("plugins.toml"), settings).expect("write");
+    crate::activation::watcher::look(&next.app, crate::activation::Way::Watch, &Default::default()).await;
+    assert_eq!((next.generation(POLICY), next.digest(POLICY)), (2, crate::plugin_host::sha256_hex(&greedy)));
+    next.stop().await;
+}
+
+#[tokio::test]
+async fn a_file_that_ends_each_process_that_checks_it_is_given_up() {
+    let home = Home::with_guests();
+    home.process().await.stop().await;
+    // It is under its checks for a minute, in which the process ends.
+    let settings = "[usage-tier]\ndeadline_ms = 2000\n[sampling-policy]\ndeadline_ms = 60000\n\
+        settings = { in_configure = \"sleep\" }\n";
+    std::fs::write(home.plugin_dir.path().join("plugins.toml"), settings).expect("write");
+    home.put(Slot::SamplingPolicy, &variant(&home.component(Slot::SamplingPolicy), 1));
+    let note = home.data_dir.path().join("plugin-trials.json");
+    let begun = |times: u32| {
+        let text = std::fs::read_to_string(&note).unwrap_or_default();
+        text.contains(&format!("\"begun\":{times}}}"))
+    };
+    for times in 1..=3 {
+        let config = home.config();
+        let starting = async { crate::app::start(&config, Sink::Memory(Arc::default())).await };
+        let killed = async {
+            let deadline = tokio::time::Instant::now() + PATIENCE;
+            while !begun(times) {
+                assert!(tokio::time::Instant::now() < deadline, "its checks do not begin");
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::select! {
+            started = starting => panic!("it was checked: {:?}", started.err()),
+            () = killed => {}
+        }
+    }
+    let process = tokio::time::timeout(PATIENCE, home.process()).await.expect("nobody checks it");
+    assert_eq!(process.generation(Slot::SamplingPolicy), 1);
+    let reason = process.degraded(Slot::SamplingPolicy).expect("degraded");
+    assert!(reason.contains("3 processes ended while it was checked"), "{reason}");
+    assert!(!note.exists(), "nothing is under its checks");
+    process.stop().await;
+}
+
+#[tokio::test]
+async fn a_start_does_not_wait_for_ever_for_a_file_where_the_library_has_a_good_plugin() {
+    let home = Home::with_guests();
+    home.process().await.stop().await;
+    home.put(Slot::SamplingPolicy, &variant(&home.component(Slot::SamplingPolicy), 1));
+    let (data_dir, config) = (home.data_dir.path(), home.config());
+    let store = Store::open(&config.store, &config.trips, Layout::new(["speed_mph"])).await.expect("a store");
+    let runtime = PluginRuntime::start(&data_dir.join("plugin-cache")).expect("a runtime");
+    // As if what is compiled had no end.
+    let compilers = runtime.compilers().clone().acquire_many_owned(2).await.expect("all compilers");
+    let runtime = runtime.with_patience(Duration::from_millis(50));
+    let starting = start_with(runtime, home.plugin_dir.path(), data_dir, &store);
+    let started = tokio::time::timeout(PATIENCE, starting).await.expect("an end").expect("a start");
+    let plugins = started.plugins.pin();
+    assert_eq!(plugins.identity(Slot::SamplingPolicy).generation, 1);
+    let reason = plugins.degraded(Slot::SamplingPolicy).expect("degraded");
+    assert!(reason.ends_with("is not compiled within 50ms: try it again later"), "{reason}");
+    assert!(data_dir.join("plugin-trials.json").exists(), "it may end the process later");
+    drop(compilers);
+    store.close(PATIENCE).await;
 }

@@ -3,7 +3,9 @@
 use sqlx::{AnyConnection, Connection as _};
 
 use super::*;
-use crate::activation::{NotSwapped, begin_shadow, put};
+use crate::activation::attempt::{Batch, Swap, begin, prepared};
+use crate::activation::{NotSwapped, Way, begin_shadow, put};
+use crate::plugin_host::{Candidate, PluginSettings};
 
 const POLICY: Slot = Slot::SamplingPolicy;
 
@@ -61,4 +63,33 @@ async fn what_the_library_has_not_confirmed_by_then_is_undecided_and_calls_nobod
     sqlx::query("ROLLBACK").execute(&mut other).await.expect("an end of the lock");
     let undecided = process.stop().await.pop().expect("a swap");
     assert_eq!((&undecided["swap"], undecided.get("error")), (&"undecided".into(), None));
+}
+
+#[tokio::test]
+async fn of_what_changed_together_nothing_is_published_where_a_part_is_not_checked_by_then() {
+    let home = Home::with_guests();
+    let process = home.process().await;
+    let slow = slow(&home);
+    let settings = std::fs::read_to_string(home.plugin_dir.path().join("plugins.toml")).expect("read");
+    let settings = PluginSettings::parse(&settings).expect("settings");
+    let begun = async |slot: Slot, bytes: Vec<u8>| {
+        let candidate = Candidate::new(slot, "a file", bytes, settings.of(slot).clone()).await;
+        begin(&process.app, Swap::new(slot, Way::Watch, candidate))
+    };
+    let mut tier = begun(Slot::UsageTier, variant(&home.component(Slot::UsageTier), 1)).await;
+    let mut policy = begun(POLICY, slow).await;
+
+    let mut batch = Batch::new(&process.app);
+    let fit = prepared(&process.app, &mut tier).await;
+    assert!(fit.is_ok(), "{:?}", fit.err());
+    batch.add(tier, fit);
+    process.app.stopping.send_replace(true);
+    let unchecked = prepared(&process.app, &mut policy).await;
+    batch.add(policy, unchecked);
+    for (slot, ended) in batch.publish().await {
+        assert!(matches!(ended, Err(NotSwapped::Stopping)), "{slot}: {ended:?}");
+    }
+    assert_eq!(Slot::ALL.map(|slot| process.generation(slot)), [1, 1, 1]);
+    let told: Vec<_> = process.stop().await.drain(3..).map(|swap| swap["swap"].clone()).collect();
+    assert_eq!(told, ["given_up", "given_up"]);
 }

@@ -9,7 +9,6 @@ use super::*;
 use crate::activation::attempt::{Swap, swap};
 use crate::activation::watcher::{self, new_swaps};
 use crate::activation::{Way, put, roll_back_for_operator};
-use crate::store::NewActivation;
 
 const POLICY: Slot = Slot::SamplingPolicy;
 
@@ -165,19 +164,7 @@ async fn changed_settings_do_not_undo_what_another_host_activated() {
     let swaps = offered(&process).await;
     let component = variant(&home.component(POLICY), 1);
     let digest = crate::plugin_host::sha256_hex(&component);
-    let other = NewActivation {
-        slot: POLICY,
-        bytes: &component,
-        digest: &digest,
-        settings_digest: "others",
-        settings: "{}",
-        name: "a policy",
-        version: "1.0.0",
-        way: "api",
-        activated_ms: 1,
-        follows: None,
-    };
-    process.app.store.activate_plugins(&[other]).await.expect("a library");
+    process.other_host_activates(POLICY, &component).await;
     swap(&process.app, swaps).await;
     let newest = process.app.store.activations(POLICY, 1).await.expect("a library").remove(0);
     assert_eq!((&newest.digest, newest.generation), (&digest, 3));

@@ -53,3 +53,14 @@ async fn code_of_a_refused_component_is_not_kept_unless_it_serves_with_other_set
     assert_eq!(files(&cache), 1);
     drop(serving);
 }
+
+#[tokio::test]
+async fn a_component_that_two_want_is_compiled_once() {
+    let cache = tempfile::tempdir().expect("temporary directory");
+    let runtime = PluginRuntime::start(cache.path()).expect("a runtime");
+    let calculator = candidate(Slot::TripCalculator, "").await;
+    let (one, other) = tokio::join!(runtime.prepare(calculator.clone()), runtime.prepare(calculator));
+    let compiled = [one, other].map(|prepared| prepared.expect("fit").compiled());
+    assert_ne!(compiled[0], compiled[1], "by one for both");
+    assert_eq!(files(&cache), 1);
+}
