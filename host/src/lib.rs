@@ -14,6 +14,7 @@ pub mod events;
 pub mod export;
 pub mod finalize;
 mod fixes;
+pub mod histogram;
 pub mod http;
 pub mod identity;
 pub mod import;
