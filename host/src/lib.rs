@@ -20,6 +20,7 @@ pub mod identity;
 pub mod import;
 pub mod ingest;
 pub mod live;
+pub mod metrics;
 pub mod open_files;
 pub mod outbound;
 pub mod plugin_host;
