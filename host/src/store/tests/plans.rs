@@ -83,10 +83,4 @@ async fn unfinished_trips_are_counted_among_themselves() {
     let home = sqlite();
     let store = home.open().await;
     assert_eq!(plan(&store, UNFINISHED).await, ["SCAN trips USING INDEX trips_unfinished"]);
-    keep(&store, reading(1, 1, 0)).await;
-    keep(&store, reading(1, 2, 0)).await;
-    let counted = store.unfinished_trips().await.unwrap();
-    assert_eq!(counted, crate::store::UnfinishedTrips { open: 2, failed: 0 });
-    keep(&store, reading(1, 3, 0)).await;
-    assert_eq!(store.unfinished_trips().await.unwrap(), counted, "the answer holds for a while");
 }
