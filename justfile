@@ -16,6 +16,7 @@ setup:
     need rustup "install Rust from https://rustup.rs; it brings the wasm32-wasip2 target"
     need cc "a C compiler builds SQLite: apt-get install gcc libc6-dev"
     want wrk "just bench needs it: apt-get install wrk"
+    want promtool "tests of metrics and alerts need it: apt-get install --no-install-recommends prometheus"
     ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || want initdb "storage tests on PostgreSQL need it: apt-get install postgresql"
     [ "$missing" = 0 ] || exit 1
     rustup target list --installed | grep -qx wasm32-wasip2 || rustup target add wasm32-wasip2

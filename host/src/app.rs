@@ -16,6 +16,7 @@ use crate::events::{Drained, Events, Outcome, ServiceStartDetails, ServiceStopDe
 use crate::finalize::Wish;
 use crate::http::{self, Tokens};
 use crate::identity::{IdentityKey, VehicleId};
+use crate::metrics::Metrics;
 use crate::plugin_host::{PluginHost, VehicleStats};
 use crate::rate_limit::RateLimits;
 use crate::run_marker::RunMarker;
@@ -75,6 +76,8 @@ pub struct App {
     pub tokens: Tokens,
     /// How often they may.
     pub rate_limits: RateLimits,
+    /// What is counted, for those who watch over many processes.
+    pub metrics: Metrics,
     /// A place for each upload under way.
     pub uploads: Arc<Semaphore>,
     /// A place for each of their bodies that arrives.
@@ -189,6 +192,7 @@ pub async fn start(
         known_vehicles: moka::sync::Cache::new(KNOWN_VEHICLES),
         tokens: Tokens::new(&config.http),
         rate_limits: RateLimits::new(&config.http),
+        metrics: Metrics::default(),
         uploads: Arc::new(Semaphore::new(UPLOADS as usize)),
         bodies: Semaphore::new(BODIES),
         pages: Arc::new(Semaphore::new(PAGES)),

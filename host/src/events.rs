@@ -25,9 +25,9 @@ pub use details::{
     ServiceStartDetails, ServiceStopDetails, SwappedPlugin, UploadDetails, WeatherDetails,
 };
 pub use fields::{Fields, Timings, Value, cut_coordinate};
-pub use ledger::Totals;
+pub use ledger::{Counts, DURATION_EDGES_US, EventCount, Totals};
 pub use life::{Events, WideEvent};
 pub use pipeline::Drained;
-pub use record::{FeatureFlags, Operation, Outcome};
+pub use record::{FeatureFlags, Operation, Outcome, OutcomeName};
 pub use taxonomy::{Category, Code, Failure, Severity};
 pub use vehicle::{BatteryHealth, VehicleContext};

@@ -8,6 +8,7 @@ mod energy;
 mod figures;
 mod import;
 mod live;
+mod metrics;
 mod openapi;
 mod pages;
 mod params;
@@ -95,6 +96,7 @@ fn others() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(import::import))
         .routes(routes!(api::healthz))
         .routes(routes!(api::readyz))
+        .routes(routes!(metrics::metrics))
 }
 
 fn plugins() -> OpenApiRouter<Arc<App>> {

@@ -46,7 +46,7 @@ use tokio::sync::Notify;
 
 use crate::identity::hex;
 
-pub use active::PluginStatus;
+pub use active::{CallCounts, PluginStatus};
 pub use bindings::charging::Session;
 pub use bindings::costs::{Cost, Usage};
 pub use bindings::live::{Figures, Point};

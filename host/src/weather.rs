@@ -86,6 +86,16 @@ impl Weather {
         })
     }
 
+    /// How long the service is left alone from now on.
+    pub fn pause_left(&self) -> Duration {
+        self.pause.left(Instant::now())
+    }
+
+    /// Hours that are remembered, about.
+    pub fn remembered_hours(&self) -> u64 {
+        self.hours.entry_count()
+    }
+
     /// The weather along these readings, as far as it can be had by then. Each
     /// request has the event that `open` gives.
     pub async fn along(

@@ -1,6 +1,11 @@
-//! Exact counts of what was finished, whatever is sampled afterwards.
+//! Exact counts of what was finished, whatever is sampled afterwards: what
+//! became of it here, what it was in `counts`.
+
+mod counts;
 
 use std::sync::atomic::{AtomicU64, Ordering};
+
+pub use counts::{Counts, DURATION_EDGES_US, EventCount};
 
 /// What became of the finished events. `received = kept + sampled_out +
 /// lost_by_sink` once none is on its way.
@@ -30,6 +35,8 @@ pub(super) struct Ledger {
     kept: AtomicU64,
     sampled_out: AtomicU64,
     lost_by_sink: AtomicU64,
+    /// What the events were: each is counted before the coin is flipped.
+    pub(super) counts: Counts,
 }
 
 impl Ledger {

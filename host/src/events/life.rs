@@ -13,7 +13,7 @@ use super::details::{
     ServiceStartDetails, ServiceStopDetails, UploadDetails, WeatherDetails,
 };
 use super::fields::{Fields, Timings};
-use super::ledger::Totals;
+use super::ledger::{Counts, Totals};
 use super::pipeline::{Drained, Finished, Pipeline};
 use super::record::{
     FeatureFlags, Operation, Outcome, OutcomeName, Record, SCHEMA_VERSION, ServiceInfo, ServiceRecord,
@@ -91,6 +91,22 @@ impl Events {
     /// The trips that run, as events tell of them.
     pub fn live(&self) -> &Live {
         self.pipeline.live()
+    }
+
+    /// The finished events so far, by what they were.
+    pub fn counts(&self) -> &Counts {
+        self.pipeline.counts()
+    }
+
+    /// Finished events that wait, by event task.
+    pub fn waiting(&self) -> impl Iterator<Item = usize> {
+        self.pipeline.waiting()
+    }
+
+    /// What is deployed: version, environment, deployment id and region.
+    pub fn deployment(&self) -> [&str; 4] {
+        let ServiceInfo { version, environment, deployment_id, region, .. } = &*self.service;
+        [version, environment, deployment_id, region]
     }
 
     /// What became of the finished events so far.

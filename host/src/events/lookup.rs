@@ -16,6 +16,10 @@ impl Lookup {
         Arc::new(Self { record, json: OnceLock::new() })
     }
 
+    pub(super) fn record(&self) -> &Record {
+        &self.record
+    }
+
     /// The event again; a copy where the plugin host still holds it.
     pub(super) fn into_record(self: Arc<Self>) -> Record {
         Arc::try_unwrap(self).map_or_else(|shared| shared.record.clone(), |own| own.record)

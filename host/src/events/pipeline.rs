@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::details::Details;
 use super::fields::Value;
-use super::ledger::{Ledger, Totals};
+use super::ledger::{Counts, Ledger, Totals};
 use super::lookup::Lookup;
 use super::record::{Operation, Record, SamplingRecord};
 use super::shadow::ShadowVerdict;
@@ -159,6 +159,15 @@ impl Pipeline {
         }
     }
 
+    pub(super) fn counts(&self) -> &Counts {
+        &self.shared.ledger.counts
+    }
+
+    /// Events that wait, by event task.
+    pub(super) fn waiting(&self) -> impl Iterator<Item = usize> {
+        self.queues.iter().map(|queue| queue.max_capacity() - queue.capacity())
+    }
+
     pub(super) fn totals(&self) -> Totals {
         self.shared.ledger.totals().without(self.shared.sink.lost())
     }
@@ -266,11 +275,13 @@ impl Shared {
         let answer = plugins.decide(facts, event.clone(), at_ms).await;
         let policy_ms = started.elapsed().as_secs_f64() * 1e3;
         let probability = answer.as_ref().ok().map(|verdict| verdict.probability);
+        let noted = answer.as_ref().err().map(|error| Code::from(error.kind));
         let verdict = Verdict::from(answer);
         let kept = coin < verdict.probability;
         let served = plugin_host::Decided { probability, coin, kept };
         let beside = facts_again.and_then(|facts| plugins.shadow_decide(facts, event.clone(), at_ms, served));
         *in_hand = InHand::Nothing;
+        self.ledger.counts.count(event.record(), noted);
         if !kept {
             self.ledger.sampled_out();
             return None;
@@ -364,7 +375,9 @@ impl Shared {
         self.hand_to_sink(|| decided.into_parts());
     }
 
+    /// Emits an event that nobody decides on.
     fn emit(&self, record: Record, verdict: Verdict, shadow: Option<ShadowVerdict>) {
+        self.ledger.counts.count(&record, None);
         self.hand_to_sink(|| (record, verdict, shadow));
     }
 

@@ -43,6 +43,20 @@ pub enum Operation {
 }
 
 impl Operation {
+    /// Every operation.
+    pub const ALL: [Self; 10] = [
+        Self::TelemetryUpload,
+        Self::TripFinalization,
+        Self::ChargingSession,
+        Self::ExternalApiWeather,
+        Self::TripRecalculation,
+        Self::ApiRequest,
+        Self::CsvImport,
+        Self::PluginSwap,
+        Self::ServiceStart,
+        Self::ServiceStop,
+    ];
+
     /// The name in events.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -87,11 +101,30 @@ pub enum Outcome {
 /// `outcome` as written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum OutcomeName {
+pub enum OutcomeName {
+    /// It did what it was asked to.
     Success,
+    /// It could not.
     Failure,
+    /// It would not.
     Rejected,
+    /// Nobody finished it.
     Abandoned,
+}
+
+impl OutcomeName {
+    /// Every outcome.
+    pub const ALL: [Self; 4] = [Self::Success, Self::Failure, Self::Rejected, Self::Abandoned];
+
+    /// The name in events.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Failure => "failure",
+            Self::Rejected => "rejected",
+            Self::Abandoned => "abandoned",
+        }
+    }
 }
 
 /// Service metadata that the process keeps.
@@ -268,15 +301,17 @@ impl Record {
     /// Adds a failure that does not decide the outcome. The gravest is kept
     /// whole, the others by code.
     pub(super) fn note(&mut self, failure: Failure) {
-        let noted = ErrorRecord::from(failure);
-        match &mut self.error {
-            Some(error) if self.success && error.severity < noted.severity => {
-                self.further_error_codes.push(error.code);
-                *error = noted;
-            }
-            Some(_) => self.further_error_codes.push(noted.code),
-            none => *none = Some(noted),
+        if !self.is_told_by(failure.code) {
+            return self.further_error_codes.push(failure.code);
         }
+        let before = self.error.replace(failure.into());
+        self.further_error_codes.extend(before.map(|error| error.code));
+    }
+
+    /// Whether a failure with this code, noted now, is the event's error.
+    pub(super) fn is_told_by(&self, noted: Code) -> bool {
+        let graver = |error: &ErrorRecord| self.success && error.severity < noted.severity();
+        self.error.as_ref().is_none_or(graver)
     }
 
     /// Adds what a shadow says of the trip.

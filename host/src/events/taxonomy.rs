@@ -17,6 +17,18 @@ pub enum Severity {
     Critical,
 }
 
+impl Severity {
+    /// The name in events.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::Error => "error",
+            Self::Critical => "critical",
+        }
+    }
+}
+
 /// Where a failure comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -33,6 +45,20 @@ pub enum Category {
     BusinessLogic,
     /// The process and its machine.
     System,
+}
+
+impl Category {
+    /// The name in events.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Validation => "validation",
+            Self::ExternalApi => "external_api",
+            Self::Database => "database",
+            Self::Parsing => "parsing",
+            Self::BusinessLogic => "business_logic",
+            Self::System => "system",
+        }
+    }
 }
 
 macro_rules! taxonomy {
@@ -146,6 +172,14 @@ impl Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_are_those_that_are_written() {
+        for code in Code::ALL {
+            assert_eq!(serde_json::json!(code.severity()), code.severity().as_str());
+            assert_eq!(serde_json::json!(code.category()), code.category().as_str());
+        }
+    }
 
     #[test]
     fn codes_are_unique_and_in_order() {

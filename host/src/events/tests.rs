@@ -1,6 +1,8 @@
 //! What becomes of an operation's event, whatever the operation, the policy
 //! or the queue does. The guests in `tests/guests` are the plugins here.
 
+mod counts;
+
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -8,7 +10,10 @@ use clap::Parser;
 use serde_json::Value as Json;
 
 use super::sink::Sink;
-use super::{Code, Drained, Events, Failure, FinalizationDetails, Outcome, UploadDetails, VehicleContext};
+use super::{
+    Code, Drained, Events, Failure, FinalizationDetails, Outcome, UploadDetails, VehicleContext,
+    WeatherDetails,
+};
 use crate::activation::tests::first_start;
 use crate::config::Config;
 use crate::identity::IdentityKey;
@@ -46,6 +51,7 @@ impl Rig {
         self.events.drain(Instant::now() + Duration::from_secs(120)).await;
         let totals = self.events.totals();
         assert_eq!(totals.received, totals.kept + totals.sampled_out + totals.lost_by_sink);
+        assert_eq!(totals.received, self.events.counts().events().map(|counted| counted.count).sum::<u64>());
         self.written.lock().expect("no writer panicked").clone()
     }
 }

@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 
 use super::bindings::identity::Setting;
 use super::code_cache::Held;
-use super::error::PluginError;
+use super::error::{PluginError, PluginErrorKind};
 use super::health::{Health, Trouble};
 use super::meter::{CallStatus, Meter};
 use super::pool::{MemoryStatus, Pool, PoolStatus, bounded};
@@ -19,6 +19,7 @@ use super::set::PluginIdentity;
 use super::settings::SlotSettings;
 use super::shadow::ShadowStatus;
 use super::world::{SamplingPolicy, TripCalculator, UsageTier, World};
+use crate::histogram::Distribution;
 
 /// Settings of a plugin that are shown.
 const KNOWN_SETTINGS: usize = 100;
@@ -77,7 +78,24 @@ pub struct PluginStatus {
     pub shadow: Option<ShadowStatus>,
 }
 
+/// How often the plugin in one slot was called, and how that went, since its
+/// activation on this host.
+#[derive(Debug, Clone)]
+pub struct CallCounts {
+    /// How long calls took, failed ones included: nanoseconds.
+    pub durations: Distribution,
+    /// Calls that failed, by how they did.
+    pub failures: [(PluginErrorKind, u64); PluginErrorKind::ALL.len()],
+}
+
 impl<W: World> Active<W> {
+    pub(super) fn call_counts(&self) -> CallCounts {
+        CallCounts {
+            durations: self.meter.durations(),
+            failures: PluginErrorKind::ALL.map(|kind| (kind, self.meter.failures(kind))),
+        }
+    }
+
     /// Waits for a call and counts it.
     pub(super) async fn metered<T>(
         &self,

@@ -7,15 +7,21 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::error::PluginErrorKind;
+use crate::histogram::Distribution;
 
 /// Buckets of one doubling of the time: each is at most an eighth wide.
 const PARTS: usize = 8;
 /// Doublings: from 1 ns to more than a minute.
 const DOUBLINGS: usize = 37;
 
+/// Doublings at which times are told to who counts by edges: 1 µs, 4 µs … 17 s.
+/// What took exactly that long counts as longer.
+const TOLD_DOUBLINGS: [usize; 13] = [10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30, 32, 34];
+
 /// Counts of one plugin, since its activation on this host.
 pub(super) struct Meter {
     times: [AtomicU64; PARTS * DOUBLINGS],
+    sum_ns: AtomicU64,
     max_ns: AtomicU64,
     failures: [AtomicU64; PluginErrorKind::ALL.len()],
 }
@@ -48,6 +54,7 @@ impl Meter {
         let zero = |_| AtomicU64::new(0);
         Self {
             times: std::array::from_fn(zero),
+            sum_ns: AtomicU64::new(0),
             max_ns: AtomicU64::new(0),
             failures: std::array::from_fn(zero),
         }
@@ -57,10 +64,27 @@ impl Meter {
     pub(super) fn count(&self, time: Duration, failure: Option<PluginErrorKind>) {
         let ns = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX).max(1);
         self.times[bucket(ns)].fetch_add(1, Ordering::Relaxed);
+        self.sum_ns.fetch_add(ns, Ordering::Relaxed);
         self.max_ns.fetch_max(ns, Ordering::Relaxed);
         if let Some(kind) = failure {
             self.failures[kind as usize].fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// How long calls took: nanoseconds.
+    pub(super) fn durations(&self) -> Distribution {
+        let counts: Vec<u64> = self.times.iter().map(|count| count.load(Ordering::Relaxed)).collect();
+        let shorter = |doubling: usize| counts[..doubling * PARTS].iter().sum();
+        Distribution {
+            up_to: TOLD_DOUBLINGS.map(|doubling| (1 << doubling, shorter(doubling))).into(),
+            count: counts.iter().sum(),
+            sum: self.sum_ns.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Calls that failed this way.
+    pub(super) fn failures(&self, kind: PluginErrorKind) -> u64 {
+        self.failures[kind as usize].load(Ordering::Relaxed)
     }
 
     pub(super) fn status(&self) -> CallStatus {
@@ -77,7 +101,7 @@ impl Meter {
             // A bucket's upper end, but never more than there was.
             last.map_or(0, |bucket| upper_ns(bucket).min(max_ns)) as f64 / 1e3
         };
-        let failed = |kind| self.failures[kind as usize].load(Ordering::Relaxed);
+        let failed = |kind| self.failures(kind);
         CallStatus {
             calls,
             p50_us: within(0.5),
@@ -134,5 +158,11 @@ mod tests {
         assert!((500.0..=563.0).contains(&status.p50_us), "{status:?}");
         assert!((4999.0..=5000.0).contains(&status.p99_us), "{status:?}");
         assert_eq!(status.max_us, 5000.0);
+        let told = meter.durations();
+        assert_eq!((told.count, told.sum), (1000, 985 * 986 / 2 * 1000 + 15 * 5_000_000));
+        // 1.024 µs, 262.144 µs, 4.194 ms and 16.777 ms.
+        for (ns, calls) in [(1 << 10, 1), (1 << 18, 262), (1 << 22, 985), (1 << 24, 1000)] {
+            assert!(told.up_to.contains(&(ns, calls)), "{told:?}");
+        }
     }
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use tokio::sync::Notify;
 
 use super::Slot;
-use super::active::{Active, PluginStatus, Serving};
+use super::active::{Active, CallCounts, PluginStatus, Serving};
 use super::bindings::charging::Session;
 use super::bindings::costs::{Cost, Usage};
 use super::bindings::live::{Figures, Point};
@@ -104,6 +104,11 @@ impl PluginSet {
     pub fn status(&self, slot: Slot) -> PluginStatus {
         let status = of!(self, slot, active => active.status());
         PluginStatus { shadow: self.shadows.status(slot), ..status }
+    }
+
+    /// How often the plugin in a slot was called, and how that went.
+    pub fn call_counts(&self, slot: Slot) -> CallCounts {
+        of!(self, slot, active => active.call_counts())
     }
 
     /// The plugin in a slot fails too often: how it failed last.

@@ -3,13 +3,14 @@
 //! business.
 
 use std::future::Future;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use super::StoreError;
+use crate::histogram::{Distribution, Histogram};
 use crate::supervision::guarded;
 
 /// Items that wait for the writer: more than uploads may be under way, imports
@@ -20,6 +21,9 @@ const QUEUE: usize = 4096;
 const LARGEST: usize = 512;
 /// A batch that failed after this long was no hiccup: the next would fail so.
 const LONG: Duration = Duration::from_secs(1);
+
+/// Edges of the sizes of batches.
+const SIZE_EDGES: &[u64] = &[1, 2, 4, 8, 16, 32, 64, 128, 256, LARGEST as u64];
 
 /// How items are committed together.
 pub trait Batch: Send + 'static {
@@ -62,14 +66,32 @@ struct Waiting<B: Batch> {
 pub struct GroupCommit<B: Batch> {
     queue: Mutex<Option<mpsc::Sender<Waiting<B>>>>,
     writer: Mutex<Option<JoinHandle<()>>>,
+    sizes: Arc<Histogram>,
+}
+
+/// How much the writer has to do.
+#[derive(Debug, Clone)]
+pub struct WriterLoad {
+    /// Items that wait for it.
+    pub waiting: usize,
+    /// Items of the batches that it committed or tried to.
+    pub batch_sizes: Distribution,
 }
 
 impl<B: Batch> GroupCommit<B> {
     /// Starts the writer. Must be called on the runtime.
     pub fn start(batch: B) -> Self {
         let (sender, receiver) = mpsc::channel(QUEUE);
-        let writer = tokio::spawn(write_all(batch, receiver));
-        Self { queue: Mutex::new(Some(sender)), writer: Mutex::new(Some(writer)) }
+        let sizes = Arc::new(Histogram::new(SIZE_EDGES));
+        let writer = tokio::spawn(write_all(batch, receiver, Arc::clone(&sizes)));
+        Self { queue: Mutex::new(Some(sender)), writer: Mutex::new(Some(writer)), sizes }
+    }
+
+    /// How much the writer has to do. Once closed, nothing waits for it.
+    pub fn load(&self) -> WriterLoad {
+        let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let waiting = queue.as_ref().map_or(0, |queue| queue.max_capacity() - queue.capacity());
+        WriterLoad { waiting, batch_sizes: self.sizes.distribution() }
     }
 
     /// Commits `item` with whatever else waits; returns when that is durable.
@@ -124,9 +146,10 @@ impl<B: Batch> GroupCommit<B> {
     }
 }
 
-async fn write_all<B: Batch>(mut batch: B, mut queue: mpsc::Receiver<Waiting<B>>) {
+async fn write_all<B: Batch>(mut batch: B, mut queue: mpsc::Receiver<Waiting<B>>, sizes: Arc<Histogram>) {
     let mut waiting = Vec::with_capacity(LARGEST);
     while queue.recv_many(&mut waiting, LARGEST).await > 0 {
+        sizes.observe(waiting.len() as u64);
         let started = tokio::time::Instant::now();
         let unwell = write(&mut batch, &mut waiting).await;
         if let Some(error) = unwell.filter(|_| started.elapsed() >= LONG) {

@@ -8,9 +8,9 @@ use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::{Any, AnyConnection, AnyPool, Connection as _, Executor, Transaction};
 
 use super::batch::UploadBatch;
-use super::group_commit::GroupCommit;
+use super::group_commit::{GroupCommit, WriterLoad};
+use super::last_answers::LastAnswers;
 use super::layout::{Layout, Layouts};
-use super::readiness::Readiness;
 use super::record::{Put, Record};
 use super::{StoreError, batch};
 use crate::config::{StoreConfig, TripConfig};
@@ -82,7 +82,7 @@ pub struct Store {
     /// For writes, so that no read keeps them waiting. SQLite has one writer at a
     /// time: a pool of one connection hands it out first come, first served.
     pub(super) writes: WritePool,
-    pub(super) readiness: Readiness,
+    pub(super) answers: LastAnswers,
     pub(super) layouts: Arc<Layouts>,
     uploads: GroupCommit<UploadBatch>,
 }
@@ -171,8 +171,8 @@ impl Store {
         let layouts = Layouts::open(&writes.pool, layout).await.context("the layout of readings")?;
         let layouts = Arc::new(layouts);
         let batch = UploadBatch::new(writes.clone(), reads.clone(), layouts.clone(), trips.late_readings());
-        let (readiness, uploads) = (Readiness::default(), GroupCommit::start(batch));
-        Ok(Self { engine, pool: reads, writes, readiness, layouts, uploads })
+        let (answers, uploads) = (LastAnswers::default(), GroupCommit::start(batch));
+        Ok(Self { engine, pool: reads, writes, answers, layouts, uploads })
     }
 
     /// How this process packs readings.
@@ -196,6 +196,11 @@ impl Store {
     pub async fn put_all(&self, records: Vec<Record>) -> Vec<Result<Put, StoreError>> {
         let committed = self.uploads.submit_all(records).await;
         committed.into_iter().map(|committed| committed.map(batch::put)).collect()
+    }
+
+    /// How much the writer of uploads has to do.
+    pub fn writer_load(&self) -> WriterLoad {
+        self.uploads.load()
     }
 
     /// The key of all hashes: the given one, else the one that was made when

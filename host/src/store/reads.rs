@@ -4,6 +4,7 @@ use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};
 
 use super::StoreError;
+use super::last_answers::UnfinishedTrips;
 use super::open::Store;
 use super::trip_filter::{Conditions, TripFilter};
 
@@ -82,6 +83,11 @@ pub struct Status {
     pub quarantined: i64,
 }
 
+/// Trips that are not closed: as many rows as there are of them.
+pub(super) const UNFINISHED: &str = "SELECT COUNT(CASE WHEN status = 'open' THEN 1 END) AS open_trips,
+            COUNT(CASE WHEN status = 'failed' THEN 1 END) AS failed_trips
+     FROM trips WHERE status <> 'closed'";
+
 const COLUMNS: &str = "trips.trip_id, trips.vehicle_id, trips.session_id, sessions.profile_name, trips.status, \
      trips.start_time_ms, trips.end_time_ms, trips.last_received_ms, trips.reading_count, trips.duplicate_count, \
      trips.conflict_count, trips.finalization_number, trips.start_odometer_miles, trips.start_soc, trips.summary, \
@@ -156,7 +162,16 @@ impl Store {
 
     /// Whether an upload could be written now, or within the last second.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        self.readiness.ask(self.writes.probe()).await
+        self.answers.ready.ask(self.writes.probe()).await
+    }
+
+    /// How many trips are unfinished, now or a few seconds ago.
+    pub async fn unfinished_trips(&self) -> Result<UnfinishedTrips, StoreError> {
+        let count = async {
+            let row = sqlx::query(UNFINISHED).fetch_one(&self.pool).await?;
+            Ok(UnfinishedTrips { open: row.try_get("open_trips")?, failed: row.try_get("failed_trips")? })
+        };
+        self.answers.unfinished.ask(count).await
     }
 }
 

@@ -23,3 +23,4 @@ mod reading_back;
 mod remembering;
 mod totals;
 mod uploads;
+mod watching;

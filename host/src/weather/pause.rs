@@ -26,7 +26,12 @@ struct State {
 impl Pause {
     /// Whether nobody is asked at this time.
     pub(super) fn holds(&self, now: Instant) -> bool {
-        self.state().until.is_some_and(|until| now < until)
+        !self.left(now).is_zero()
+    }
+
+    /// How long nobody is asked from this time on.
+    pub(super) fn left(&self, now: Instant) -> Duration {
+        self.state().until.map_or(Duration::ZERO, |until| until.saturating_duration_since(now))
     }
 
     /// The service was unwell, or wants not to be asked for this long; says
@@ -63,6 +68,7 @@ mod tests {
         assert_eq!(seconds, [30, 60, 120, 240, 480, 600, 600]);
         assert!(pause.holds(now + Duration::from_secs(599)));
         assert!(!pause.holds(now + Duration::from_secs(600)));
+        assert_eq!(pause.left(now + Duration::from_secs(590)).as_secs(), 10);
         pause.end();
         assert!(!pause.holds(now));
         assert_eq!(pause.begin(now, None).as_secs(), 30);

@@ -15,6 +15,7 @@ mod hostile_plugins;
 mod imports;
 mod lifecycle;
 mod live;
+mod metrics;
 mod new_plugin;
 mod plugin_files;
 mod plugins;

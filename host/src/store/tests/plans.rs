@@ -11,7 +11,7 @@ use crate::store::claims::{
 };
 use crate::store::previous_fuel::later_trips_text;
 use crate::store::readings::{compare_text, insert_text};
-use crate::store::reads::TRIPS;
+use crate::store::reads::{TRIPS, UNFINISHED};
 use crate::store::refuels::REFUELS;
 use crate::store::trip_filter::Conditions;
 use crate::store::trips::{add_text, find_text, open_text};
@@ -76,4 +76,11 @@ async fn a_page_is_found_by_index_and_not_sorted() {
             assert!(!plan.iter().any(|step| step.contains("TEMP B-TREE")), "{plan:?}");
         }
     }
+}
+
+#[tokio::test]
+async fn unfinished_trips_are_counted_among_themselves() {
+    let home = sqlite();
+    let store = home.open().await;
+    assert_eq!(plan(&store, UNFINISHED).await, ["SCAN trips USING INDEX trips_unfinished"]);
 }

@@ -18,6 +18,7 @@ use crate::finalize::finalize_stale;
 use crate::http::Tokens;
 use crate::identity::IdentityKey;
 use crate::ingest::{RawUpload, Received, receive};
+use crate::metrics::Metrics;
 use crate::plugin_host::PluginHost;
 use crate::rate_limit::RateLimits;
 use crate::store::tests::home::{Home, homes, let_days_pass};
@@ -114,6 +115,7 @@ async fn app(home: &Home) -> App {
     let key = IdentityKey::new("a key of sixteen");
     let sink = Sink::Memory(Arc::<Mutex<_>>::default());
     App {
+        metrics: Metrics::default(),
         store: home.open().await,
         plugins: plugins().await,
         events: Events::start(&config, &key, sink),
