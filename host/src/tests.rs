@@ -1,9 +1,11 @@
 //! What holds over several modules at once: the reference implementation's
 //! answers, and the same drive in any order. What one module promises is
-//! tested beside it; the fuzzer that some of these tests use is here.
+//! tested beside it; the fuzzer that some of these tests use is here, and what
+//! holds `docs/` to the code.
 
 mod any_order;
 mod conformance;
+pub(crate) mod docs;
 pub(crate) mod fuzz;
 
 use std::path::Path;

@@ -185,11 +185,9 @@ impl Server {
     /// # Errors
     /// There are fewer in time.
     pub async fn wait_for_operation(&self, operation: &str, count: usize) -> anyhow::Result<Vec<Value>> {
-        let of = |events: &Vec<Value>| -> Vec<Value> {
-            events.iter().filter(|event| event["operation"] == operation).cloned().collect()
-        };
-        let what = format!("{count} events {operation}");
-        Ok(of(&self.wait_for(&what, |events| of(events).len() >= count).await?))
+        self.wait_for_count(operation, count).await?;
+        let events = self.events.borrow();
+        Ok(events.iter().filter(|event| event["operation"] == operation).cloned().collect())
     }
 
     /// Waits until there are that many events of an operation. It costs the same

@@ -68,12 +68,7 @@ pub(super) async fn serve() -> Response {
 mod tests {
     #[test]
     fn the_document_in_docs_is_that_of_the_handlers() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/openapi.json");
         let document = super::written().expect("JSON") + "\n";
-        if std::env::var_os("UPDATE_DOCS").is_some() {
-            std::fs::write(path, &document).expect("docs/ can be written");
-        }
-        let there = std::fs::read_to_string(path).unwrap_or_default();
-        assert!(there == document, "docs/openapi.json is not up to date: UPDATE_DOCS=1 cargo test openapi");
+        crate::tests::docs::assert_is_up_to_date("openapi.json", &document, "openapi");
     }
 }

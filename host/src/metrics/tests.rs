@@ -6,7 +6,6 @@ mod dashboard;
 mod promql;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 
 use clap::Parser;
 
@@ -20,20 +19,6 @@ use crate::plugin_host::tests::plugin_dir;
 struct Cli {
     #[command(flatten)]
     config: Config,
-}
-
-fn docs(file: &str) -> PathBuf {
-    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs")).join(file)
-}
-
-/// Holds a file in `docs/` to what it is made of.
-fn assert_is_up_to_date(file: &str, text: &str) {
-    let path = docs(file);
-    if std::env::var_os("UPDATE_DOCS").is_some() {
-        std::fs::write(&path, text).expect("docs/ can be written");
-    }
-    let there = std::fs::read_to_string(path).unwrap_or_default();
-    assert!(there == text, "docs/{file} is not up to date: UPDATE_DOCS=1 cargo test metrics::tests");
 }
 
 /// The labels of a sample's line, by name.

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::{docs, promql};
+use super::promql;
+use crate::tests::docs;
 
 fn panels(dashboard: &Value) -> impl Iterator<Item = &Value> {
     dashboard["panels"].as_array().into_iter().flatten()
@@ -16,7 +17,7 @@ fn queries(panel: &Value) -> impl Iterator<Item = &str> {
 }
 
 fn dashboard() -> Value {
-    let text = std::fs::read_to_string(docs("grafana/volttracker.json")).expect("the dashboard");
+    let text = std::fs::read_to_string(docs::path("grafana/volttracker.json")).expect("the dashboard");
     serde_json::from_str(&text).expect("JSON")
 }
 

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
 use e2e::{Server, Settings, upload_all};
-use serde_json::Value;
 
 use super::{LONG_AGO_MS, production};
 use crate::volt::{Phone, now_ms};
@@ -111,7 +110,8 @@ async fn run() -> anyhow::Result<(Kept, f64)> {
     let mut kept = Kept::new();
     for event in uploads.into_iter().filter(|event| event["sampling"]["reason"] != "critical_event") {
         assert_eq!(event["success"], true, "{event}");
-        let (events, total) = kept.entry(text(&event["sampling"]["reason"])).or_default();
+        let (events, total) =
+            kept.entry(event["sampling"]["reason"].as_str().unwrap_or_default().to_owned()).or_default();
         *events += 1;
         *total += event["sampling"]["rate"].as_f64().unwrap_or_default();
     }
@@ -170,8 +170,4 @@ fn quantiles_are_those_of_the_binomial_distribution() {
     // Summed by another program.
     assert_eq!(likely(600, 0.05), 14..=49);
     assert_eq!(likely(10, 1.0), 10..=10);
-}
-
-fn text(value: &Value) -> String {
-    value.as_str().unwrap_or_default().to_owned()
 }
