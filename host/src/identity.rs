@@ -2,6 +2,7 @@
 //! identity itself is never kept.
 
 use std::fmt;
+use std::sync::Arc;
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
@@ -10,9 +11,31 @@ use sha2::Sha256;
 #[derive(Clone)]
 pub struct IdentityKey(Hmac<Sha256>);
 
+/// A phone's pseudonym: 32 hexadecimal digits.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PhoneId(Arc<str>);
+
 /// A vehicle's pseudonym: 32 hexadecimal digits.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct VehicleId(String);
+pub struct VehicleId(Arc<str>);
+
+impl PhoneId {
+    /// The pseudonym.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// A pseudonym that was kept.
+    pub fn from_stored(text: &str) -> Self {
+        Self(text.into())
+    }
+
+    /// The vehicle that the phone is in as long as no profile says otherwise:
+    /// it shares the phone's pseudonym.
+    pub fn own_vehicle(&self) -> VehicleId {
+        VehicleId(self.0.clone())
+    }
+}
 
 impl VehicleId {
     /// The pseudonym.
@@ -21,8 +44,8 @@ impl VehicleId {
     }
 
     /// A pseudonym that was kept.
-    pub fn from_stored(text: String) -> Self {
-        Self(text)
+    pub fn from_stored(text: &str) -> Self {
+        Self(text.into())
     }
 }
 
@@ -44,9 +67,16 @@ impl IdentityKey {
         hex(&[uuid::Uuid::new_v4().into_bytes(), uuid::Uuid::new_v4().into_bytes()].concat())
     }
 
-    /// The pseudonym of a device id or an e-mail.
-    pub fn vehicle(&self, identity: &str) -> VehicleId {
-        VehicleId(self.pseudonym(identity))
+    /// The pseudonym of a phone, by its device id or an e-mail.
+    pub fn phone(&self, identity: &str) -> PhoneId {
+        PhoneId(self.pseudonym(identity).into())
+    }
+
+    /// The pseudonym of a further car of a phone, by the name of its profile.
+    pub fn further_vehicle(&self, phone: &PhoneId, profile_name: &str) -> VehicleId {
+        // Every phone's pseudonym is equally long: no other pair makes this text.
+        let digest = self.digest(b"car:", format!("{}{profile_name}", phone.as_str()).as_bytes());
+        VehicleId(hex(&digest[..16]).into())
     }
 
     /// The pseudonym of any identity, as text: 32 hexadecimal digits.
@@ -85,11 +115,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_identity_is_one_vehicle_under_one_key_only() {
+    fn one_identity_is_one_phone_under_one_key_only() {
         let key = IdentityKey::new("a key of sixteen");
-        assert_eq!(key.vehicle("phone"), key.vehicle("phone"));
-        assert_ne!(key.vehicle("phone"), key.vehicle("other phone"));
-        assert_ne!(key.vehicle("phone"), IdentityKey::new("another key of 16").vehicle("phone"));
+        assert_eq!(key.phone("phone"), key.phone("phone"));
+        assert_ne!(key.phone("phone"), key.phone("other phone"));
+        assert_ne!(key.phone("phone"), IdentityKey::new("another key of 16").phone("phone"));
+    }
+
+    #[test]
+    fn a_further_car_is_one_of_its_phone_only() {
+        let key = IdentityKey::new("a key of sixteen");
+        let (phone, other) = (key.phone("phone"), key.phone("other phone"));
+        let volt = key.further_vehicle(&phone, "Volt");
+        assert_eq!(volt, key.further_vehicle(&phone, "Volt"));
+        for vehicle in
+            [key.further_vehicle(&phone, "volt"), key.further_vehicle(&other, "Volt"), phone.own_vehicle()]
+        {
+            assert_ne!(volt, vehicle);
+        }
     }
 
     #[test]

@@ -21,9 +21,8 @@ use self::decoding::{Chunk, Step, Work};
 use self::sessions::Sessions;
 use crate::app::App;
 use crate::events::{Code, Failure, ImportDetails, VehicleContext, WideEvent};
-use crate::identity::VehicleId;
 use crate::ingest;
-use crate::store::{Record, StoreError};
+use crate::store::{Car, Record, StoreError};
 use crate::torque::track_log::TrackLogError;
 
 /// Chunks that are read ahead of the store.
@@ -33,8 +32,8 @@ const AHEAD: usize = 2;
 pub struct TrackLogFile {
     /// What arrived; nobody else has it open.
     pub file: File,
-    /// The vehicle.
-    pub vehicle: VehicleId,
+    /// The car, and the phone that logged.
+    pub car: Car,
 }
 
 /// Imports a file: returns when what is kept of it is durable, with what that
@@ -58,7 +57,7 @@ pub async fn import(
         gap_ms: i64::try_from(app.trip_timeout.as_millis()).unwrap_or(i64::MAX),
     };
     let decoding = tokio::task::spawn_blocking(move || decoding::decode(work, &sender));
-    let mut sessions = Sessions::new(log.vehicle);
+    let mut sessions = Sessions::new(log.car);
     while let Some(step) = app.until_stop(steps.recv()).await.ok_or_else(stopping)? {
         match step {
             Step::Planned { survey, drives } => {
@@ -103,7 +102,7 @@ async fn store(
         lines.push((logged.line, logged.reading.time_ms));
         records.push(Record::Reading(ingest::row(
             app,
-            sessions.vehicle(),
+            sessions.phone(),
             session,
             received_ms,
             &logged.reading,

@@ -7,9 +7,9 @@ use serde::Serialize;
 
 use crate::app::App;
 use crate::events::{Code, Failure, UploadDetails, VehicleContext, WideEvent, cut_coordinate};
-use crate::identity::VehicleId;
+use crate::identity::{PhoneId, VehicleId};
 use crate::rate_limit::TooOften;
-use crate::store::{Put, QuarantinedRequest, ReadingRow, Record, SessionFacts, StoreError, Stored};
+use crate::store::{NamedCar, Put, QuarantinedRequest, ReadingRow, Record, SessionFacts, StoreError, Stored};
 use crate::torque::{self, Content, Header, Reading, Refusal, RefusalCode, UnitConflict, Upload, UploadKind};
 
 /// The longest text that quarantine keeps of a request: bytes.
@@ -61,21 +61,21 @@ async fn store_upload(
     upload: Upload,
     raw: &RawUpload<'_>,
 ) -> Received {
-    let vehicle = app.key.vehicle(upload.identity.key());
+    let phone = app.key.phone(upload.identity.key());
     describe_header(event, &upload.header, Some(upload.kind()));
-    recognize(app, event, &vehicle);
+    recognize(app, event, &phone);
     event.details.session_id = Some(upload.session_id.to_string());
     event.trace_id = event.details.session_id.clone();
-    if let Err(too_often) = app.rate_limits.admit_vehicle(&vehicle) {
+    if let Err(too_often) = app.rate_limits.admit_phone(&phone) {
         return Received::TooOften(too_often);
     }
     let received_ms = event.began_ms();
     let facts = SessionFacts {
-        vehicle: vehicle.clone(),
+        phone: phone.clone(),
         session: upload.session_id,
         received_ms,
         time_ms: upload.time_ms.unwrap_or(received_ms),
-        profile_name: None,
+        car: None,
         profile: None,
         default_units: None,
         unit_conflicts: None,
@@ -84,15 +84,15 @@ async fn store_upload(
     let record = match upload.content {
         Content::Reading(reading) => {
             describe_reading(event, &reading, received_ms);
-            Record::Reading(row(app, &vehicle, upload.session_id, received_ms, &reading))
+            Record::Reading(row(app, &phone, upload.session_id, received_ms, &reading))
         }
         Content::Profile(profile) => {
             event.details.profile_name.clone_from(&profile.name);
-            Record::Session(SessionFacts {
-                profile_name: profile.name,
-                profile: json(&profile.values),
-                ..facts
-            })
+            let car = profile.name.map(|profile_name| NamedCar {
+                further_vehicle: app.key.further_vehicle(&phone, &profile_name),
+                profile_name,
+            });
+            Record::Session(SessionFacts { car, profile: json(&profile.values), ..facts })
         }
         Content::DefaultUnits { units, conflicts } => {
             let conflicts: Vec<_> = conflicts.iter().map(unit_conflict).collect();
@@ -111,10 +111,10 @@ async fn store_upload(
         }
     };
     match app.store.put(record).await {
-        Ok(put) => kept(app, event, put, &vehicle, raw).await,
+        Ok(put) => kept(app, event, put, phone, raw).await,
         // Sent again, it would be refused again.
         Err(error @ StoreError::Constraint(_)) => {
-            quarantine(app, event, Failure::from(&error), Some(vehicle), Some(upload.session_id), raw).await
+            quarantine(app, event, Failure::from(&error), Some(phone), Some(upload.session_id), raw).await
         }
         Err(error) => not_kept(event, &error),
     }
@@ -123,13 +123,13 @@ async fn store_upload(
 /// A reading as it is put into the store.
 pub(crate) fn row(
     app: &App,
-    vehicle: &VehicleId,
+    phone: &PhoneId,
     session: uuid::Uuid,
     received_ms: i64,
     reading: &Reading,
 ) -> ReadingRow {
     ReadingRow {
-        vehicle: vehicle.clone(),
+        phone: phone.clone(),
         session,
         time_ms: reading.time_ms,
         received_ms,
@@ -143,33 +143,47 @@ async fn kept(
     app: &App,
     event: &mut WideEvent<UploadDetails>,
     put: Put,
-    vehicle: &VehicleId,
+    phone: PhoneId,
     raw: &RawUpload<'_>,
 ) -> Received {
     describe_put(event, &put);
     let started = Instant::now();
     match put.stored {
-        Stored::Reading { trip_id, trip_created, trip_reopened, duplicate, conflicting, vehicle: stats } => {
+        Stored::Reading {
+            trip_id,
+            vehicle_id,
+            trip_created,
+            trip_reopened,
+            duplicate,
+            conflicting,
+            vehicle: stats,
+        } => {
             event.details.trip_id = Some(trip_id);
+            name_vehicle(event, &vehicle_id);
             event.business.set("trip_created", trip_created);
             event.business.set("trip_reopened", trip_reopened);
             event.business.set("duplicate_reading", duplicate);
             event.business.set("conflicting_reading", conflicting);
             let known = event.vehicle.as_ref().and_then(|known| known.stats);
             if known != Some(stats) {
-                app.known_vehicles.insert(vehicle.clone(), stats);
+                app.known_vehicles.insert(vehicle_id, stats);
             }
             event.vehicle = Some(VehicleContext { stats: Some(stats), ..VehicleContext::default() });
             event.timings.add("context_enrichment", put.vehicle_ms);
             event.timings.add_since("context_enrichment", started);
             Received::Kept
         }
-        Stored::TooLate { trip_id } => {
+        Stored::TooLate { trip_id, vehicle_id } => {
             event.details.trip_id = Some(trip_id);
+            name_vehicle(event, &vehicle_id);
             let message = "the reading's trip was closed longer ago than LATE_READING_DAYS";
             let session = event.details.session_id.as_deref().and_then(|text| text.parse().ok());
-            quarantine(app, event, Failure::new(Code::E401, message), Some(vehicle.clone()), session, raw)
-                .await
+            quarantine(app, event, Failure::new(Code::E401, message), Some(phone), session, raw).await
+        }
+        Stored::Session { vehicle_id, moved_trip } => {
+            event.details.trip_id = moved_trip;
+            name_vehicle(event, &vehicle_id);
+            Received::Kept
         }
         Stored::Kept => Received::Kept,
     }
@@ -184,24 +198,24 @@ async fn refuse(
     raw: &RawUpload<'_>,
 ) -> Received {
     describe_header(event, &refusal.header, refusal.kind);
-    let vehicle = refusal.identity.as_ref().map(|identity| app.key.vehicle(identity.key()));
-    if let Some(vehicle) = &vehicle {
-        recognize(app, event, vehicle);
+    let phone = refusal.identity.as_ref().map(|identity| app.key.phone(identity.key()));
+    if let Some(phone) = &phone {
+        recognize(app, event, phone);
     }
     event.details.session_id = refusal.session_id.map(|session| session.to_string());
     event.trace_id = event.details.session_id.clone();
-    if let Some(Err(too_often)) = vehicle.as_ref().map(|vehicle| app.rate_limits.admit_vehicle(vehicle)) {
+    if let Some(Err(too_often)) = phone.as_ref().map(|phone| app.rate_limits.admit_phone(phone)) {
         return Received::TooOften(too_often);
     }
     let failure = Failure::new(refusal.code.into(), refusal.message);
-    quarantine(app, event, failure, vehicle, refusal.session_id, raw).await
+    quarantine(app, event, failure, phone, refusal.session_id, raw).await
 }
 
 async fn quarantine(
     app: &App,
     event: &mut WideEvent<UploadDetails>,
     failure: Failure,
-    vehicle: Option<VehicleId>,
+    phone: Option<PhoneId>,
     session: Option<uuid::Uuid>,
     raw: &RawUpload<'_>,
 ) -> Received {
@@ -212,7 +226,7 @@ async fn quarantine(
         received_ms: event.began_ms(),
         code: failure.code.as_str(),
         reason: failure.message.clone(),
-        vehicle,
+        phone,
         session,
         request: text,
     };
@@ -233,12 +247,22 @@ fn not_kept(event: &mut WideEvent<UploadDetails>, error: &StoreError) -> Receive
     Received::NotKept(Failure::from(error))
 }
 
-/// Names the vehicle, with its last known figures until the store gives its
-/// own: also what fails says whose it was.
-fn recognize(app: &App, event: &mut WideEvent<UploadDetails>, vehicle: &VehicleId) {
+/// Names the phone's own vehicle, with its last known figures, until the store
+/// says which vehicle it is: also what fails says whose it was.
+fn recognize(app: &App, event: &mut WideEvent<UploadDetails>, phone: &PhoneId) {
+    let vehicle = phone.own_vehicle();
     event.details.vehicle_id = Some(vehicle.to_string());
-    if let Some(stats) = app.known_vehicles.get(vehicle) {
+    if let Some(stats) = app.known_vehicles.get(&vehicle) {
         event.vehicle = Some(VehicleContext { stats: Some(stats), ..VehicleContext::default() });
+    }
+}
+
+/// Names the vehicle that the store knows; with what is known of its figures
+/// only where that is known of this vehicle.
+fn name_vehicle(event: &mut WideEvent<UploadDetails>, vehicle: &VehicleId) {
+    if event.details.vehicle_id.as_deref() != Some(vehicle.as_str()) {
+        event.details.vehicle_id = Some(vehicle.to_string());
+        event.vehicle = None;
     }
 }
 

@@ -86,10 +86,17 @@ impl Live {
     /// question where charging may have started with it.
     pub fn saw(&self, upload: &UploadDetails, opens_trip: bool) -> Option<ChargerQuestion> {
         let trip_id = upload.trip_id.as_deref()?;
-        let time_ms = upload.reading_time?.as_millisecond();
         let mut trips = self.trips();
         trips.sequence += 1;
         let sequence = trips.sequence;
+        let Some(time) = upload.reading_time else {
+            // A profile, and the trip is another vehicle's now.
+            if let Some(running) = trips.by_id.get_mut(trip_id) {
+                running.belongs_to(upload.vehicle_id.as_deref(), sequence);
+            }
+            return None;
+        };
+        let time_ms = time.as_millisecond();
         let paused = trips.paused_until.is_some_and(|until| Instant::now() < until);
         let running = trips.find_or_add(trip_id, upload, opens_trip, self.trip_timeout)?;
         running.see(upload, time_ms, sequence);

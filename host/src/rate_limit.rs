@@ -1,5 +1,5 @@
 //! How often somebody may come: a limit a minute for each address and each
-//! vehicle. What a refusal looks like is `http`'s business.
+//! phone. What a refusal looks like is `http`'s business.
 
 use std::hash::Hash;
 use std::net::IpAddr;
@@ -10,27 +10,27 @@ use std::time::{Duration, Instant};
 use moka::sync::Cache;
 
 use crate::config::HttpConfig;
-use crate::identity::VehicleId;
+use crate::identity::PhoneId;
 
 const MINUTE: Duration = Duration::from_secs(60);
 /// Wrong tokens a minute from one address that are answered as such: more than
 /// a person mistypes.
 const WRONG_TOKENS: u32 = 10;
-/// Addresses, and vehicles, whose pace is remembered: memory stays bounded
+/// Addresses, and phones, whose pace is remembered: memory stays bounded
 /// whoever comes. Who is forgotten may come as if for the first time.
 const REMEMBERED: u64 = 65_536;
 
 /// The limits of the door.
 pub struct RateLimits {
     addresses: Option<Limit<IpAddr>>,
-    vehicles: Option<Limit<VehicleId>>,
+    phones: Option<Limit<PhoneId>>,
     wrong_tokens: Option<Limit<IpAddr>>,
 }
 
 /// Somebody came too often.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TooOften {
-    /// Whose limit it is: `address` or `vehicle`.
+    /// Whose limit it is: `address`, or `vehicle` for a phone.
     pub limit: &'static str,
     /// When the next one is admitted.
     pub retry_after: Duration,
@@ -49,7 +49,7 @@ impl RateLimits {
         let per_minute = config.rate_limit_per_minute;
         Self {
             addresses: Limit::new("address", per_minute),
-            vehicles: Limit::new("vehicle", per_minute),
+            phones: Limit::new("vehicle", per_minute),
             wrong_tokens: Limit::new("address", WRONG_TOKENS),
         }
     }
@@ -65,9 +65,10 @@ impl RateLimits {
         admit(self.addresses.as_ref(), network(address))
     }
 
-    /// Admits an upload of this vehicle, or does not.
-    pub fn admit_vehicle(&self, vehicle: &VehicleId) -> Result<(), TooOften> {
-        admit(self.vehicles.as_ref(), vehicle.clone())
+    /// Admits an upload of this phone, or does not: which of its cars it is in
+    /// is not known yet.
+    pub fn admit_phone(&self, phone: &PhoneId) -> Result<(), TooOften> {
+        admit(self.phones.as_ref(), phone.clone())
     }
 }
 

@@ -2,6 +2,7 @@
 //! groups commits. No business rule, no HTTP, no event.
 
 mod batch;
+mod cars;
 mod charging;
 mod claims;
 mod components;
@@ -12,6 +13,7 @@ mod group_commit;
 mod known_drives;
 mod last_answers;
 mod layout;
+mod moves;
 mod open;
 mod open_trips;
 mod plugins;
@@ -36,6 +38,7 @@ mod trips;
 mod vehicle_reads;
 mod vehicles;
 
+pub use cars::Car;
 pub use charging::{Change, Charge, ChargingCurve, ChargingSession, CurvePoint};
 pub use claims::{Claim, ClaimRequest, Retry};
 pub use error::StoreError;
@@ -50,7 +53,7 @@ pub use plugins::{Activated, Activation, NewActivation};
 pub use reading_pages::StoredReading;
 pub use reads::{Page, Status, TripRow};
 pub use recalculation::NotRecalculated;
-pub use record::{Put, QuarantinedRequest, ReadingRow, Record, SessionFacts, Stored};
+pub use record::{NamedCar, Put, QuarantinedRequest, ReadingRow, Record, SessionFacts, Stored};
 pub use refuels::{Fill, RefuelRow};
 pub use rejections::Rejection;
 pub use removal::Removed;

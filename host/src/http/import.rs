@@ -26,8 +26,8 @@ use super::tokens::bearer;
 use super::upload::came_too_often;
 use crate::app::App;
 use crate::events::{Code, Failure, ImportDetails, Outcome, WideEvent};
-use crate::identity::VehicleId;
 use crate::import::{self, LARGEST_FILE, Progress, Spool, Tally, TrackLogFile};
+use crate::store::Car;
 
 /// How long nothing may arrive of a file,
 const QUIET_TIMEOUT: Duration = Duration::from_secs(30);
@@ -146,15 +146,15 @@ async fn admit(
     let Ok(place) = app.imports.clone().try_acquire_owned() else {
         return Err(Failure::new(Code::E501, "too many imports are under way: try again later").into());
     };
-    let vehicle = whose.vehicle(app).await?;
-    event.details.vehicle_id = Some(vehicle.to_string());
+    let car = whose.car(app).await?;
+    event.details.vehicle_id = Some(car.vehicle.to_string());
     let mut spool = Spool::create(&app.data_dir)?;
     let started = std::time::Instant::now();
     let taken = take(app, &mut spool, body).await;
     event.timings.add_since("receive_file", started);
     event.details.request_bytes = spool.bytes();
     taken?;
-    Ok((TrackLogFile { file: spool.end().await?, vehicle }, place))
+    Ok((TrackLogFile { file: spool.end().await?, car }, place))
 }
 
 /// What a request says of the vehicle.
@@ -204,14 +204,17 @@ impl Whose {
         Ok(whose)
     }
 
-    async fn vehicle(&self, app: &App) -> Result<VehicleId, Failure> {
+    async fn car(&self, app: &App) -> Result<Car, Failure> {
         let name = match self {
-            Self::Device(device) => return Ok(app.key.vehicle(device)),
+            Self::Device(device) => {
+                let phone = app.key.phone(device);
+                return Ok(Car { vehicle: phone.own_vehicle(), phone, profile_name: None });
+            }
             Self::Vehicle(name) => name,
         };
-        let named = app.store.vehicles_named(name).await.map_err(|error| store_problem(&error).0)?;
-        match <[VehicleId; 1]>::try_from(named) {
-            Ok([vehicle]) => Ok(vehicle),
+        let named = app.store.cars_named(name).await.map_err(|error| store_problem(&error).0)?;
+        match <[Car; 1]>::try_from(named) {
+            Ok([car]) => Ok(car),
             Err(none) if none.is_empty() => Err(Failure::new(
                 Code::E002,
                 "no vehicle of that id or profile name has uploaded anything: give device_id instead",

@@ -1,4 +1,4 @@
-//! Which session a row is of: that of a trip of the vehicle that is there
+//! Which session a row is of: that of a trip of the phone that is there
 //! already, or one that is made from what the drive is, so that the same drive
 //! always gets the same.
 
@@ -7,12 +7,12 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::drives::Drive;
-use crate::identity::VehicleId;
-use crate::store::{KnownTrip, Store, StoreError};
+use crate::identity::{PhoneId, VehicleId};
+use crate::store::{Car, KnownTrip, NamedCar, Record, SessionFacts, Store, StoreError};
 
 /// The sessions of a file's drives.
 pub(super) struct Sessions {
-    vehicle: VehicleId,
+    car: Car,
     pause: Duration,
     drives: Vec<Drive>,
     /// What is known of the drive that was asked for last, and which it is.
@@ -20,19 +20,19 @@ pub(super) struct Sessions {
 }
 
 impl Sessions {
-    pub(super) fn new(vehicle: VehicleId) -> Self {
-        Self { vehicle, pause: Duration::ZERO, drives: Vec::new(), current: None }
+    pub(super) fn new(car: Car) -> Self {
+        Self { car, pause: Duration::ZERO, drives: Vec::new(), current: None }
     }
 
-    pub(super) fn vehicle(&self) -> &VehicleId {
-        &self.vehicle
+    pub(super) fn phone(&self) -> &PhoneId {
+        &self.car.phone
     }
 
     pub(super) fn plan(&mut self, drives: Vec<Drive>, pause: Duration) {
         (self.drives, self.pause) = (drives, pause);
     }
 
-    /// The session of a reading at this time. A vehicle drives once at a time:
+    /// The session of a reading at this time. A phone drives once at a time:
     /// what it has at that time, or within a pause of it, is the same drive,
     /// whichever way it came. Where several trips are near, the nearest is it.
     pub(super) async fn session_of(&mut self, store: &Store, time_ms: i64) -> Result<Uuid, StoreError> {
@@ -42,12 +42,37 @@ impl Sessions {
         };
         if self.current.as_ref().is_none_or(|(of, _)| *of != index) {
             let wide = drive.widened(self.pause);
-            let known = store.trips_between(&self.vehicle, wide.start_ms, wide.end_ms).await?;
+            let known = store.trips_between(&self.car.phone, wide.start_ms, wide.end_ms).await?;
+            if known.is_empty() {
+                self.name_car(store, drive).await?;
+            }
             self.current = Some((index, known));
         }
         let known = self.current.iter().flat_map(|(_, known)| known);
         let nearest = known.min_by_key(|trip| (distance(trip, time_ms), trip.start_ms, trip.session));
-        Ok(nearest.map_or_else(|| made_for(&self.vehicle, drive), |trip| trip.session))
+        Ok(nearest.map_or_else(|| made_for(&self.car.vehicle, drive), |trip| trip.session))
+    }
+
+    /// Says of a session that is made which of its cars the phone is in, unless
+    /// it is the phone's own.
+    async fn name_car(&self, store: &Store, drive: Drive) -> Result<(), StoreError> {
+        let Car { phone, vehicle, profile_name } = &self.car;
+        let Some(profile_name) = profile_name.clone().filter(|_| *vehicle != phone.own_vehicle()) else {
+            return Ok(());
+        };
+        let facts = SessionFacts {
+            phone: phone.clone(),
+            session: made_for(vehicle, drive),
+            received_ms: jiff::Timestamp::now().as_millisecond(),
+            time_ms: drive.start_ms,
+            car: Some(NamedCar { profile_name, further_vehicle: vehicle.clone() }),
+            profile: None,
+            default_units: None,
+            unit_conflicts: None,
+            user_units: None,
+        };
+        store.put(Record::Session(facts)).await?;
+        Ok(())
     }
 }
 

@@ -94,7 +94,7 @@ impl Tally {
                 self.name(line, "its trip was closed longer ago than LATE_READING_DAYS");
                 None
             }
-            Stored::Kept => None,
+            Stored::Session { .. } | Stored::Kept => None,
         }
     }
 

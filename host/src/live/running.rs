@@ -108,7 +108,7 @@ impl Running {
     /// Takes what an upload says.
     pub(super) fn see(&mut self, upload: &UploadDetails, time_ms: i64, sequence: u64) {
         self.seen = Instant::now();
-        self.sequence = sequence;
+        self.belongs_to(upload.vehicle_id.as_deref(), sequence);
         self.time_ms = self.time_ms.max(time_ms);
         for (value, seen) in [
             (&mut self.odometer_miles, upload.odometer_miles),
@@ -122,6 +122,16 @@ impl Running {
             (&mut self.longitude, upload.longitude),
         ] {
             value.see(time_ms, seen);
+        }
+    }
+
+    /// Takes what an upload says of whose trip it is. How it was before is asked
+    /// again where that is another vehicle's now.
+    pub(super) fn belongs_to(&mut self, vehicle_id: Option<&str>, sequence: u64) {
+        self.sequence = sequence;
+        if let Some(vehicle_id) = vehicle_id.filter(|vehicle_id| *vehicle_id != self.vehicle_id) {
+            vehicle_id.clone_into(&mut self.vehicle_id);
+            self.before = None;
         }
     }
 

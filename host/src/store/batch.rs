@@ -1,11 +1,11 @@
 //! Uploads that are committed together, in one transaction.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sqlx::AnyPool;
+use sqlx::{Any, AnyPool, Transaction};
 
-use super::StoreError;
 use super::group_commit::{Batch, Committed};
 use super::layout::Layouts;
 use super::open::{Engine, PATIENCE, WritePool};
@@ -13,7 +13,9 @@ use super::open_trips::OpenTrips;
 use super::quarantine::quarantine_all;
 use super::readings::{Writing, WrittenReadings, write_readings};
 use super::record::{Put, QuarantinedRequest, ReadingRow, Record, SessionFacts, Stored};
-use super::sessions::keep_session;
+use super::sessions::SessionsInBatch;
+use super::trips::{self, Trips};
+use super::{StoreError, moves};
 
 /// Writes batches of uploads.
 pub(super) struct UploadBatch {
@@ -22,6 +24,20 @@ pub(super) struct UploadBatch {
     layouts: Arc<Layouts>,
     late_readings: Duration,
     open_trips: OpenTrips,
+}
+
+/// How often a batch is written anew, at most.
+const MOST_ATTEMPTS: usize = 4;
+
+/// What came of writing a batch.
+enum Attempt {
+    Written(Vec<Written>),
+    /// What was remembered of a trip did not hold.
+    Outdated,
+    /// These items are profiles that move a trip to another vehicle. That locks
+    /// trips, which must come before all else: each of them in a transaction of
+    /// its own, before the others.
+    InAnotherCar(Vec<usize>),
 }
 
 /// What became of one upload, and the times of its batch.
@@ -57,51 +73,104 @@ impl UploadBatch {
         Self { writes, reads, layouts, late_readings, open_trips: OpenTrips::default() }
     }
 
-    /// Writes a batch; a second time where what was remembered did not hold.
+    /// Writes a batch; again where what was remembered did not hold, or a profile
+    /// moved a trip.
     async fn write(&mut self, items: &[Record]) -> Result<Vec<Written>, StoreError> {
-        for _ in 0..2 {
-            if let Some(written) = self.try_write(items).await? {
-                return Ok(written);
+        let mut apart = HashMap::new();
+        for _ in 0..MOST_ATTEMPTS {
+            match self.try_write(items, &apart).await? {
+                Attempt::Written(written) => return Ok(written),
+                Attempt::Outdated => {
+                    let readings = items.iter().filter_map(Record::as_reading);
+                    readings.for_each(|row| self.open_trips.forget(row.key()));
+                }
+                Attempt::InAnotherCar(indices) => {
+                    for index in indices {
+                        let facts = items[index].as_session().expect("only a session is in a car");
+                        apart.insert(index, moves::keep_and_move(&self.writes, facts).await?);
+                        self.open_trips.forget(facts.key());
+                    }
+                }
             }
-            items.iter().filter_map(Record::as_reading).for_each(|row| self.open_trips.forget(row.key()));
         }
         Err(StoreError::Unexpected("a trip is not as the transaction found it".to_owned()))
     }
 
-    async fn try_write(&mut self, items: &[Record]) -> Result<Option<Vec<Written>>, StoreError> {
+    /// Writes all items but those that are written `apart`.
+    async fn try_write(
+        &mut self,
+        items: &[Record],
+        apart: &HashMap<usize, Stored>,
+    ) -> Result<Attempt, StoreError> {
         let mut transaction = self.writes.begin().await?;
         let readings: Vec<&ReadingRow> = items.iter().filter_map(Record::as_reading).collect();
+        let facts: Vec<_> = (0..)
+            .zip(items)
+            .filter_map(|(index, item)| Some((index, item.as_session()?)))
+            .filter(|(index, _)| !apart.contains_key(index))
+            .collect();
         let mut phases = Phases::default();
+        let started = Instant::now();
+        let (trips, sessions) = match self.find_trips(&mut transaction, &readings, &facts).await? {
+            Ok(found) => found,
+            Err(indices) => return Ok(Attempt::InAnotherCar(indices)),
+        };
+        phases.trip_query_ms = since(started);
         let mut written = None;
         if !readings.is_empty() {
-            written = write_readings(&mut transaction, &self.writing(), &readings, &mut phases).await?;
+            written =
+                write_readings(&mut transaction, &self.writing(), &readings, trips, &mut phases).await?;
             if written.is_none() {
-                return Ok(None);
+                return Ok(Attempt::Outdated);
             }
-        }
-        for facts in sessions(items) {
-            keep_session(&mut transaction, facts).await?;
         }
         quarantine_all(&mut transaction, items.iter().filter_map(Record::as_quarantine)).await?;
         let started = Instant::now();
         transaction.commit().await?;
         phases.commit_ms = since(started);
         let mut stored = written.map(|written| self.remember(written)).into_iter().flatten();
-        let outcome = |item: &Record| match item {
+        let outcome = |(index, item): (usize, &Record)| match item {
             Record::Reading(_) => stored.next().expect("every reading has an outcome"),
-            Record::Session(_) | Record::Quarantine(_) => Stored::Kept,
+            Record::Session(facts) => apart.get(&index).cloned().unwrap_or_else(|| Stored::Session {
+                vehicle_id: sessions.vehicle(facts.key()),
+                moved_trip: None,
+            }),
+            Record::Quarantine(_) => Stored::Kept,
         };
-        Ok(Some(items.iter().map(outcome).map(|stored| Written { stored, phases }).collect()))
+        let written = (0..).zip(items).map(outcome).map(|stored| Written { stored, phases }).collect();
+        Ok(Attempt::Written(written))
+    }
+
+    /// The trips of a batch, and its sessions, which say whose the trips are;
+    /// or else the profiles, by their index, that move a trip.
+    async fn find_trips<'a>(
+        &self,
+        transaction: &mut Transaction<'static, Any>,
+        readings: &[&'a ReadingRow],
+        facts: &[(usize, &'a SessionFacts)],
+    ) -> Result<Result<(Trips<'a>, SessionsInBatch<'a>), Vec<usize>>, StoreError> {
+        let (engine, late_readings) = (self.writes.engine(), self.late_readings);
+        let (mut trips, new) =
+            trips::find(transaction, engine, readings, late_readings, &self.open_trips).await?;
+        let mut sessions = SessionsInBatch::default();
+        for group in &new {
+            sessions.add(group.0, trips::last_received_ms(group), None);
+        }
+        for (_, facts) in facts {
+            sessions.add(facts.key(), facts.received_ms, Some(facts));
+        }
+        sessions.keep(transaction, engine).await?;
+        let moved = sessions.in_another_car(transaction).await?;
+        if !moved.is_empty() {
+            let moves = facts.iter().filter(|(_, facts)| moved.contains(&facts.key()));
+            return Ok(Err(moves.map(|(index, _)| *index).collect()));
+        }
+        trips::open_all(transaction, engine, &new, &sessions, late_readings, &mut trips).await?;
+        Ok(Ok((trips, sessions)))
     }
 
     fn writing(&self) -> Writing<'_> {
-        Writing {
-            engine: self.writes.engine(),
-            late_readings: self.late_readings,
-            layouts: &self.layouts,
-            reads: &self.reads,
-            open_trips: &self.open_trips,
-        }
+        Writing { engine: self.writes.engine(), layouts: &self.layouts, reads: &self.reads }
     }
 
     /// Remembers the trips of a committed batch. Not on PostgreSQL: there the
@@ -111,19 +180,11 @@ impl UploadBatch {
         let WrittenReadings { stored, trips, vehicles } = written;
         if self.writes.engine() == Engine::Sqlite {
             for (key, trip) in trips.iter().filter(|(_, trip)| !trip.too_late) {
-                self.open_trips.remember(*key, trip, &vehicles[key.0]);
+                self.open_trips.remember(*key, trip, &vehicles[&trip.vehicle_id]);
             }
         }
         stored
     }
-}
-
-/// Session facts by session, so that two hosts lock rows in the same order;
-/// those of one session in the order they came.
-fn sessions(items: &[Record]) -> Vec<&SessionFacts> {
-    let mut sessions: Vec<_> = items.iter().filter_map(Record::as_session).collect();
-    sessions.sort_by_key(|facts| (&facts.vehicle, facts.session));
-    sessions
 }
 
 impl Batch for UploadBatch {

@@ -9,13 +9,15 @@ use sqlx::{AssertSqlSafe, Row as _};
 use super::StoreError;
 use super::open::{Engine, Store};
 use super::previous_fuel;
-use crate::identity::VehicleId;
+use crate::identity::{PhoneId, VehicleId};
 
 /// A trip that this host, and no other, may finalize for a while.
 #[derive(Debug, Clone)]
 pub struct Claim {
     /// The trip.
     pub trip_id: String,
+    /// Its phone.
+    pub phone: PhoneId,
     /// Its vehicle.
     pub vehicle: VehicleId,
     /// Its session.
@@ -145,7 +147,7 @@ pub(super) fn claim_text(engine: Engine) -> String {
          UPDATE trips SET lease_owner = $1, lease_until_ms = $2,
                 attempts = CASE WHEN status = 'failed' THEN 0 ELSE attempts END
          FROM ended WHERE trips.trip_id = ended.trip_id
-         RETURNING trips.trip_id, vehicle_id, session_id, start_time_ms, last_received_ms, attempts, setbacks,
+         RETURNING trips.trip_id, phone_id, vehicle_id, session_id, start_time_ms, last_received_ms, attempts, setbacks,
                    reading_count, closed_start_ms"
     )
 }
@@ -182,6 +184,7 @@ impl Store {
         let claim = |row: &AnyRow| {
             let claim = Claim {
                 trip_id: row.try_get("trip_id")?,
+                phone: PhoneId::from_stored(row.try_get("phone_id")?),
                 vehicle: VehicleId::from_stored(row.try_get("vehicle_id")?),
                 session_id: row.try_get("session_id")?,
                 start_time_ms: row.try_get("start_time_ms")?,

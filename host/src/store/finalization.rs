@@ -83,8 +83,8 @@ pub enum Closed {
         /// The route that it is on.
         route: Option<OnRoute>,
     },
-    /// Something was received since the claim, for the trip or for the one
-    /// before it: it is to be finalized again.
+    /// Something was received since the claim, for the trip, the one before it or
+    /// the profile that says whose it is: it is to be finalized again.
     Outdated,
     /// The claim ran out and another host has the trip.
     NotOurs,
@@ -101,8 +101,8 @@ impl Store {
         let previous_fuel_level_percent =
             previous_fuel::before(&self.pool, &claim.vehicle, start_time_ms).await?;
         let profile_name: Option<Option<String>> =
-            sqlx::query_scalar("SELECT profile_name FROM sessions WHERE vehicle_id = $1 AND session_id = $2")
-                .bind(claim.vehicle.as_str())
+            sqlx::query_scalar("SELECT profile_name FROM sessions WHERE phone_id = $1 AND session_id = $2")
+                .bind(claim.phone.as_str())
                 .bind(&claim.session_id)
                 .fetch_optional(&self.pool)
                 .await?;
@@ -155,7 +155,7 @@ impl Store {
     /// Means over a vehicle's last closed trips with electric miles, where
     /// there are any.
     pub async fn battery_health(&self, vehicle_id: &str) -> Result<Option<BatteryHealth>, StoreError> {
-        battery_health(&self.pool, &VehicleId::from_stored(vehicle_id.to_owned())).await
+        battery_health(&self.pool, &VehicleId::from_stored(vehicle_id)).await
     }
 
     /// Closed trips of a vehicle, added up, where there are any.
@@ -170,8 +170,8 @@ impl Store {
     }
 }
 
-/// Writes the figures and this trip's contribution; nothing where the claim
-/// or the readings have changed.
+/// Writes the figures and this trip's contribution; nothing where the claim,
+/// the readings or the vehicle have changed.
 async fn write_closing(
     transaction: &mut Transaction<'static, Any>,
     claim: &Claim,
@@ -191,6 +191,7 @@ async fn write_closing(
                 weather_temperature_f = $17, weather_conditions = $18, gas_miles = $19, electric_kwh_used = $20,
                 fuel_used_gallons = $21, gas_mode_entered = $22, cost = $23
          WHERE trip_id = $24 AND lease_owner = $25 AND status <> 'closed' AND last_received_ms = $26 AND reading_count = $27
+           AND vehicle_id = $28
          RETURNING finalization_number",
     )
     .bind(closing.now_ms)
@@ -221,6 +222,7 @@ async fn write_closing(
     .bind(claim.last_received_ms)
     // A clock may step back, and then only the count tells.
     .bind(i64::try_from(closing.data.readings.times_ms.len()).unwrap_or(i64::MAX))
+    .bind(claim.vehicle.as_str())
     // Not kept prepared: sqlx's Any driver gives PostgreSQL an absent f64 as a
     // 4-byte float, and a prepared statement would expect one ever after.
     .persistent(false)

@@ -1,11 +1,11 @@
-//! What is known of the drives of a vehicle before more of them is imported.
+//! What is known of the drives of a phone before more of them is imported.
 
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
 use uuid::Uuid;
 
 use super::{Store, StoreError};
-use crate::identity::VehicleId;
+use crate::identity::PhoneId;
 
 /// Trips that one drive of a file may be a part of, at most.
 const MOST_TRIPS: i64 = 100;
@@ -22,20 +22,22 @@ pub struct KnownTrip {
 }
 
 impl Store {
-    /// The trips of a vehicle that have a part between two times, the latest
-    /// first.
+    /// The trips of a phone, in whatever car, that have a part between two times,
+    /// the latest first.
     pub async fn trips_between(
         &self,
-        vehicle: &VehicleId,
+        phone: &PhoneId,
         from_ms: i64,
         to_ms: i64,
     ) -> Result<Vec<KnownTrip>, StoreError> {
         let rows = sqlx::query(
             "SELECT session_id, start_time_ms, end_time_ms FROM trips
-             WHERE vehicle_id = $1 AND start_time_ms <= $2 AND end_time_ms >= $3
-             ORDER BY start_time_ms DESC, trip_id LIMIT $4",
+             WHERE vehicle_id IN (SELECT vehicle_id FROM cars WHERE phone_id = $1 UNION SELECT $2)
+               AND start_time_ms <= $3 AND end_time_ms >= $4
+             ORDER BY start_time_ms DESC, trip_id LIMIT $5",
         )
-        .bind(vehicle.as_str())
+        .bind(phone.as_str())
+        .bind(phone.as_str())
         .bind(to_ms)
         .bind(from_ms)
         .bind(MOST_TRIPS)
@@ -50,19 +52,5 @@ impl Store {
             Ok(KnownTrip { session, start_ms, end_ms })
         };
         rows.iter().map(trip).collect()
-    }
-
-    /// The vehicles of that name: of an id as trips have it, or whose profile
-    /// has been called so. Two at most, as more say nothing more.
-    pub async fn vehicles_named(&self, name: &str) -> Result<Vec<VehicleId>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT vehicle_id FROM vehicles WHERE vehicle_id = $1
-             UNION SELECT vehicle_id FROM sessions WHERE profile_name = $1
-             ORDER BY vehicle_id LIMIT 2",
-        )
-        .bind(name)
-        .fetch_all(&self.pool)
-        .await?;
-        rows.iter().map(|row| Ok(VehicleId::from_stored(row.try_get("vehicle_id")?))).collect()
     }
 }

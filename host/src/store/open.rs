@@ -69,7 +69,7 @@ impl Engine {
     pub(super) fn lock_trips(self) -> &'static str {
         match self {
             Self::Sqlite => "",
-            Self::Postgres => "ORDER BY trips.vehicle_id, session_id FOR UPDATE OF trips",
+            Self::Postgres => "ORDER BY trips.phone_id, session_id FOR UPDATE OF trips",
         }
     }
 }

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::trips::{TripInBatch, TripKey};
 use super::vehicles::VehicleTotals;
-use crate::identity::VehicleId;
+use crate::identity::{PhoneId, VehicleId};
 
 /// Trips that are remembered at most: some 300 bytes each. Beyond them all is
 /// forgotten, and learnt again by the next batches.
@@ -16,12 +16,13 @@ const LARGEST: usize = 65_536;
 
 /// Trips that were open when the writer last saw them.
 #[derive(Default)]
-pub(super) struct OpenTrips(HashMap<(VehicleId, Uuid), OpenTrip>);
+pub(super) struct OpenTrips(HashMap<(PhoneId, Uuid), OpenTrip>);
 
 /// An open trip as the writer left it.
 #[derive(Clone)]
 pub(super) struct OpenTrip {
     pub(super) trip_id: String,
+    pub(super) vehicle_id: VehicleId,
     /// Its first reading.
     pub(super) start_time_ms: i64,
     /// Its last reading: what is later is new.
@@ -31,18 +32,18 @@ pub(super) struct OpenTrip {
 }
 
 impl OpenTrips {
-    pub(super) fn get(&self, (vehicle, session): TripKey<'_>) -> Option<&OpenTrip> {
-        self.0.get(&(vehicle.clone(), session))
+    pub(super) fn get(&self, (phone, session): TripKey<'_>) -> Option<&OpenTrip> {
+        self.0.get(&(phone.clone(), session))
     }
 
     /// Remembers a trip as a committed batch left it.
     pub(super) fn remember(
         &mut self,
-        (vehicle, session): TripKey<'_>,
+        (phone, session): TripKey<'_>,
         trip: &TripInBatch,
         totals: &VehicleTotals,
     ) {
-        let key = (vehicle.clone(), session);
+        let key = (phone.clone(), session);
         if !trip.is_open() {
             self.0.remove(&key);
             return;
@@ -52,6 +53,7 @@ impl OpenTrips {
         }
         let left = OpenTrip {
             trip_id: trip.trip_id.clone(),
+            vehicle_id: trip.vehicle_id.clone(),
             start_time_ms: trip.start_time_ms.min(trip.known_since_ms),
             end_time_ms: trip.end_time_ms.max(trip.known_until_ms),
             vehicle: totals.clone(),
@@ -59,7 +61,7 @@ impl OpenTrips {
         self.0.insert(key, left);
     }
 
-    pub(super) fn forget(&mut self, (vehicle, session): TripKey<'_>) {
-        self.0.remove(&(vehicle.clone(), session));
+    pub(super) fn forget(&mut self, (phone, session): TripKey<'_>) {
+        self.0.remove(&(phone.clone(), session));
     }
 }

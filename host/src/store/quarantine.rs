@@ -18,14 +18,14 @@ pub(super) async fn quarantine_all(
     requests.sort_by(|(one, _), (other, _)| one.cmp(other));
     for (id, request) in requests {
         sqlx::query(
-            "INSERT INTO quarantine (quarantine_id, received_ms, code, reason, vehicle_id, session_id, request)
+            "INSERT INTO quarantine (quarantine_id, received_ms, code, reason, phone_id, session_id, request)
              VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING",
         )
         .bind(id)
         .bind(request.received_ms)
         .bind(request.code)
         .bind(request.reason.clone())
-        .bind(request.vehicle.as_ref().map(|vehicle| vehicle.as_str().to_owned()))
+        .bind(request.phone.as_ref().map(|phone| phone.as_str().to_owned()))
         .bind(request.session.map(|session| session.to_string()))
         .bind(request.request.clone())
         .execute(&mut **transaction)

@@ -2,7 +2,7 @@
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use sqlx::any::{AnyArguments, AnyRow};
 use sqlx::query::Query;
@@ -11,10 +11,9 @@ use sqlx::{Any, AnyPool, AssertSqlSafe, Row, Transaction};
 use super::batch::{Phases, since};
 use super::layout::{Layouts, Packed};
 use super::open::Engine;
-use super::open_trips::OpenTrips;
 use super::record::{ReadingRow, Stored};
 use super::trips::{self, TripInBatch, TripKey, Trips};
-use super::vehicles::{VehicleTotals, touch_vehicles, withdraw_contribution};
+use super::vehicles::{Seen, VehicleTotals, touch_vehicles, withdraw_contribution};
 use super::{StoreError, sql};
 use crate::identity::VehicleId;
 
@@ -38,27 +37,21 @@ pub(super) struct WrittenReadings<'a> {
 /// What a batch of readings is written with.
 pub(super) struct Writing<'w> {
     pub(super) engine: Engine,
-    pub(super) late_readings: Duration,
     pub(super) layouts: &'w Layouts,
     /// For layouts, which no transaction locks.
     pub(super) reads: &'w AnyPool,
-    pub(super) open_trips: &'w OpenTrips,
 }
 
-/// Writes readings. `None` if an open trip is not as it is remembered: then
+/// Writes readings of these trips. `None` if an open trip is not as it is remembered: then
 /// the transaction must not be committed.
 pub(super) async fn write_readings<'a>(
     transaction: &mut Transaction<'static, Any>,
     with: &Writing<'_>,
     readings: &[&'a ReadingRow],
+    mut trips: Trips<'a>,
     phases: &mut Phases,
 ) -> Result<Option<WrittenReadings<'a>>, StoreError> {
     let engine = with.engine;
-    let started = Instant::now();
-    let mut trips =
-        trips::find_or_open(transaction, engine, readings, with.late_readings, with.open_trips).await?;
-    phases.trip_query_ms = since(started);
-
     let started = Instant::now();
     let Some(fates) = insert_readings(transaction, with, readings, &trips).await? else {
         return Ok(None);
@@ -75,21 +68,17 @@ pub(super) async fn write_readings<'a>(
     let started = Instant::now();
     // All vehicles before any contribution is withdrawn: a second way through
     // their rows could meet another host that goes the first.
-    let kept: Vec<_> = readings
-        .iter()
-        .zip(&fates)
-        .filter(|(_, fate)| **fate != Fate::TooLate)
-        .map(|(row, _)| *row)
-        .collect();
-    let mut vehicles: HashMap<VehicleId, VehicleTotals> = trips
-        .iter()
-        .filter_map(|((vehicle, _), trip)| Some(((*vehicle).clone(), trip.vehicle.clone()?)))
-        .collect();
+    let mut seen = Seen::default();
+    for (row, _) in readings.iter().zip(&fates).filter(|(_, fate)| **fate != Fate::TooLate) {
+        seen.add(&trips[&row.key()].vehicle_id, row.time_ms, row.received_ms);
+    }
+    let mut vehicles: HashMap<VehicleId, VehicleTotals> =
+        trips.values().filter_map(|trip| Some((trip.vehicle_id.clone(), trip.vehicle.clone()?))).collect();
     let reopens = trips.values().any(TripInBatch::reopened);
-    touch_vehicles(transaction, engine, &kept, reopens, &mut vehicles).await?;
-    for ((vehicle, _), trip) in trips.iter().filter(|(_, trip)| trip.reopened()) {
+    touch_vehicles(transaction, engine, seen, reopens, &mut vehicles).await?;
+    for trip in trips.values().filter(|trip| trip.reopened()) {
         let left = withdraw_contribution(transaction, &trip.trip_id).await?;
-        vehicles.insert((*vehicle).clone(), left);
+        vehicles.insert(trip.vehicle_id.clone(), left);
     }
     phases.vehicle_ms = since(started);
     let stored = outcomes(readings, &fates, &trips, &vehicles);
@@ -98,7 +87,7 @@ pub(super) async fn write_readings<'a>(
 
 impl ReadingRow {
     pub(super) fn key(&self) -> TripKey<'_> {
-        (&self.vehicle, self.session)
+        (&self.phone, self.session)
     }
 
     fn same_content(&self, other: &Self) -> bool {
@@ -279,9 +268,9 @@ fn outcomes(
     let mut outcomes = Vec::with_capacity(readings.len());
     for (row, fate) in readings.iter().zip(fates) {
         let trip = &trips[&row.key()];
-        let trip_id = trip.trip_id.clone();
+        let (trip_id, vehicle_id) = (trip.trip_id.clone(), trip.vehicle_id.clone());
         if *fate == Fate::TooLate {
-            outcomes.push(Stored::TooLate { trip_id });
+            outcomes.push(Stored::TooLate { trip_id, vehicle_id });
             continue;
         }
         // The first reading that is stored opens the trip; the others of the
@@ -293,7 +282,8 @@ fn outcomes(
             trip_reopened: opens && trip.reopened(),
             duplicate: matches!(fate, Fate::Duplicate { .. }),
             conflicting: matches!(fate, Fate::Duplicate { conflicting: true }),
-            vehicle: vehicles[&row.vehicle].stats(row.received_ms),
+            vehicle: vehicles[&trip.vehicle_id].stats(row.received_ms),
+            vehicle_id,
         });
     }
     outcomes

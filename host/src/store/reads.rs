@@ -93,7 +93,7 @@ const COLUMNS: &str = "trips.trip_id, trips.vehicle_id, trips.session_id, sessio
      trips.conflict_count, trips.finalization_number, trips.start_odometer_miles, trips.start_soc, trips.summary, \
      trips.calculator, trips.weather, trips.cost, trips.route_id";
 const FROM: &str = "trips LEFT JOIN sessions \
-     ON sessions.vehicle_id = trips.vehicle_id AND sessions.session_id = trips.session_id";
+     ON sessions.phone_id = trips.phone_id AND sessions.session_id = trips.session_id";
 
 /// What is read, from where, and the table and its time that a page goes by.
 #[derive(Clone, Copy)]

@@ -7,7 +7,7 @@ use super::StoreError;
 use super::claims::Claim;
 use super::open::{Engine, Store};
 use super::vehicles::withdraw_contribution;
-use crate::identity::VehicleId;
+use crate::identity::{PhoneId, VehicleId};
 
 /// Why a trip is not calculated again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,7 +45,7 @@ pub(super) async fn lock_trip(
         Engine::Postgres => "FOR UPDATE",
     };
     let text = format!(
-        "SELECT trip_id, vehicle_id, session_id, status, start_time_ms, last_received_ms, reading_count,
+        "SELECT trip_id, phone_id, vehicle_id, session_id, status, start_time_ms, last_received_ms, reading_count,
                 closed_start_ms
          FROM trips WHERE trip_id = $1 {lock}"
     );
@@ -53,6 +53,7 @@ pub(super) async fn lock_trip(
     let Some(row) = row else { return Ok(None) };
     let claim = Claim {
         trip_id: row.try_get("trip_id")?,
+        phone: PhoneId::from_stored(row.try_get("phone_id")?),
         vehicle: VehicleId::from_stored(row.try_get("vehicle_id")?),
         session_id: row.try_get("session_id")?,
         start_time_ms: row.try_get("start_time_ms")?,

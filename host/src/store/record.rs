@@ -1,7 +1,8 @@
 //! What an upload puts into the store, and what it gets back.
 
 use super::layout::Packed;
-use crate::identity::VehicleId;
+use super::trips::TripKey;
+use crate::identity::{PhoneId, VehicleId};
 use crate::plugin_host::VehicleStats;
 use uuid::Uuid;
 
@@ -19,8 +20,8 @@ pub enum Record {
 /// A reading as it rests.
 #[derive(Debug, Clone)]
 pub struct ReadingRow {
-    /// The vehicle.
-    pub vehicle: VehicleId,
+    /// The phone.
+    pub phone: PhoneId,
     /// The app's session.
     pub session: Uuid,
     /// When it was taken: epoch milliseconds.
@@ -36,8 +37,8 @@ pub struct ReadingRow {
 /// What a profile or unit request teaches; absent is what it does not say.
 #[derive(Debug, Clone)]
 pub struct SessionFacts {
-    /// The vehicle.
-    pub vehicle: VehicleId,
+    /// The phone.
+    pub phone: PhoneId,
     /// The app's session.
     pub session: Uuid,
     /// When it was received: epoch milliseconds.
@@ -45,8 +46,8 @@ pub struct SessionFacts {
     /// When it was sent, as far as it says so, else received: epoch
     /// milliseconds. What was sent last counts.
     pub time_ms: i64,
-    /// Name of the vehicle profile.
-    pub profile_name: Option<String>,
+    /// The car, where the profile has a name.
+    pub car: Option<NamedCar>,
     /// The whole profile: JSON object.
     pub profile: Option<String>,
     /// PID to unit: JSON object.
@@ -55,6 +56,21 @@ pub struct SessionFacts {
     pub unit_conflicts: Option<String>,
     /// Display preferences: JSON object.
     pub user_units: Option<String>,
+}
+
+impl SessionFacts {
+    pub(super) fn key(&self) -> TripKey<'_> {
+        (&self.phone, self.session)
+    }
+}
+
+/// A car as its profile names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedCar {
+    /// Name of the vehicle profile.
+    pub profile_name: String,
+    /// The vehicle that it is, unless it is the first car of its phone.
+    pub further_vehicle: VehicleId,
 }
 
 /// A request that cannot be stored, with identity replaced by its hash.
@@ -66,8 +82,8 @@ pub struct QuarantinedRequest {
     pub code: &'static str,
     /// What is wrong with it.
     pub reason: String,
-    /// The vehicle, where it is known.
-    pub vehicle: Option<VehicleId>,
+    /// The phone, where it is known.
+    pub phone: Option<PhoneId>,
     /// The session, where it is known.
     pub session: Option<Uuid>,
     /// The request's text.
@@ -102,6 +118,8 @@ pub enum Stored {
     Reading {
         /// The trip.
         trip_id: String,
+        /// Its vehicle.
+        vehicle_id: VehicleId,
         /// Whether it opened the trip.
         trip_created: bool,
         /// Whether it reopened a closed trip.
@@ -117,7 +135,16 @@ pub enum Stored {
     TooLate {
         /// The trip.
         trip_id: String,
+        /// Its vehicle.
+        vehicle_id: VehicleId,
     },
-    /// A row of session facts or quarantine.
+    /// What is known of a session.
+    Session {
+        /// The vehicle that it is in.
+        vehicle_id: VehicleId,
+        /// Its trip, where that was another vehicle's until now.
+        moved_trip: Option<String>,
+    },
+    /// A row of quarantine.
     Kept,
 }

@@ -37,6 +37,8 @@ impl Store {
         let start_ms = claim.start_time_ms;
         let later =
             previous_fuel::lock_with_later_trips(&mut transaction, self.engine(), &claim, start_ms).await?;
+        // Before its vehicle is locked, as an upload does it.
+        delete_session(&mut transaction, &claim).await?;
         if locked.status == "closed" {
             contribute(&mut transaction, '-', trip_id).await?;
         }
@@ -101,8 +103,15 @@ async fn delete_rows(
     ] {
         sqlx::query(text).bind(&claim.trip_id).execute(&mut **transaction).await?;
     }
-    sqlx::query("DELETE FROM sessions WHERE vehicle_id = $1 AND session_id = $2")
-        .bind(claim.vehicle.as_str())
+    Ok(())
+}
+
+async fn delete_session(
+    transaction: &mut Transaction<'static, Any>,
+    claim: &Claim,
+) -> Result<(), StoreError> {
+    sqlx::query("DELETE FROM sessions WHERE phone_id = $1 AND session_id = $2")
+        .bind(claim.phone.as_str())
         .bind(&claim.session_id)
         .execute(&mut **transaction)
         .await?;

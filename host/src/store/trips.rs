@@ -11,13 +11,15 @@ use uuid::Uuid;
 use super::open::Engine;
 use super::open_trips::{OpenTrip, OpenTrips};
 use super::record::ReadingRow;
+use super::sessions::SessionsInBatch;
 use super::vehicles::VehicleTotals;
 use super::{StoreError, sql};
-use crate::identity::VehicleId;
+use crate::identity::{PhoneId, VehicleId};
 
 /// A trip as the batch finds it, and what the batch adds to it.
 pub(super) struct TripInBatch {
     pub(super) trip_id: String,
+    pub(super) vehicle_id: VehicleId,
     /// The batch opened it.
     pub(super) created: bool,
     /// Not asked for: the batch must find it as it is remembered, its vehicle
@@ -55,6 +57,7 @@ impl TripInBatch {
     fn from_memory(trip: &OpenTrip, group: &Group<'_>) -> Self {
         Self {
             trip_id: trip.trip_id.clone(),
+            vehicle_id: trip.vehicle_id.clone(),
             created: false,
             remembered: true,
             ended: false,
@@ -78,6 +81,7 @@ impl TripInBatch {
         let takes_since_ms = last_received_ms - i64::try_from(late_readings.as_millis()).unwrap_or(i64::MAX);
         Ok(Self {
             trip_id: row.try_get("trip_id")?,
+            vehicle_id: VehicleId::from_stored(row.try_get("vehicle_id")?),
             created: false,
             remembered: false,
             ended: status != "open",
@@ -95,28 +99,30 @@ impl TripInBatch {
     }
 }
 
-/// A trip's key; in this order trips and vehicles are locked, so that two
-/// hosts cannot wait for each other.
-pub(super) type TripKey<'a> = (&'a VehicleId, Uuid);
+/// A trip's key: a phone and its session. In this order trips are locked, then
+/// sessions, then vehicles in the order of their ids, so that two hosts cannot
+/// wait for each other.
+pub(super) type TripKey<'a> = (&'a PhoneId, Uuid);
 
 /// The trips of a batch.
 pub(super) type Trips<'a> = BTreeMap<TripKey<'a>, TripInBatch>;
 
 /// Readings of one trip.
-type Group<'a> = (TripKey<'a>, Vec<&'a ReadingRow>);
+pub(super) type Group<'a> = (TripKey<'a>, Vec<&'a ReadingRow>);
 
-fn last_received_ms((_, rows): &Group<'_>) -> i64 {
+pub(super) fn last_received_ms((_, rows): &Group<'_>) -> i64 {
     rows.iter().map(|row| row.received_ms).max().unwrap_or_default()
 }
 
-/// The trips of these readings: remembered, or found and locked, or opened.
-pub(super) async fn find_or_open<'a>(
+/// The trips of these readings, remembered or found and locked, and the
+/// readings that have none yet.
+pub(super) async fn find<'a>(
     transaction: &mut Transaction<'static, Any>,
     engine: Engine,
     readings: &[&'a ReadingRow],
     late_readings: Duration,
     open_trips: &OpenTrips,
-) -> Result<Trips<'a>, StoreError> {
+) -> Result<(Trips<'a>, Vec<Group<'a>>), StoreError> {
     let mut groups: BTreeMap<TripKey<'a>, Vec<&'a ReadingRow>> = BTreeMap::new();
     for row in readings {
         groups.entry(row.key()).or_default().push(row);
@@ -133,17 +139,30 @@ pub(super) async fn find_or_open<'a>(
     }
     for (chunk, rows) in sql::chunks(&asked_for) {
         let mut query = sqlx::query(AssertSqlSafe(find_text(engine, rows)));
-        for ((vehicle, session), _) in sql::padded(chunk, rows) {
-            query = query.bind(vehicle.as_str()).bind(session.to_string());
+        for ((phone, session), _) in sql::padded(chunk, rows) {
+            query = query.bind(phone.as_str()).bind(session.to_string());
         }
         let rows = query.fetch_all(&mut **transaction).await?;
         take(&rows, chunk, late_readings, &mut trips, |row| VehicleTotals::from_row(row).map(Some))?;
     }
-    let new: Vec<_> = asked_for.into_iter().filter(|(key, _)| !trips.contains_key(key)).collect();
-    for part in sql::parts(&new) {
-        open(transaction, engine, part, late_readings, &mut trips).await?;
+    let new = asked_for.into_iter().filter(|(key, _)| !trips.contains_key(key)).collect();
+    Ok((trips, new))
+}
+
+/// Opens trips for readings that have none, of the vehicles that their sessions
+/// are in.
+pub(super) async fn open_all<'a>(
+    transaction: &mut Transaction<'static, Any>,
+    engine: Engine,
+    new: &[Group<'a>],
+    sessions: &SessionsInBatch<'_>,
+    late_readings: Duration,
+    trips: &mut Trips<'a>,
+) -> Result<(), StoreError> {
+    for part in sql::parts(new) {
+        open(transaction, engine, part, sessions, late_readings, trips).await?;
     }
-    Ok(trips)
+    Ok(())
 }
 
 /// Opens trips; one that another host opened meanwhile is found instead.
@@ -151,6 +170,7 @@ async fn open<'a>(
     transaction: &mut Transaction<'static, Any>,
     engine: Engine,
     part: &[Group<'a>],
+    sessions: &SessionsInBatch<'_>,
     late_readings: Duration,
     trips: &mut Trips<'a>,
 ) -> Result<(), StoreError> {
@@ -163,6 +183,7 @@ async fn open<'a>(
         query = query
             .bind(trip_id.clone())
             .bind(key.0.as_str())
+            .bind(sessions.vehicle(*key).as_str())
             .bind(key.1.to_string())
             .bind("open")
             .bind(times.clone().min())
@@ -194,7 +215,7 @@ fn take<'a>(
     let by_text: HashMap<_, _> =
         part.iter().map(|group| ((group.0.0.as_str(), group.0.1.to_string()), group)).collect();
     for row in rows {
-        let text = (row.try_get::<&str, _>("vehicle_id")?, row.try_get::<String, _>("session_id")?);
+        let text = (row.try_get::<&str, _>("phone_id")?, row.try_get::<String, _>("session_id")?);
         let group = by_text
             .get(&text)
             .ok_or_else(|| StoreError::Unexpected("a trip came back that nobody asked for".to_owned()))?;
@@ -254,9 +275,9 @@ const NOT_REMEMBERED: i64 = -1;
 
 pub(super) fn find_text(engine: Engine, trips: usize) -> String {
     format!(
-        "SELECT trip_id, session_id, status, closed_ms, start_time_ms, end_time_ms, {} FROM trips
+        "SELECT trip_id, phone_id, session_id, status, closed_ms, start_time_ms, end_time_ms, {} FROM trips
          JOIN vehicles ON vehicles.vehicle_id = trips.vehicle_id
-         WHERE (trips.vehicle_id, session_id) IN (VALUES {}) {}",
+         WHERE (trips.phone_id, session_id) IN (VALUES {}) {}",
         VehicleTotals::COLUMNS,
         sql::rows(engine, trips, 2),
         engine.lock_trips()
@@ -266,12 +287,12 @@ pub(super) fn find_text(engine: Engine, trips: usize) -> String {
 pub(super) fn open_text(engine: Engine, trips: usize) -> String {
     // Setting what is there already makes RETURNING tell of it.
     format!(
-        "INSERT INTO trips (trip_id, vehicle_id, session_id, status, start_time_ms, end_time_ms,
+        "INSERT INTO trips (trip_id, phone_id, vehicle_id, session_id, status, start_time_ms, end_time_ms,
                             first_received_ms, last_received_ms, quiet_since_ms)
          VALUES {}
-         ON CONFLICT (vehicle_id, session_id) DO UPDATE SET vehicle_id = excluded.vehicle_id
-         RETURNING trip_id, vehicle_id, session_id, status, closed_ms, start_time_ms, end_time_ms",
-        sql::rows(engine, trips, 9)
+         ON CONFLICT (phone_id, session_id) DO UPDATE SET phone_id = excluded.phone_id
+         RETURNING trip_id, phone_id, vehicle_id, session_id, status, closed_ms, start_time_ms, end_time_ms",
+        sql::rows(engine, trips, 10)
     )
 }
 

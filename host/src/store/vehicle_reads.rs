@@ -15,7 +15,7 @@ pub struct VehicleRow {
     pub vehicle_id: String,
     /// What its owner calls it.
     pub name: Option<String>,
-    /// Name of the profile that its phone had on its last trip.
+    /// Name of its profile, where one came.
     pub profile_name: Option<String>,
     /// When its first trip began: epoch milliseconds.
     pub first_trip_start_ms: i64,
@@ -34,10 +34,7 @@ pub struct VehicleRow {
 fn text(conditions: &str) -> String {
     format!(
         "SELECT {}, vehicles.name,
-                (SELECT profile_name FROM trips JOIN sessions
-                    ON sessions.vehicle_id = trips.vehicle_id AND sessions.session_id = trips.session_id
-                 WHERE trips.vehicle_id = vehicles.vehicle_id
-                 ORDER BY trips.start_time_ms DESC LIMIT 1) AS profile_name,
+                (SELECT profile_name FROM cars WHERE cars.vehicle_id = vehicles.vehicle_id) AS profile_name,
                 (SELECT start_time_ms FROM trips WHERE trips.vehicle_id = vehicles.vehicle_id
                  ORDER BY start_time_ms DESC LIMIT 1) AS last_trip_start_ms
          FROM vehicles WHERE {conditions}",

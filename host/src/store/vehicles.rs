@@ -6,7 +6,6 @@ use sqlx::any::AnyRow;
 use sqlx::{Any, AssertSqlSafe, Row, Transaction};
 
 use super::open::Engine;
-use super::record::ReadingRow;
 use super::{StoreError, sql};
 use crate::events::BatteryHealth;
 use crate::identity::VehicleId;
@@ -78,24 +77,32 @@ fn round(number: f64, digits: usize) -> f64 {
     format!("{number:.digits$}").parse().unwrap_or(number)
 }
 
+/// Vehicles that were seen, in the order in which they are locked.
+#[derive(Default)]
+pub(super) struct Seen<'a>(BTreeMap<&'a VehicleId, (i64, i64)>);
+
+impl<'a> Seen<'a> {
+    /// A vehicle was seen at this time, and it was received then: epoch
+    /// milliseconds.
+    pub(super) fn add(&mut self, vehicle: &'a VehicleId, time_ms: i64, received_ms: i64) {
+        let first = self.0.entry(vehicle).or_insert((time_ms, received_ms));
+        *first = (first.0.min(time_ms), first.1.min(received_ms));
+    }
+}
+
 /// Opens the vehicles that are new, and moves the first start of those that
 /// began earlier than was known; what the database says of them goes into
-/// `vehicles`. With `all`, every vehicle of these readings is locked so.
+/// `vehicles`. With `all`, every vehicle that was seen is locked so.
 pub(super) async fn touch_vehicles(
     transaction: &mut Transaction<'static, Any>,
     engine: Engine,
-    readings: &[&ReadingRow],
+    seen: Seen<'_>,
     all: bool,
     vehicles: &mut HashMap<VehicleId, VehicleTotals>,
 ) -> Result<(), StoreError> {
-    let mut seen: BTreeMap<&VehicleId, (i64, i64)> = BTreeMap::new();
-    for row in readings {
-        let (start_ms, received_ms) = seen.entry(&row.vehicle).or_insert((row.time_ms, row.received_ms));
-        *start_ms = row.time_ms.min(*start_ms);
-        *received_ms = row.received_ms.min(*received_ms);
-    }
     let known_since = |vehicle| vehicles.get(vehicle).map(|known: &VehicleTotals| known.first_trip_start_ms);
     let changed: Vec<_> = seen
+        .0
         .into_iter()
         .filter(|(vehicle, (start_ms, _))| all || known_since(*vehicle).is_none_or(|known| *start_ms < known))
         .collect();

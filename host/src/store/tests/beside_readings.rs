@@ -11,11 +11,8 @@ async fn what_requests_teach_about_a_session_adds_up_in_any_order() {
     for home in homes().await {
         let store = home.open().await;
         let trip = keep(&store, reading(1, 1, 0)).await.trip_id;
-        let profile = SessionFacts {
-            profile_name: Some("Volt".to_owned()),
-            profile: Some("{\"w\":1}".to_owned()),
-            ..facts(1, 1)
-        };
+        let profile =
+            SessionFacts { car: Some(car(1, "Volt")), profile: Some("{\"w\":1}".to_owned()), ..facts(1, 1) };
         let units = SessionFacts { default_units: Some("{\"k5\":\"F\"}".to_owned()), ..facts(1, 1) };
         store.put(Record::Session(profile.clone())).await.unwrap();
         store.put(Record::Session(units)).await.unwrap();
@@ -49,8 +46,8 @@ async fn learn(store: &Store, facts: SessionFacts) {
 }
 
 fn named(name: &str, sent_ms: i64) -> SessionFacts {
-    let (profile_name, profile) = (Some(name.to_owned()), Some(format!("{{\"n\":\"{name}\"}}")));
-    SessionFacts { time_ms: sent_ms, profile_name, profile, ..facts(1, 1) }
+    let (car, profile) = (Some(car(1, name)), Some(format!("{{\"n\":\"{name}\"}}")));
+    SessionFacts { time_ms: sent_ms, car, profile, ..facts(1, 1) }
 }
 
 #[tokio::test]
@@ -64,7 +61,7 @@ async fn of_profiles_that_which_was_sent_last_counts_whatever_came_last() {
         let row: (String, String) = names().await.unwrap();
         assert_eq!(row, ("two".to_owned(), "{\"n\":\"two\"}".to_owned()), "{:?}", home.engine);
         // What the last one does not say is filled in by any.
-        let nameless = SessionFacts { profile_name: None, ..named("three", 3000) };
+        let nameless = SessionFacts { car: None, ..named("three", 3000) };
         learn(&store, nameless).await;
         let row: (String, String) = names().await.unwrap();
         assert_eq!(row, ("two".to_owned(), "{\"n\":\"three\"}".to_owned()), "{:?}", home.engine);
@@ -112,12 +109,12 @@ async fn a_request_in_quarantine_is_kept_as_it_came() {
         let put = store.put(Record::Quarantine(quarantined())).await.unwrap();
         assert_eq!(put.stored, Stored::Kept);
         let row: (String, String, Option<String>, Option<String>, String) =
-            sqlx::query_as("SELECT code, reason, vehicle_id, session_id, request FROM quarantine")
+            sqlx::query_as("SELECT code, reason, phone_id, session_id, request FROM quarantine")
                 .fetch_one(&store.pool)
                 .await
                 .unwrap();
-        let vehicle = Some(vehicle(1).to_string());
-        assert_eq!(row, ("E301".into(), "no time".into(), vehicle, None, "eml=#1&time=x".into()));
+        let phone = Some(phone(1).as_str().to_owned());
+        assert_eq!(row, ("E301".into(), "no time".into(), phone, None, "eml=#1&time=x".into()));
     }
 }
 

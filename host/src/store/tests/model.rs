@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use crate::identity::VehicleId;
+use crate::identity::{PhoneId, VehicleId};
 use crate::plugin_host::{Summary, VehicleStats};
 use crate::store::{
-    Calculator, Claim, ClaimRequest, Closed, Closing, Layout, Packed, Put, QuarantinedRequest, ReadingRow,
-    Record, SessionFacts, Store, StoreError, Stored,
+    Calculator, Claim, ClaimRequest, Closed, Closing, Layout, NamedCar, Packed, Put, QuarantinedRequest,
+    ReadingRow, Record, SessionFacts, Store, StoreError, Stored,
 };
 
 pub(super) use crate::store::open::PATIENCE;
@@ -24,8 +24,19 @@ pub(super) const LATER_MS: i64 = START_MS + 1_000_000_000;
 pub(super) const TIMEOUT: Duration = Duration::from_secs(120);
 pub(super) const LEASE: Duration = Duration::from_secs(60);
 
+pub(super) fn phone(number: usize) -> PhoneId {
+    PhoneId::from_stored(&format!("{number:032x}"))
+}
+
+/// The own vehicle of that phone.
 pub(super) fn vehicle(number: usize) -> VehicleId {
-    VehicleId::from_stored(format!("{number:032x}"))
+    phone(number).own_vehicle()
+}
+
+/// The car of phone `p` with a profile of that name.
+pub(super) fn car(p: usize, profile_name: &str) -> NamedCar {
+    let further_vehicle = VehicleId::from_stored(&format!("{profile_name} of {p}"));
+    NamedCar { profile_name: profile_name.to_owned(), further_vehicle }
 }
 
 pub(super) fn session(number: usize) -> Uuid {
@@ -43,10 +54,10 @@ pub(super) fn fields(json: &str) -> Packed {
     layout().pack(&fields.into_iter().collect::<Vec<_>>())
 }
 
-/// A reading of vehicle `v` in session `s`, taken and received at `START_MS + at_ms`.
-pub(super) fn reading(v: usize, s: usize, at_ms: i64) -> ReadingRow {
+/// A reading of phone `p` in session `s`, taken and received at `START_MS + at_ms`.
+pub(super) fn reading(p: usize, s: usize, at_ms: i64) -> ReadingRow {
     ReadingRow {
-        vehicle: vehicle(v),
+        phone: phone(p),
         session: session(s),
         time_ms: START_MS + at_ms,
         received_ms: START_MS + at_ms,
@@ -55,13 +66,13 @@ pub(super) fn reading(v: usize, s: usize, at_ms: i64) -> ReadingRow {
     }
 }
 
-pub(super) fn facts(v: usize, s: usize) -> SessionFacts {
+pub(super) fn facts(p: usize, s: usize) -> SessionFacts {
     SessionFacts {
-        vehicle: vehicle(v),
+        phone: phone(p),
         session: session(s),
         received_ms: START_MS,
         time_ms: START_MS,
-        profile_name: None,
+        car: None,
         profile: None,
         default_units: None,
         unit_conflicts: None,
@@ -74,7 +85,7 @@ pub(super) fn quarantined() -> QuarantinedRequest {
         received_ms: START_MS,
         code: "E301",
         reason: "no time".to_owned(),
-        vehicle: Some(vehicle(1)),
+        phone: Some(phone(1)),
         session: None,
         request: "eml=#1&time=x".to_owned(),
     }
@@ -89,6 +100,7 @@ pub(super) async fn put(store: &Store, row: ReadingRow) -> Stored {
 #[derive(Debug, PartialEq)]
 pub(super) struct Kept {
     pub(super) trip_id: String,
+    pub(super) vehicle_id: VehicleId,
     pub(super) created: bool,
     pub(super) reopened: bool,
     pub(super) duplicate: bool,
@@ -98,9 +110,15 @@ pub(super) struct Kept {
 
 pub(super) fn kept(stored: Stored) -> Kept {
     match stored {
-        Stored::Reading { trip_id, trip_created, trip_reopened, duplicate, conflicting, vehicle } => {
-            Kept { trip_id, created: trip_created, reopened: trip_reopened, duplicate, conflicting, vehicle }
-        }
+        Stored::Reading {
+            trip_id,
+            vehicle_id,
+            trip_created: created,
+            trip_reopened: reopened,
+            duplicate,
+            conflicting,
+            vehicle,
+        } => Kept { trip_id, vehicle_id, created, reopened, duplicate, conflicting, vehicle },
         other => panic!("not a reading that was kept: {other:?}"),
     }
 }

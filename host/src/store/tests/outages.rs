@@ -59,9 +59,9 @@ async fn a_file_without_room_refuses_uploads_until_there_is_some() {
     let home = sqlite();
     let store = home.open().await;
     keep(&store, reading(1, 1, 0)).await;
-    // More than one page has room for.
+    // More than the pages have room for that migrations left free.
     let large = || {
-        let unknown = format!("{{\"text\":\"{}\"}}", "x".repeat(20_000));
+        let unknown = format!("{{\"text\":\"{}\"}}", "x".repeat(200_000));
         Record::Reading(ReadingRow { unknown, ..reading(1, 1, 1000) })
     };
     for _ in 0..2 {

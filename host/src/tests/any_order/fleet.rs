@@ -6,8 +6,10 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 
 /// Sessions that every device may be in: their texts are the same.
-const SESSIONS: usize = 2;
-const DEVICES: usize = 3;
+const SESSIONS: usize = 3;
+const DEVICES: usize = 2;
+/// Cars that every device may be in, from session to session.
+const CARS: usize = 2;
 /// When the newest drive began: epoch milliseconds.
 const NEWEST_MS: i64 = 1_767_312_000_000;
 const DAY_MS: i64 = 86_400_000;
@@ -44,8 +46,8 @@ pub(super) fn drives() -> impl Strategy<Value = Vec<Drive>> {
 }
 
 fn drive(device: usize, session: usize) -> impl Strategy<Value = Drive> {
-    // Sessions alternate, so that either may be the first of a device.
-    let days_ago = (0..10_i64).prop_map(move |day| day * 2 + i64::try_from(session).unwrap_or_default());
+    // Sessions alternate, so that each may be the first of a device.
+    let days_ago = (0..10_i64).prop_map(move |day| day * 3 + i64::try_from(session).unwrap_or_default());
     let levels = (15.0..95.0_f64, 10.0..95.0_f64, prop::collection::vec(-12.0..12.0_f64, 8));
     (days_ago, 20..100_i64, 1..9_u32, levels, 0..9_u32, any::<bool>()).prop_map(
         move |(
@@ -97,7 +99,7 @@ impl Drive {
             format!("eml=driver@example.com&v=9&session=session {session}&id={id}&time={time_ms}")
         };
         let notice = format!("{}&notice=Trip started&noticeClass=trip", header(start_ms));
-        let profile = format!("{}&profileName=Volt {}", header(start_ms), self.session);
+        let profile = format!("{}&profileName=Volt {}", header(start_ms), self.session % CARS);
         let readings = (0..self.readings).map(|index| {
             let time_ms = start_ms + i64::from(index) * self.every_seconds * 1000;
             (time_ms, format!("{}&{}", header(time_ms), self.values(index)))

@@ -16,7 +16,7 @@ use crate::events::sink::Sink;
 use crate::events::{Events, Outcome, UploadDetails};
 use crate::finalize::finalize_stale;
 use crate::http::Tokens;
-use crate::identity::IdentityKey;
+use crate::identity::{IdentityKey, VehicleId};
 use crate::ingest::{RawUpload, Received, receive};
 use crate::metrics::Metrics;
 use crate::plugin_host::PluginHost;
@@ -32,8 +32,8 @@ struct Cli {
 }
 
 /// What is known in the end: the trips, by the how-many-th device and session,
-/// and the vehicles.
-pub(super) type Figures = (BTreeMap<(usize, String), Value>, Vec<Value>);
+/// and the vehicles, by the device and the name of their profile.
+pub(super) type Figures = (BTreeMap<(usize, String), Value>, BTreeMap<(usize, Option<String>), Value>);
 
 /// Long after every drive: epoch milliseconds.
 const LATER_MS: i64 = 1_800_000_000_000;
@@ -80,13 +80,13 @@ impl Receiver {
     pub(super) async fn figures(&self, devices: &BTreeSet<String>) -> Figures {
         const MAY_DIFFER: [&str; 5] =
             ["trip_id", "vehicle_id", "last_received_ms", "duplicates", "finalization_number"];
-        let (mut trips, mut vehicles) = (BTreeMap::new(), Vec::new());
-        for (number, device) in devices.iter().enumerate() {
-            let vehicle = self.app.key.vehicle(device);
+        let (mut trips, mut vehicles) = (BTreeMap::new(), BTreeMap::new());
+        for (number, vehicle, name) in self.vehicles(devices).await {
             let filter = TripFilter { vehicle_id: Some(vehicle.to_string()), ..TripFilter::default() };
             let page = Page { filter, behind: None, limit: 100 };
             for trip in self.app.store.trips(&page).await.expect("the store answers") {
                 assert_eq!(trip.conflicting_readings, 0);
+                assert_eq!(trip.profile_name, name, "a trip is of its session's car");
                 let session = trip.session_id.clone();
                 let mut trip = json!(trip);
                 for name in MAY_DIFFER {
@@ -95,9 +95,29 @@ impl Receiver {
                 trips.insert((number, session), trip);
             }
             let stats = self.app.store.vehicle_stats(&vehicle, LATER_MS).await.expect("the store answers");
-            vehicles.push(json!(stats.expect("a vehicle that was driven")));
+            let twin = vehicles.insert((number, name), json!(stats.expect("a vehicle that was driven")));
+            assert!(twin.is_none(), "a car is one vehicle");
         }
         (trips, vehicles)
+    }
+
+    /// The vehicles that each of these devices has been in. Which of them has
+    /// its own id, and so which name that has, depends on what came first.
+    async fn vehicles(&self, devices: &BTreeSet<String>) -> Vec<(usize, VehicleId, Option<String>)> {
+        let all = self.app.store.vehicles("", 100).await.expect("the store answers");
+        let names: BTreeSet<_> = all.iter().filter_map(|vehicle| vehicle.profile_name.clone()).collect();
+        let mut found = Vec::new();
+        for (number, device) in devices.iter().enumerate() {
+            let phone = self.app.key.phone(device);
+            let further = names.iter().map(|name| self.app.key.further_vehicle(&phone, name));
+            let ids: Vec<_> = [phone.own_vehicle()].into_iter().chain(further).collect();
+            for row in &all {
+                if let Some(id) = ids.iter().find(|id| id.as_str() == row.vehicle_id) {
+                    found.push((number, id.clone(), row.profile_name.clone()));
+                }
+            }
+        }
+        found
     }
 }
 

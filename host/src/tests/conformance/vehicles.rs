@@ -9,7 +9,7 @@ use vectors::{Group, Ours, Report, number};
 
 use super::{AT_MS, ZERO};
 use crate::events::{BatteryHealth, VehicleContext};
-use crate::identity::VehicleId;
+use crate::identity::{PhoneId, VehicleId};
 use crate::plugin_host::{PluginSet, Summary, VehicleStats};
 use crate::store::tests::home::{Home, homes};
 use crate::store::tests::model::summary;
@@ -97,7 +97,7 @@ fn decided_otherwise() -> [Ours; 2] {
 }
 
 fn vehicle(number: usize) -> VehicleId {
-    VehicleId::from_stored(format!("{number:032x}"))
+    VehicleId::from_stored(&format!("{number:032x}"))
 }
 
 /// The how-many-th session of a vehicle.
@@ -113,8 +113,9 @@ async fn open_trip(
     time_ms: i64,
     received_ms: i64,
 ) -> VehicleStats {
-    let (vehicle, fields, unknown) = (vehicle.clone(), store.layout().pack(&[]), "{}".to_owned());
-    let row = ReadingRow { vehicle, session, time_ms, received_ms, fields, unknown };
+    let phone = PhoneId::from_stored(vehicle.as_str());
+    let (fields, unknown) = (store.layout().pack(&[]), "{}".to_owned());
+    let row = ReadingRow { phone, session, time_ms, received_ms, fields, unknown };
     match store.put(Record::Reading(row)).await.expect("the store takes it").stored {
         Stored::Reading { vehicle, .. } => vehicle,
         other => panic!("{other:?}"),
