@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails there")]
 
 mod beside_readings;
+mod cars;
 mod claiming;
 mod closing;
 mod components;
@@ -13,6 +14,7 @@ mod filtering;
 mod findings;
 pub(crate) mod home;
 mod hosts;
+mod migrating;
 pub(crate) mod model;
 mod on_request;
 mod outages;

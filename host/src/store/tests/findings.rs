@@ -1,8 +1,10 @@
 //! What is kept beside a trip's figures: charging sessions, fills, transitions
 //! and costs are those of its last finalization.
 
+use super::cars::{further, profile, tell};
 use super::home::{homes, number};
 use super::model::*;
+use crate::identity::VehicleId;
 use crate::plugin_host::{Cost, Ends, Place, Refuel, Session, SocTransition, Summary};
 use crate::store::{
     Change, Charge, Closed, Closing, CurvePoint, Fill, OnRoute, Page, Route, Store, TripFilter,
@@ -282,4 +284,55 @@ async fn a_deleted_trip_takes_along_what_its_end_found() {
             "a route without a trip is none"
         );
     }
+}
+
+#[tokio::test]
+async fn what_a_trips_end_found_goes_with_it_to_another_car() {
+    for home in homes().await {
+        let store = home.open().await;
+        tell(&store, profile(1, "one", START_MS)).await;
+        for s in [1, 2] {
+            keep(&store, reading(1, s, 1000 * s as i64)).await;
+            end_on_a_route(&store, s).await;
+        }
+        assert_eq!(number_of_findings(&store, &vehicle(1)).await, [2, 2, 2, 2]);
+        tell(&store, profile(2, "two", START_MS)).await;
+        assert_eq!(number_of_findings(&store, &vehicle(1)).await, [1, 1, 1, 1], "{:?}", home.engine);
+        let moved = number_of_findings(&store, &further("two")).await;
+        assert_eq!(moved, [1, 1, 1, 0], "a route is one of closed trips");
+        let charging = end_on_a_route(&store, 2).await;
+        assert_eq!(charging, [Change::Same], "it was told of already");
+        assert_eq!(number_of_findings(&store, &vehicle(1)).await, [1, 1, 1, 1]);
+        assert_eq!(number_of_findings(&store, &further("two")).await, [1, 1, 1, 1]);
+    }
+}
+
+/// Ends the only trip that has ended, with one finding of each kind.
+async fn end_on_a_route(store: &Store, s: usize) -> Vec<Change> {
+    let claim = claim_one(store, "owner").await;
+    let data = store.trip_data(&claim).await.unwrap();
+    let summary = Summary { soc_transition: Some(transition(None)), ..miles(1.0) };
+    let (at_ms, place) = (1000 * s as i64, Place { latitude: 37.0, longitude: -121.0 });
+    let closing = Closing {
+        charging: &[charge(at_ms, at_ms, None)],
+        fills: &[fill(at_ms, 4.66, None)],
+        route: Some(&Route::New(Ends { start: place, end: place })),
+        ..closing(&data, &summary)
+    };
+    match store.close_trip(&claim, &closing).await.unwrap() {
+        Closed::Done { charging, .. } => charging,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Charging sessions, fills, transitions and routes of a vehicle.
+async fn number_of_findings(store: &Store, vehicle: &VehicleId) -> [usize; 4] {
+    let filter = TripFilter { vehicle_id: Some(vehicle.to_string()), ..TripFilter::default() };
+    let page = Page { filter, behind: None, limit: 100 };
+    [
+        store.charging_sessions(&page).await.unwrap().len(),
+        store.refuels(&page).await.unwrap().len(),
+        store.soc_transitions(vehicle.as_str(), 100).await.unwrap().len(),
+        store.routes(vehicle.as_str(), 100).await.unwrap().len(),
+    ]
 }

@@ -89,6 +89,36 @@ async fn hosts_that_learn_of_the_same_sessions_do_not_deadlock() {
 }
 
 #[tokio::test]
+async fn profiles_and_first_readings_at_two_hosts_do_not_deadlock_and_see_each_other() {
+    let Some(home) = postgres().await else { return };
+    let (one, other) = hosts(&home).await;
+    let profile = |v: usize, s: usize, name: &str| {
+        Record::Session(SessionFacts { car: Some(car(v, name)), ..facts(v, s) })
+    };
+    put_all(&one, (0..40).map(|v| profile(v, 0, "one")).collect()).await;
+    for round in 0..ROUNDS {
+        let s = 1 + usize::try_from(round).unwrap();
+        // Profiles of every second phone come to one host and the readings of
+        // that session to the other; of those between it is the other way.
+        let batch = |host: usize| -> Vec<Record> {
+            let of_phone = |v: usize| match v % 2 == host {
+                true => profile(v, s, "two"),
+                false => Record::Reading(reading(v, s, round)),
+            };
+            (0..40).map(of_phone).collect()
+        };
+        let mut back = batch(1);
+        back.reverse();
+        tokio::join!(put_all(&one, batch(0)), put_all(&other, back));
+    }
+    let elsewhere = "SELECT COUNT(*) FROM trips JOIN cars ON cars.phone_id = trips.phone_id
+                     WHERE cars.profile_name = 'two' AND cars.vehicle_id <> trips.vehicle_id";
+    assert_eq!(number(&one, elsewhere).await, 0);
+    assert_eq!(number(&one, "SELECT COUNT(*) FROM trips").await, 40 * ROUNDS);
+    assert_eq!(number(&one, "SELECT COUNT(*) FROM cars").await, 80);
+}
+
+#[tokio::test]
 async fn one_trip_at_two_hosts_stores_each_reading_once() {
     let Some(home) = postgres().await else { return };
     let (one, other) = hosts(&home).await;
