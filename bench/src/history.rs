@@ -61,11 +61,12 @@ async fn add_fleet(connection: &mut AnyConnection) -> anyhow::Result<()> {
     let key = IdentityKey::new(ID_KEY);
     let rows: Vec<String> = (1..=VEHICLES)
         .map(|number| {
-            let vehicle = match number {
-                1..=targets::VEHICLES => key.vehicle(&targets::identity(number, 0).device),
-                _ => key.vehicle(&format!("parked {number}")),
+            let phone = match number {
+                1..=targets::VEHICLES => key.phone(&targets::identity(number, 0).device),
+                _ => key.phone(&format!("parked {number}")),
             };
-            format!("({}, '{vehicle}')", number - 1)
+            // Each phone is in its own vehicle only.
+            format!("({}, '{}')", number - 1, phone.own_vehicle())
         })
         .collect();
     connection
@@ -87,12 +88,12 @@ WITH RECURSIVE numbers(number) AS (
            CASE WHEN number % 3 = 0 THEN 38500000 END AS gas_mpg_e6
     FROM numbers
 )
-INSERT INTO trips (trip_id, vehicle_id, session_id, status, start_time_ms, end_time_ms, first_received_ms,
+INSERT INTO trips (trip_id, phone_id, vehicle_id, session_id, status, start_time_ms, end_time_ms, first_received_ms,
                    last_received_ms, quiet_since_ms, reading_count, attempts, finalization_number, closed_ms,
                    start_odometer_miles, start_soc, distance_miles, electric_miles, kwh_per_mile,
                    soc_at_gas_transition, fuel_level_at_end, summary, calculator, counted,
                    counted_miles_e6, counted_kwh_per_mile_e6, counted_gas_mpg_e6)
-SELECT printf('%08x-%04x-7000-8000-%012x', start_ms >> 16, start_ms & 65535, number), vehicle_id,
+SELECT printf('%08x-%04x-7000-8000-%012x', start_ms >> 16, start_ms & 65535, number), vehicle_id, vehicle_id,
        printf('%08x-0000-5000-8000-%012x', number * 40503 % 1048576, number), 'closed', start_ms,
        start_ms + 1200000, start_ms + 500, start_ms + 1200500, start_ms + 1200500, 3, 0, 1, start_ms + 1320500,
        20000.0 + number / $1 * 20, 80.0, miles_e6 / 1e6, miles_e6 / 1e6, kwh_per_mile_e6 / 1e6,

@@ -98,6 +98,20 @@ fn a_listener_hears_of_what_changed_and_of_ends() {
 }
 
 #[test]
+fn a_profile_that_comes_late_has_the_trip_shown_as_that_of_its_car() {
+    let live = live();
+    live.saw(&upload("a", 0), true);
+    let before = live.news(0, None);
+    let moved =
+        UploadDetails { vehicle_id: Some("another".to_owned()), reading_time: None, ..upload("a", 0) };
+    assert!(live.saw(&moved, false).is_none());
+    assert_eq!((live.trip_of("another").as_deref(), live.trip_of("vehicle of a")), (Some("a"), None));
+    assert_eq!(live.news(before.sequence, None).changed, ["a"]);
+    live.saw(&UploadDetails { trip_id: Some("ended".to_owned()), ..moved }, false);
+    assert_eq!(live.news(0, None).changed, ["a"], "what does not run is not shown for a profile");
+}
+
+#[test]
 fn trips_and_ends_are_bounded() {
     let live = live();
     for trip in 0..MOST_TRIPS + 10 {

@@ -113,7 +113,11 @@ impl UploadBatch {
         let started = Instant::now();
         let (trips, sessions) = match self.find_trips(&mut transaction, &readings, &facts).await? {
             Ok(found) => found,
-            Err(indices) => return Ok(Attempt::InAnotherCar(indices)),
+            Err(indices) => {
+                // What it locked is free before they are moved.
+                transaction.rollback().await?;
+                return Ok(Attempt::InAnotherCar(indices));
+            }
         };
         phases.trip_query_ms = since(started);
         let mut written = None;
@@ -128,17 +132,9 @@ impl UploadBatch {
         let started = Instant::now();
         transaction.commit().await?;
         phases.commit_ms = since(started);
-        let mut stored = written.map(|written| self.remember(written)).into_iter().flatten();
-        let outcome = |(index, item): (usize, &Record)| match item {
-            Record::Reading(_) => stored.next().expect("every reading has an outcome"),
-            Record::Session(facts) => apart.get(&index).cloned().unwrap_or_else(|| Stored::Session {
-                vehicle_id: sessions.vehicle(facts.key()),
-                moved_trip: None,
-            }),
-            Record::Quarantine(_) => Stored::Kept,
-        };
-        let written = (0..).zip(items).map(outcome).map(|stored| Written { stored, phases }).collect();
-        Ok(Attempt::Written(written))
+        let readings = written.map(|written| self.remember(written)).unwrap_or_default();
+        let stored = outcomes(items, readings, &sessions, apart);
+        Ok(Attempt::Written(stored.map(|stored| Written { stored, phases }).collect()))
     }
 
     /// The trips of a batch, and its sessions, which say whose the trips are;
@@ -185,6 +181,24 @@ impl UploadBatch {
         }
         stored
     }
+}
+
+/// What became of each item of a committed batch.
+fn outcomes<'b>(
+    items: &'b [Record],
+    readings: Vec<Stored>,
+    sessions: &'b SessionsInBatch<'_>,
+    apart: &'b HashMap<usize, Stored>,
+) -> impl Iterator<Item = Stored> + 'b {
+    let mut readings = readings.into_iter();
+    items.iter().enumerate().map(move |(index, item)| match item {
+        Record::Reading(_) => readings.next().expect("every reading has an outcome"),
+        Record::Session(facts) => apart.get(&index).cloned().unwrap_or_else(|| Stored::Session {
+            vehicle_id: sessions.vehicle(facts.key()),
+            moved_trip: None,
+        }),
+        Record::Quarantine(_) => Stored::Kept,
+    })
 }
 
 impl Batch for UploadBatch {

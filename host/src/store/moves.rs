@@ -47,7 +47,10 @@ async fn try_move(writes: &WritePool, facts: &SessionFacts) -> Result<Option<Sto
     let vehicle_id = sessions.vehicle(facts.key());
     let mut moved_trip = None;
     if !sessions.in_another_car(&mut transaction).await?.is_empty() {
-        let Some(claim) = claim else { return Ok(None) };
+        let Some(claim) = claim else {
+            transaction.rollback().await?;
+            return Ok(None);
+        };
         move_trip(&mut transaction, writes, &claim, &vehicle_id, &later).await?;
         moved_trip = Some(claim.trip_id);
     }

@@ -4,6 +4,7 @@
 mod admission;
 mod api;
 mod bad_input;
+mod cars;
 mod charging;
 mod command_line;
 mod crashes;
