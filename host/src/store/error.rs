@@ -68,12 +68,13 @@ impl From<sqlx::Error> for StoreError {
                 7 | 13 => Self::Exhausted(error.to_string()),
                 _ => Self::Unavailable(error.to_string()),
             },
-            // PostgreSQL: class 22 is data, 23 integrity, 42 this program's SQL,
-            // 53 resources; 57014 is a statement that ran out of time.
+            // PostgreSQL: class 22 is data, 23 integrity, 54 what is too large (a
+            // text for an index), 42 this program's SQL, 53 resources; 57014 is a
+            // statement that ran out of time.
             _ if code == "57014" => Self::TimedOut(super::open::PATIENCE),
             _ => match code.get(..2) {
                 Some("53") => Self::Exhausted(error.to_string()),
-                Some("22" | "23") => Self::Constraint(error.to_string()),
+                Some("22" | "23" | "54") => Self::Constraint(error.to_string()),
                 Some("42") => Self::Unexpected(error.to_string()),
                 _ => Self::Unavailable(error.to_string()),
             },

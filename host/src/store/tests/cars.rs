@@ -5,7 +5,9 @@ use super::home::{homes, number};
 use super::model::*;
 use crate::identity::VehicleId;
 use crate::plugin_host::Summary;
-use crate::store::{Closed, Page, Record, Retry, SessionFacts, Store, Stored, TripFilter};
+use crate::store::{
+    Closed, Engine, Page, Record, Retry, SessionFacts, Store, StoreError, Stored, TripFilter,
+};
 
 /// A profile of that name in session `s` of phone 1.
 pub(super) fn profile(s: usize, name: &str, sent_ms: i64) -> SessionFacts {
@@ -66,6 +68,22 @@ async fn a_phones_first_profile_is_its_own_vehicle_and_each_further_one_another(
         assert_eq!(tell(&store, other).await, (vehicle(2), None));
         let named = store.vehicle(further("two").as_str()).await.unwrap().unwrap();
         assert_eq!(named.profile_name.as_deref(), Some("two"));
+    }
+}
+
+/// PostgreSQL has no index entries of more than 2.7 KB. A phone that is told to
+/// come back would come back with that profile for ever.
+#[tokio::test]
+async fn a_name_that_is_too_long_for_an_index_is_refused_for_good_or_kept() {
+    let name: String = (0..400).map(|_| uuid::Uuid::new_v4().simple().to_string()).collect();
+    for home in homes().await {
+        let store = home.open().await;
+        let told = store.put(Record::Session(profile(1, &name, START_MS))).await.map(|put| put.stored);
+        match home.engine {
+            Engine::Sqlite => assert!(matches!(told, Ok(Stored::Session { .. })), "{told:?}"),
+            Engine::Postgres => assert!(matches!(told, Err(StoreError::Constraint(_))), "{told:?}"),
+        }
+        keep(&store, reading(1, 1, 0)).await;
     }
 }
 
