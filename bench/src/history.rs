@@ -43,6 +43,7 @@ pub fn seed(dir: &Path) -> anyhow::Result<()> {
             layout().pack(&[("odometer_miles", 20_000.0), ("speed_mph", 35.5), ("state_of_charge", 60.0)]);
         let (layout_id, numbers) = reading.into_parts();
         sqlx::query(ADD_READINGS).bind(layout_id).bind(numbers).execute(&mut *transaction).await?;
+        transaction.execute(ADD_SPANS).await?;
         transaction.execute(ADD_UP_VEHICLES).await?;
         transaction.commit().await?;
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").await?;
@@ -108,6 +109,10 @@ const ADD_READINGS: &str = "
 INSERT INTO readings (trip_id, time_ms, received_ms, layout_id, numbers, unknown)
 SELECT trip_id, start_time_ms + nth * 600000, start_time_ms + nth * 600000 + 500, $1, $2, '{}'
 FROM trips CROSS JOIN (SELECT 0 AS nth UNION ALL SELECT 1 UNION ALL SELECT 2)";
+
+/// When they have readings.
+const ADD_SPANS: &str =
+    "INSERT INTO trip_spans (trip_id, span) SELECT DISTINCT trip_id, time_ms / 262144 FROM readings";
 
 /// What the trips contribute to their vehicles.
 const ADD_UP_VEHICLES: &str = "

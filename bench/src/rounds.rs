@@ -10,9 +10,11 @@ use crate::variants::{Kept, Running, Variant};
 use crate::wrk::{Files, Load};
 use crate::{Options, targets, wrk};
 
-/// More uploads in a second than any server answers: so far apart are the
-/// times of two turns of one server.
+/// More uploads in a second than any server answers.
 const UPLOADS_PER_SECOND: i64 = 400_000;
+/// A vehicle's clock in a second of a turn, which it gets a second on with each
+/// of its uploads: so far apart are the times of two turns.
+const CLOCK_PER_SECOND_MS: i64 = UPLOADS_PER_SECOND / targets::VEHICLES as i64 * 1000;
 
 /// One server's turn in one round.
 #[derive(Debug, Clone, Copy, Serialize)]
@@ -56,7 +58,8 @@ pub fn measure(options: &Options) -> anyhow::Result<Vec<Measured>> {
         let measured = Measured { variant, turns: Vec::new(), answered: 0, kept: Kept::default() };
         servers.push((dir, running, measured));
     }
-    let mut first_time_ms = now_ms - 2 * 86_400_000;
+    let turn_ms = i64::from(options.seconds + 1) * CLOCK_PER_SECOND_MS;
+    let mut first_time_ms = now_ms - turn_ms * i64::from(options.rounds + 1);
     for round in 0..=options.rounds {
         eprintln!("{}", if round == 0 { "warming up".to_owned() } else { format!("round {round}") });
         for (_, running, measured) in &mut servers {
@@ -65,7 +68,7 @@ pub fn measure(options: &Options) -> anyhow::Result<Vec<Measured>> {
         if round == 0 {
             servers.iter_mut().for_each(|(_, _, measured)| measured.turns.clear());
         }
-        first_time_ms += i64::from(options.seconds + 1) * UPLOADS_PER_SECOND;
+        first_time_ms += turn_ms;
     }
     servers.into_iter().map(|(dir, running, measured)| end(&dir, running, measured)).collect()
 }

@@ -1,7 +1,8 @@
 -- What wrk sends: the targets of a file in turn, each with a time that no
--- other request has, so that every one is a new reading. A vehicle's uploads
--- come from one thread, so that they are in order, as a phone's are.
---   arguments: file of queries, first time (ms), number of threads
+-- other request of its vehicle has, so that every one is a new reading. A
+-- vehicle's readings are a second apart, and its uploads come from one thread,
+-- so that they are in order, as a phone's are.
+--   arguments: file of queries, first time (ms), number of vehicles, number of threads
 
 local threads = 0
 
@@ -14,21 +15,25 @@ function init(args)
   local head_end = string.format(
     " HTTP/1.1\r\nHost: %s:%s\r\nUser-Agent: Dalvik/2.1.0 (Linux; U; Android 14)\r\n\r\n", wrk.host, wrk.port)
   heads, tails = {}, {}
-  local threads, line = tonumber(args[3]), 0
+  local first_time, vehicles, threads, line = tonumber(args[2]), tonumber(args[3]), tonumber(args[4]), 0
   for query in io.lines(args[1]) do
-    if line % threads == number then
+    if line % vehicles % threads == number then
       local before, after = query:match("^(.-&time=)%d+(.*)$")
       heads[#heads + 1] = "GET /torque/upload?" .. before
       tails[#tails + 1] = after .. head_end
     end
     line = line + 1
   end
-  step, time, at = threads, tonumber(args[2]) + number, 0
+  -- Vehicles take turns, so a turn of all of them is a second.
+  own, sent, time, at = math.floor((vehicles - number - 1) / threads) + 1, 0, first_time, 0
 end
 
 function request()
   at = at % #heads + 1
-  time = time + step
+  if sent == own then
+    sent, time = 0, time + 1000
+  end
+  sent = sent + 1
   return heads[at] .. string.format("%.0f", time) .. tails[at]
 end
 

@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::{Context as _, bail, ensure};
 use serde::Deserialize;
 
-use crate::Options;
+use crate::{Options, targets};
 
 /// What a run came to.
 #[derive(Debug, Clone, Deserialize)]
@@ -51,7 +51,7 @@ pub fn run(
         .arg(files.script)
         .args([&format!("http://{address}"), "--"])
         .arg(files.targets)
-        .args([first_time_ms.to_string(), options.threads.to_string()])
+        .args([first_time_ms.to_string(), targets::VEHICLES.to_string(), options.threads.to_string()])
         .output()
         .context("wrk cannot be run")?;
     let told = String::from_utf8_lossy(&output.stdout);

@@ -29,6 +29,7 @@ mod rejections;
 mod removal;
 mod routes;
 mod sessions;
+mod spans;
 mod sql;
 #[cfg(test)]
 pub(crate) mod tests;

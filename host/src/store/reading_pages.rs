@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use sqlx::Row;
 use sqlx::any::AnyRow;
+use sqlx::{AssertSqlSafe, Row};
 
-use super::StoreError;
 use super::layout::{Columns, Layout};
 use super::open::Store;
+use super::spans::span_of;
+use super::{StoreError, spans};
 use crate::plugin_host::TripReadings;
 
 /// Readings that are read at one time.
@@ -16,8 +17,9 @@ const PAGE: usize = 4096;
 /// Readings in which the first value of each kind is looked for.
 const FIRST: usize = 64;
 
-const PAGE_TEXT: &str = "SELECT time_ms, layout_id, numbers FROM readings
-                         WHERE trip_id = $1 AND time_ms > $2 ORDER BY time_ms LIMIT $3";
+/// Spans of a trip that are looked at in one time. A reading a second makes a
+/// page of so many.
+const SPANS: i64 = 16;
 
 /// One reading as it rests.
 #[derive(Debug, Clone)]
@@ -34,6 +36,14 @@ impl StoredReading {
         let place = self.fields.binary_search_by(|(field, _)| field.as_str().cmp(name)).ok()?;
         Some(self.fields[place].1)
     }
+}
+
+pub(super) fn page_text() -> String {
+    let of_trip = spans::of_trip("AND span BETWEEN $2 AND $3");
+    format!(
+        "SELECT time_ms, layout_id, numbers FROM readings
+         WHERE {of_trip} AND time_ms > $4 ORDER BY time_ms LIMIT $5"
+    )
 }
 
 impl Store {
@@ -55,10 +65,9 @@ impl Store {
 
     /// The fields that readings of a trip may have, sorted by name.
     pub async fn fields_of_trip(&self, trip_id: &str) -> Result<BTreeSet<String>, StoreError> {
-        let ids: Vec<i64> = sqlx::query_scalar("SELECT DISTINCT layout_id FROM readings WHERE trip_id = $1")
-            .bind(trip_id)
-            .fetch_all(&self.pool)
-            .await?;
+        let text = format!("SELECT DISTINCT layout_id FROM readings WHERE {}", spans::of_trip(""));
+        let ids: Vec<i64> =
+            sqlx::query_scalar(AssertSqlSafe(text)).bind(trip_id).fetch_all(&self.pool).await?;
         let mut names = BTreeSet::new();
         for id in ids {
             names.extend(self.layouts.get(&self.pool, id).await?.names().iter().cloned());
@@ -100,14 +109,27 @@ impl Store {
         Ok(TripReadings { columns: columns.by_name(times_ms.len()), times_ms })
     }
 
+    /// The next `length` readings behind a time; fewer if there are no more.
     async fn page_after(
         &self,
         trip_id: &str,
         after_ms: i64,
         length: usize,
     ) -> Result<Vec<AnyRow>, StoreError> {
-        let query = sqlx::query(PAGE_TEXT).bind(trip_id).bind(after_ms).bind(length as i64);
-        Ok(query.fetch_all(&self.pool).await?)
+        let mut page = Vec::new();
+        let mut from = span_of(after_ms);
+        while page.len() < length {
+            let Some((first, last)) = spans::next(&self.pool, trip_id, from, SPANS).await? else { break };
+            let rows = sqlx::query(AssertSqlSafe(page_text()))
+                .bind(trip_id)
+                .bind(first)
+                .bind(last)
+                .bind(after_ms)
+                .bind((length - page.len()) as i64);
+            page.extend(rows.fetch_all(&self.pool).await?);
+            from = last + 1;
+        }
+        Ok(page)
     }
 
     async fn layout_in(&self, row: &AnyRow) -> Result<Arc<Layout>, StoreError> {

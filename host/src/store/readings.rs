@@ -12,9 +12,10 @@ use super::batch::{Phases, since};
 use super::layout::{Layouts, Packed};
 use super::open::Engine;
 use super::record::{ReadingRow, Stored};
+use super::spans::{SLICE_MS, span_of};
 use super::trips::{self, TripInBatch, TripKey, Trips};
 use super::vehicles::{Seen, VehicleTotals, touch_vehicles, withdraw_contribution};
-use super::{StoreError, sql};
+use super::{StoreError, spans, sql};
 use crate::identity::VehicleId;
 
 #[derive(Clone, Copy, PartialEq)]
@@ -60,6 +61,7 @@ pub(super) async fn write_readings<'a>(
         let trip = trips.get_mut(&row.key()).expect("every reading has its trip");
         trip.count(row, *fate);
     }
+    add_spans(transaction, engine, readings.iter().zip(&fates), &trips).await?;
     if !trips::add(transaction, engine, &trips).await? {
         return Ok(None);
     }
@@ -83,6 +85,25 @@ pub(super) async fn write_readings<'a>(
     phases.vehicle_ms = since(started);
     let stored = outcomes(readings, &fates, &trips, &vehicles);
     Ok(Some(WrittenReadings { stored, trips, vehicles }))
+}
+
+/// Notes the spans of what was inserted, but for that of the last reading that
+/// each trip had: an ordinary reading adds none.
+async fn add_spans<'r>(
+    transaction: &mut Transaction<'static, Any>,
+    engine: Engine,
+    fates: impl Iterator<Item = (&'r &'r ReadingRow, &'r Fate)>,
+    trips: &Trips<'_>,
+) -> Result<(), StoreError> {
+    let mut new: Vec<(&str, i64)> = fates
+        .filter(|(_, fate)| **fate == Fate::Inserted)
+        .map(|(row, _)| (&trips[&row.key()], span_of(row.time_ms)))
+        .filter(|(trip, span)| *span != span_of(trip.known_until_ms))
+        .map(|(trip, span)| (trip.trip_id.as_str(), span))
+        .collect();
+    new.sort_unstable();
+    new.dedup();
+    spans::add(transaction, engine, &new).await
 }
 
 impl ReadingRow {
@@ -224,8 +245,10 @@ fn bind_readings<'t>(
 
 pub(super) fn compare_text(engine: Engine, readings: usize) -> String {
     format!(
-        "SELECT trip_id, time_ms, layout_id, numbers, unknown FROM readings
-         WHERE (trip_id, time_ms) IN (VALUES {})",
+        "WITH wanted (trip_id, time_ms) AS (VALUES {})
+         SELECT readings.trip_id, readings.time_ms, layout_id, numbers, unknown FROM wanted CROSS JOIN readings
+         WHERE readings.time_ms / {SLICE_MS} = wanted.time_ms / {SLICE_MS}
+           AND readings.trip_id = wanted.trip_id AND readings.time_ms = wanted.time_ms",
         sql::rows(engine, readings, 2)
     )
 }

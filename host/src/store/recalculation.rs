@@ -3,10 +3,10 @@
 
 use sqlx::{Any, AssertSqlSafe, Row as _, Transaction};
 
-use super::StoreError;
 use super::claims::Claim;
 use super::open::{Engine, Store};
 use super::vehicles::withdraw_contribution;
+use super::{StoreError, spans};
 use crate::identity::{PhoneId, VehicleId};
 
 /// Why a trip is not calculated again.
@@ -84,10 +84,9 @@ impl Store {
         if locked.status == "open" {
             return Ok(Err(NotRecalculated::Open));
         }
-        let there: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM readings WHERE trip_id = $1")
-            .bind(trip_id)
-            .fetch_one(&mut *transaction)
-            .await?;
+        let text = format!("SELECT COUNT(*) FROM readings WHERE {}", spans::of_trip(""));
+        let there: i64 =
+            sqlx::query_scalar(AssertSqlSafe(text)).bind(trip_id).fetch_one(&mut *transaction).await?;
         if there != claim.readings || there == 0 {
             return Ok(Err(NotRecalculated::ReadingsGone));
         }

@@ -1,16 +1,19 @@
 //! Deleting a trip: at once for whoever reads, its readings in portions.
 
-use sqlx::{Any, Transaction};
+use sqlx::{Any, AssertSqlSafe, Transaction};
 
 use super::claims::Claim;
 use super::open::Store;
 use super::recalculation::lock_trip;
 use super::vehicles::contribute;
-use super::{StoreError, previous_fuel, routes};
+use super::{StoreError, previous_fuel, routes, spans};
 use crate::identity::VehicleId;
 
 /// Readings that go in one transaction: uploads wait some milliseconds for it.
 const PORTION: i64 = 2_000;
+/// Spans in which they are looked for: a reading a second makes a portion of so
+/// many.
+const SPANS: i64 = 8;
 
 /// What was deleted.
 #[derive(Debug, Clone)]
@@ -56,26 +59,41 @@ impl Store {
             .fetch_optional(&self.pool)
             .await?;
         let Some(trip_id) = trip else { return Ok(false) };
-        let mut transaction = self.writes.begin().await?;
-        let deleted = sqlx::query(
-            "DELETE FROM readings WHERE trip_id = $1 AND time_ms <=
-                 (SELECT MAX(time_ms) FROM (SELECT time_ms FROM readings WHERE trip_id = $2
-                                            ORDER BY time_ms LIMIT $3) AS portion)",
-        )
-        .bind(&trip_id)
-        .bind(&trip_id)
-        .bind(PORTION)
-        .execute(&mut *transaction)
-        .await?;
-        if deleted.rows_affected() == 0 {
+        let Some((first, last)) = spans::next(&self.pool, &trip_id, 0, SPANS).await? else {
             sqlx::query("DELETE FROM deleted_trips WHERE trip_id = $1")
                 .bind(&trip_id)
+                .execute(&self.writes.pool)
+                .await?;
+            return Ok(true);
+        };
+        let mut transaction = self.writes.begin().await?;
+        let deleted = sqlx::query(AssertSqlSafe(delete_text()))
+            .bind(&trip_id)
+            .bind(first)
+            .bind(last)
+            .bind(PORTION)
+            .execute(&mut *transaction)
+            .await?;
+        if deleted.rows_affected() < PORTION.unsigned_abs() {
+            sqlx::query("DELETE FROM trip_spans WHERE trip_id = $1 AND span BETWEEN $2 AND $3")
+                .bind(&trip_id)
+                .bind(first)
+                .bind(last)
                 .execute(&mut *transaction)
                 .await?;
         }
         transaction.commit().await?;
         Ok(true)
     }
+}
+
+pub(super) fn delete_text() -> String {
+    let of_trip = spans::of_trip("AND span BETWEEN $2 AND $3");
+    format!(
+        "DELETE FROM readings WHERE {of_trip} AND time_ms <=
+             (SELECT MAX(time_ms) FROM (SELECT time_ms FROM readings WHERE {of_trip}
+                                        ORDER BY time_ms LIMIT $4) AS portion)"
+    )
 }
 
 async fn delete_rows(

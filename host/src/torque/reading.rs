@@ -29,8 +29,8 @@ pub struct Reading {
 impl Reading {
     /// The value of a field.
     pub fn get(&self, field: &str) -> Option<f64> {
-        let found = self.fields.binary_search_by(|(name, _)| (*name).cmp(field));
-        found.ok().and_then(|index| self.fields.get(index)).map(|&(_, value)| value)
+        // Most names differ in length already, which a search by halves does not see.
+        self.fields.iter().find(|(name, _)| *name == field).map(|&(_, value)| value)
     }
 
     /// The unknown PIDs as a JSON object of texts; the same ones always give the

@@ -10,9 +10,12 @@ use crate::store::claims::{
     SEEM_ENDED, SEEM_ENDLESS, claim_text, has_stale_text, mend_clock_text, pass_over_text,
 };
 use crate::store::previous_fuel::later_trips_text;
+use crate::store::reading_pages::page_text;
 use crate::store::readings::{compare_text, insert_text};
 use crate::store::reads::{TRIPS, UNFINISHED};
 use crate::store::refuels::REFUELS;
+use crate::store::removal::delete_text;
+use crate::store::spans;
 use crate::store::trip_filter::Conditions;
 use crate::store::trips::{add_text, find_text, open_text};
 use crate::store::vehicles::touch_text;
@@ -37,7 +40,21 @@ async fn no_statement_of_an_upload_a_claim_or_a_closing_walks_through_a_table() 
         (
             "comparison with what is stored",
             compare_text(Engine::Sqlite, 4),
-            Some("SEARCH readings USING INDEX"),
+            Some("SEARCH readings USING INDEX readings_by_slice (<expr>=? AND trip_id=? AND time_ms=?"),
+        ),
+        ("spans", spans::add_text(Engine::Sqlite, 4), None),
+        ("a trip's next spans", spans::NEXT.to_owned(), Some("SEARCH trip_spans USING")),
+        (
+            "a page of readings",
+            page_text(),
+            Some("SEARCH readings USING INDEX readings_by_slice (<expr>=? AND trip_id=?"),
+        ),
+        (
+            "a portion of readings",
+            delete_text(),
+            Some(
+                "SEARCH readings USING COVERING INDEX readings_by_slice (<expr>=? AND trip_id=? AND time_ms<?",
+            ),
         ),
         ("counters of trips", add_text(Engine::Sqlite, 4), Some("SEARCH trips USING INDEX")),
         ("trips that go on", pass_over_text(Engine::Sqlite), Some("trips_unfinished")),
