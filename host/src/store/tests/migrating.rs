@@ -7,10 +7,11 @@ use sqlx::{AnyPool, AssertSqlSafe};
 
 use super::home::{homes, number};
 use super::model::*;
-use crate::store::{Record, SessionFacts, Stored};
+use crate::store::{Engine, Record, SessionFacts, Stored};
 
 /// Before phones had several cars.
 const BEFORE_CARS: i64 = 40;
+const DAY_MS: i64 = 86_400_000;
 
 async fn migrate_up_to(database: &AnyPool, version: i64) {
     let all = sqlx::migrate!();
@@ -20,12 +21,19 @@ async fn migrate_up_to(database: &AnyPool, version: i64) {
 }
 
 /// A vehicle with two trips, whose profiles have two names.
-fn two_trips() -> Vec<String> {
+fn two_trips(engine: Engine) -> Vec<String> {
+    let no_numbers = match engine {
+        Engine::Sqlite => "x''",
+        Engine::Postgres => "decode('', 'hex')",
+    };
     let phone_id = vehicle(1);
-    let mut texts = vec![format!(
-        "INSERT INTO vehicles (vehicle_id, first_received_ms, first_trip_start_ms, total_trips, miles_e6)
+    let mut texts = vec![
+        "INSERT INTO layouts (layout_id, field_names) VALUES (1, '[]')".to_owned(),
+        format!(
+            "INSERT INTO vehicles (vehicle_id, first_received_ms, first_trip_start_ms, total_trips, miles_e6)
          VALUES ('{phone_id}', {START_MS}, {START_MS}, 2, 3000000)"
-    )];
+        ),
+    ];
     for (s, name) in [(1, "two"), (2, "one")] {
         let (id, at_ms) = (session(s), START_MS - s as i64);
         texts.push(format!(
@@ -36,6 +44,11 @@ fn two_trips() -> Vec<String> {
                      {at_ms}, '{{\"figure\":{s}}}', 1, 1, {s}000000, 0.5)"
         ));
         texts.push(format!(
+            "INSERT INTO readings (trip_id, time_ms, received_ms, layout_id, numbers, unknown)
+             SELECT 'trip {s}', {at_ms}, {at_ms}, layout_id, {no_numbers}, '{{}}' FROM layouts
+             UNION ALL SELECT 'trip {s}', {at_ms} + 86400000, {at_ms}, layout_id, {no_numbers}, '{{}}' FROM layouts"
+        ));
+        texts.push(format!(
             "INSERT INTO sessions (vehicle_id, session_id, received_ms, profile_name)
              VALUES ('{phone_id}', '{id}', {at_ms}, '{name}')"
         ));
@@ -44,11 +57,11 @@ fn two_trips() -> Vec<String> {
 }
 
 #[tokio::test]
-async fn vehicles_and_trips_stay_when_phones_get_several_cars() {
+async fn vehicles_trips_and_readings_stay_when_phones_get_several_cars() {
     for home in homes().await {
         let old = home.stranger().await;
         migrate_up_to(&old, BEFORE_CARS).await;
-        for text in two_trips() {
+        for text in two_trips(home.engine) {
             sqlx::query(AssertSqlSafe(text)).execute(&old).await.unwrap();
         }
         old.close().await;
@@ -59,6 +72,9 @@ async fn vehicles_and_trips_stay_when_phones_get_several_cars() {
             let trip = store.trip(&format!("trip {s}")).await.unwrap().unwrap();
             assert_eq!((trip.vehicle_id, trip.profile_name.as_deref()), (vehicle(1).to_string(), Some(name)));
             assert_eq!(trip.summary.unwrap()["figure"], s, "{:?}", home.engine);
+            let readings = store.readings_after(&format!("trip {s}"), 0).await.unwrap();
+            let at_ms = START_MS - s as i64;
+            assert_eq!(readings.iter().map(|row| row.time_ms).collect::<Vec<_>>(), [at_ms, at_ms + DAY_MS]);
         }
         assert_eq!(number(&store, "SELECT COUNT(*) FROM trips WHERE gas_miles = 0.5").await, 2);
         // The name that came first is the phone's own vehicle, and so is all

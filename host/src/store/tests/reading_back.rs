@@ -1,6 +1,6 @@
 //! What the read API gets.
 
-use super::home::homes;
+use super::home::{homes, number};
 use super::model::*;
 use crate::store::{Page, Record, Retry, TripFilter};
 
@@ -57,5 +57,42 @@ async fn what_is_not_there_is_none() {
         assert!(store.trip("nowhere").await.unwrap().is_none());
         assert!(store.vehicle_stats(&vehicle(9), START_MS).await.unwrap().is_none());
         assert!(store.ping().await.is_ok());
+    }
+}
+
+/// Some readings in one slice and some years apart, in two batches, beside
+/// another trip of the same times.
+#[tokio::test]
+async fn readings_are_found_whenever_they_were_taken() {
+    const YEAR_MS: i64 = 365 * 86_400_000;
+    let mut times: Vec<i64> = (0..40).map(|n| n * 7).collect();
+    times.extend((1..20).map(|n| n * 262_144 * 3));
+    times.extend((1..5).map(|n| n * YEAR_MS));
+    times.extend((1..5).map(|n| -n * YEAR_MS));
+    for home in homes().await {
+        let store = home.open().await;
+        let mut trip = String::new();
+        for part in times.rchunks(30) {
+            let of = |s| part.iter().map(move |&at_ms| Record::Reading(reading(1, s, at_ms)));
+            put_together(&store, of(1).chain(of(2)).collect())
+                .await
+                .into_iter()
+                .for_each(|put| drop(put.unwrap()));
+            trip = keep(&store, reading(1, 1, part[0])).await.trip_id;
+        }
+        let mut expected: Vec<i64> = times.iter().map(|at_ms| START_MS + at_ms).collect();
+        expected.sort_unstable();
+        let found = store.readings(&trip).await.unwrap().times_ms;
+        assert_eq!(found, expected, "{:?}", home.engine);
+        let behind = store.readings_after(&trip, expected[9]).await.unwrap();
+        assert_eq!(behind.iter().map(|row| row.time_ms).collect::<Vec<_>>(), expected[10..]);
+        assert!(store.readings_after(&trip, *expected.last().unwrap()).await.unwrap().is_empty());
+        let spans = number(&store, "SELECT COUNT(*) FROM trip_spans").await;
+        assert_eq!(spans, 2 * (1 + 19 + 4 + 4), "a row for each span with readings");
+
+        store.delete_trip(&trip, LATER_MS).await.unwrap().unwrap();
+        while store.sweep_deleted().await.unwrap() {}
+        assert_eq!(number(&store, "SELECT COUNT(*) FROM trip_spans").await, spans / 2);
+        assert_eq!(number(&store, "SELECT COUNT(*) FROM readings").await, times.len() as i64);
     }
 }
