@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 
 use crate::activation::{self, Activations, Report, Started};
 use crate::config::{Config, HttpConfig};
-use crate::events::sink::{Sink, Stdout};
+use crate::events::sink::Sinks;
 use crate::events::{Drained, Events, Outcome, ServiceStartDetails, ServiceStopDetails};
 use crate::finalize::Wish;
 use crate::http::{self, Tokens};
@@ -34,6 +34,10 @@ const LAST_COMMITS: Duration = Duration::from_secs(2);
 /// how much their answers, and what is done for clients that are gone. What
 /// is left is for the events.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
+/// How long a sink that takes nothing is waited for at most, and
+const LAST_EVENTS: Duration = Duration::from_secs(3);
+/// how long each is waited for in any case.
+const LAST_WRITES: Duration = Duration::from_millis(700);
 /// Uploads under way at one time; further ones are told to come back.
 pub const UPLOADS: u32 = 2048;
 /// Bodies that arrive at one time: slow ones leave the other half of the
@@ -134,8 +138,8 @@ pub async fn serve(config: Config, stop: impl Future<Output = &'static str>) -> 
     // Handled from the beginning: by default it would end the process.
     let hangup = signal(SignalKind::hangup()).context("SIGHUP cannot be handled")?;
     let mut marker = RunMarker::take(&config.store.data_dir)?;
-    let sink = Sink::Stdout(Arc::new(Stdout::start().context("the event writer cannot be started")?));
-    let (app, swaps, wishes) = start(&config, sink.clone()).await?;
+    let sinks = Sinks::start(&config.events)?;
+    let (app, swaps, wishes) = start(&config, sinks).await?;
     if let Some(dead) = marker.previous_instance() {
         app.store
             .release_claims(dead)
@@ -165,7 +169,7 @@ pub async fn serve(config: Config, stop: impl Future<Output = &'static str>) -> 
 
     let by = Instant::now() + STOP;
     stop_receiving(&app, server, finalizer, activations).await;
-    stop_events(&app, reason, started, &sink, by).await;
+    stop_events(&app, reason, started, by).await;
     marker.clear()
 }
 
@@ -173,7 +177,7 @@ pub async fn serve(config: Config, stop: impl Future<Output = &'static str>) -> 
 /// that were found; and the wishes that the finalizer is to fulfil.
 pub async fn start(
     config: &Config,
-    sink: Sink,
+    sinks: Sinks,
 ) -> anyhow::Result<(Arc<App>, Vec<Report>, mpsc::Receiver<Wish>)> {
     let catalogue = catalogue(&config.http)?;
     let weather = config.features.feature_weather.then(|| Weather::new(&config.weather)).transpose()?;
@@ -184,7 +188,7 @@ pub async fn start(
         activation::start(&plugin_dir, &config.store.data_dir, &store).await?;
     let (wishes, wished) = mpsc::channel(WISHES);
     let app = Arc::new(App {
-        events: Events::start(config, &key, sink),
+        events: Events::start(config, &key, sinks),
         plugins,
         store,
         catalogue,
@@ -248,10 +252,12 @@ async fn stop_receiving(
     }
 }
 
-async fn stop_events(app: &App, reason: &str, started: Instant, sink: &Sink, by: Instant) {
+async fn stop_events(app: &App, reason: &str, started: Instant, by: Instant) {
     if app.events.drain(by).await == Drained::TimedOut {
         tracing::warn!("the event tasks did not finish in time; the last events may be missing");
     }
+    let now = Instant::now();
+    app.events.flush(by.min(now + LAST_EVENTS).max(now + LAST_WRITES)).await;
     let totals = app.events.totals();
     let details = ServiceStopDetails {
         stop_reason: reason.to_owned(),
@@ -260,10 +266,11 @@ async fn stop_events(app: &App, reason: &str, started: Instant, sink: &Sink, by:
         events_kept: totals.kept,
         events_sampled_out: totals.sampled_out,
         events_lost_by_sink: totals.lost_by_sink,
+        sinks: app.events.sinks(),
     };
-    // It goes straight to the sink, behind all others.
+    // It goes straight to the sinks, behind all others.
     app.events.open(app.plugins.pin(), details).finish(Outcome::Success);
-    sink.close().await;
+    app.events.close(Instant::now() + LAST_WRITES).await;
 }
 
 /// Readings have the fields of the catalogue.

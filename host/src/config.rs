@@ -1,11 +1,15 @@
 //! All settings: one struct for each area, read from the environment or the
 //! command line by `clap`. Nothing here acts on a setting.
 
+mod events;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgAction, Args, ValueEnum};
+
+pub use events::{EventConfig, SinkName};
 
 /// Everything that `volttracker serve` can be told.
 #[derive(Debug, Clone, Args)]
@@ -25,6 +29,9 @@ pub struct Config {
     /// Which events are kept.
     #[command(flatten)]
     pub sampling: SamplingConfig,
+    /// Where they go.
+    #[command(flatten)]
+    pub events: EventConfig,
     /// Where the business rules are.
     #[command(flatten)]
     pub plugins: PluginConfig,
@@ -306,6 +313,9 @@ mod tests {
             ("--feature-weather", "perhaps", "FEATURE_WEATHER"),
             ("--environment", "moon", "ENVIRONMENT"),
             ("--bind-addr", "here", "BIND_ADDR"),
+            ("--event-sinks", "stdout,moon", "EVENT_SINKS"),
+            ("--event-sinks", "", "EVENT_SINKS"),
+            ("--event-buffer-mb", "0", "EVENT_BUFFER_MB"),
             ("--rate-limit-per-minute", "often", "RATE_LIMIT_PER_MINUTE"),
             ("--weather-api-timeout", "NaN", "WEATHER_API_TIMEOUT"),
             ("--weather-api-timeout", "60", "WEATHER_API_TIMEOUT"),

@@ -1,51 +1,108 @@
-//! Where kept events go. A sink takes a line or says at once that it cannot:
-//! it never makes an operation wait.
+//! Where kept events go. Every sink gets the same event, in a queue of its own,
+//! and none makes an operation, or another sink, wait. A further one is a file
+//! with a task that takes from a [`Consumer`], and a line where it starts.
 
+mod kept;
+mod lines;
+mod queue;
 mod stdout;
+#[cfg(test)]
+mod tests;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+#[cfg(test)]
 use std::sync::Mutex;
+use std::time::Instant;
 
-pub use stdout::Stdout;
+use anyhow::Context as _;
+use futures_util::future::join_all;
 
-/// The sink did not take the line.
-#[derive(Debug, PartialEq, Eq)]
-pub struct SinkFull;
+use crate::config::{EventConfig, SinkName};
+
+pub use kept::KeptEvent;
+pub use queue::{Consumer, Queue, SinkTotals};
 
 /// A place for kept events.
-#[derive(Clone)]
-pub enum Sink {
-    /// Standard output, a line an event.
-    Stdout(Arc<Stdout>),
-    /// Memory, for tests.
+enum Sink {
+    /// Something that takes from a queue.
+    Queued(Arc<Queue>),
+    #[cfg(test)]
     Memory(Arc<Mutex<Vec<serde_json::Value>>>),
 }
 
-impl Sink {
-    /// Hands over one line, newline included.
-    pub fn emit(&self, line: &[u8]) -> Result<(), SinkFull> {
-        match self {
-            Self::Stdout(stdout) => stdout.emit(line),
-            Self::Memory(events) => {
-                let event = serde_json::from_slice(line).map_err(|_| SinkFull)?;
-                events.lock().map_err(|_| SinkFull)?.push(event);
-                Ok(())
+/// All places for kept events.
+pub struct Sinks(Vec<Sink>);
+
+impl Sinks {
+    /// Starts those that need nothing else. Must be called on the runtime.
+    ///
+    /// # Errors
+    /// One of them cannot be started.
+    pub fn start(config: &EventConfig) -> anyhow::Result<Self> {
+        let mut sinks = Self(Vec::new());
+        if config.has(SinkName::Stdout) {
+            let (queue, consumer) = Queue::new("stdout", config.buffer_bytes());
+            stdout::start(consumer).context("the event writer cannot be started")?;
+            sinks.add(queue);
+        }
+        Ok(sinks)
+    }
+
+    /// Adds a sink, by the queue that it takes from.
+    pub fn add(&mut self, queue: Arc<Queue>) {
+        self.0.push(Sink::Queued(queue));
+    }
+
+    /// Events into memory.
+    #[cfg(test)]
+    pub fn memory(events: Arc<Mutex<Vec<serde_json::Value>>>) -> Self {
+        Self(vec![Sink::Memory(events)])
+    }
+
+    /// Gives an event to all of them. Never waits.
+    pub(super) fn emit(&self, event: &Arc<KeptEvent>) {
+        for sink in &self.0 {
+            match sink {
+                Sink::Queued(queue) => queue.emit(event),
+                #[cfg(test)]
+                Sink::Memory(events) => {
+                    let event = serde_json::from_slice(event.line()).expect("a line is JSON");
+                    events.lock().expect("no reader panicked").push(event);
+                }
             }
         }
     }
 
-    /// Lines that it took, and lost all the same.
-    pub(super) fn lost(&self) -> u64 {
-        match self {
-            Self::Stdout(stdout) => stdout.lost(),
-            Self::Memory(_) => 0,
-        }
+    /// What became of the events so far, by sink.
+    pub(super) fn totals(&self) -> BTreeMap<&'static str, SinkTotals> {
+        let totals = self.0.iter().map(|sink| match sink {
+            Sink::Queued(queue) => (queue.name(), queue.totals()),
+            #[cfg(test)]
+            Sink::Memory(events) => {
+                let delivered = events.lock().expect("no reader panicked").len() as u64;
+                ("memory", SinkTotals { delivered, ..SinkTotals::default() })
+            }
+        });
+        totals.collect()
     }
 
-    /// Writes out what is waiting, for at most a few seconds.
-    pub async fn close(&self) {
-        if let Self::Stdout(stdout) = self {
-            stdout.close().await;
-        }
+    /// Waits until every sink has taken what waits for it. One that has not at
+    /// that time loses it, and takes nothing more.
+    pub(super) async fn flush(&self, by: Instant) {
+        join_all(self.queues().map(|queue| queue.flush(by))).await;
+    }
+
+    /// Ends all of them, with everything written that can be by that time.
+    pub(super) async fn close(&self, by: Instant) {
+        join_all(self.queues().map(|queue| queue.close(by))).await;
+    }
+
+    fn queues(&self) -> impl Iterator<Item = &Arc<Queue>> {
+        self.0.iter().filter_map(|sink| match sink {
+            Sink::Queued(queue) => Some(queue),
+            #[cfg(test)]
+            Sink::Memory(_) => None,
+        })
     }
 }

@@ -12,7 +12,7 @@ use tokio::sync::{OnceCell, Semaphore, watch};
 use crate::activation::Activations;
 use crate::app::App;
 use crate::config::Config;
-use crate::events::sink::Sink;
+use crate::events::sink::Sinks;
 use crate::events::{Events, Outcome, UploadDetails};
 use crate::finalize::finalize_stale;
 use crate::http::Tokens;
@@ -113,12 +113,12 @@ async fn app(home: &Home) -> App {
     let flags = ["volttracker", "--feature-weather", "false"];
     let config = Cli::try_parse_from(flags).expect("defaults are complete").config;
     let key = IdentityKey::new("a key of sixteen");
-    let sink = Sink::Memory(Arc::<Mutex<_>>::default());
+    let sinks = Sinks::memory(Arc::<Mutex<_>>::default());
     App {
         metrics: Metrics::default(),
         store: home.open().await,
         plugins: plugins().await,
-        events: Events::start(&config, &key, sink),
+        events: Events::start(&config, &key, sinks),
         catalogue: Catalogue::volt_gen2(),
         key,
         known_vehicles: moka::sync::Cache::new(100),
