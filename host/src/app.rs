@@ -138,7 +138,7 @@ pub async fn serve(config: Config, stop: impl Future<Output = &'static str>) -> 
     // Handled from the beginning: by default it would end the process.
     let hangup = signal(SignalKind::hangup()).context("SIGHUP cannot be handled")?;
     let mut marker = RunMarker::take(&config.store.data_dir)?;
-    let sinks = Sinks::start(&config.events)?;
+    let sinks = Sinks::start(&config)?;
     let (app, swaps, wishes) = start(&config, sinks).await?;
     if let Some(dead) = marker.previous_instance() {
         app.store

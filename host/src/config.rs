@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args, ValueEnum};
 
-pub use events::{EventConfig, SinkName};
+pub use events::{EventConfig, FileConfig, OtlpConfig, SinkName};
 
 /// Everything that `volttracker serve` can be told.
 #[derive(Debug, Clone, Args)]
@@ -32,6 +32,12 @@ pub struct Config {
     /// Where they go.
     #[command(flatten)]
     pub events: EventConfig,
+    /// How they are kept in files.
+    #[command(flatten)]
+    pub event_files: FileConfig,
+    /// How they are sent to a collector.
+    #[command(flatten)]
+    pub otlp: OtlpConfig,
     /// Where the business rules are.
     #[command(flatten)]
     pub plugins: PluginConfig,
@@ -316,6 +322,10 @@ mod tests {
             ("--event-sinks", "stdout,moon", "EVENT_SINKS"),
             ("--event-sinks", "", "EVENT_SINKS"),
             ("--event-buffer-mb", "0", "EVENT_BUFFER_MB"),
+            ("--event-file-max-mb", "0", "EVENT_FILE_MAX_MB"),
+            ("--event-file-max-hours", "0", "EVENT_FILE_MAX_HOURS"),
+            ("--event-file-keep", "0", "EVENT_FILE_KEEP"),
+            ("--otel-exporter-otlp-timeout", "soon", "OTEL_EXPORTER_OTLP_TIMEOUT"),
             ("--rate-limit-per-minute", "often", "RATE_LIMIT_PER_MINUTE"),
             ("--weather-api-timeout", "NaN", "WEATHER_API_TIMEOUT"),
             ("--weather-api-timeout", "60", "WEATHER_API_TIMEOUT"),

@@ -2,8 +2,10 @@
 //! and none makes an operation, or another sink, wait. A further one is a file
 //! with a task that takes from a [`Consumer`], and a line where it starts.
 
+mod files;
 mod kept;
 mod lines;
+mod otlp;
 mod queue;
 mod stdout;
 #[cfg(test)]
@@ -15,13 +17,23 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::time::Instant;
 
-use anyhow::Context as _;
 use futures_util::future::join_all;
+use tokio::runtime::Handle;
 
-use crate::config::{EventConfig, SinkName};
+use crate::config::{Config, EventConfig, SinkName};
 
 pub use kept::KeptEvent;
 pub use queue::{Consumer, Queue, SinkTotals};
+
+/// Does work that blocks on a thread of its own. Must be called on the runtime.
+fn on_a_thread<W: Future<Output = ()>>(
+    name: &str,
+    work: impl FnOnce() -> W + Send + 'static,
+) -> std::io::Result<()> {
+    let runtime = Handle::current();
+    std::thread::Builder::new().name(name.to_owned()).spawn(move || runtime.block_on(work()))?;
+    Ok(())
+}
 
 /// A place for kept events.
 enum Sink {
@@ -39,19 +51,28 @@ impl Sinks {
     ///
     /// # Errors
     /// One of them cannot be started.
-    pub fn start(config: &EventConfig) -> anyhow::Result<Self> {
+    pub fn start(config: &Config) -> anyhow::Result<Self> {
         let mut sinks = Self(Vec::new());
-        if config.has(SinkName::Stdout) {
-            let (queue, consumer) = Queue::new("stdout", config.buffer_bytes());
-            stdout::start(consumer).context("the event writer cannot be started")?;
-            sinks.add(queue);
+        let events = &config.events;
+        if let Some(consumer) = sinks.add(SinkName::Stdout, events) {
+            stdout::start(consumer)?;
+        }
+        if let Some(consumer) = sinks.add(SinkName::File, events) {
+            files::start(&config.event_files, &config.store.data_dir, consumer)?;
+        }
+        if let Some(consumer) = sinks.add(SinkName::Otlp, events) {
+            otlp::start(&config.otlp, consumer)?;
         }
         Ok(sinks)
     }
 
-    /// Adds a sink, by the queue that it takes from.
-    pub fn add(&mut self, queue: Arc<Queue>) {
-        self.0.push(Sink::Queued(queue));
+    /// Adds a sink, if it is wanted; whoever starts it takes from its queue.
+    pub fn add(&mut self, name: SinkName, config: &EventConfig) -> Option<Consumer> {
+        config.has(name).then(|| {
+            let (queue, consumer) = Queue::new(name.as_str(), config.buffer_bytes());
+            self.0.push(Sink::Queued(queue));
+            consumer
+        })
     }
 
     /// Events into memory.

@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use super::KeptEvent;
 
 /// How long a pause is at most once the sink is asked to hurry.
-const HURRIED_PAUSE: Duration = Duration::from_millis(50);
+const HURRIED_PAUSE: Duration = Duration::from_millis(200);
 
 /// What became of the events that a sink was given: they add up to all of them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]

@@ -4,21 +4,23 @@
 use std::io::Write;
 use std::time::Duration;
 
-use tokio::runtime::Handle;
+use anyhow::Context as _;
 
-use super::Consumer;
 use super::lines::{CHUNK, Lines};
+use super::{Consumer, on_a_thread};
 
 /// Lines are not urgent: after each write some may gather, so that the writer
 /// is woken for many of them and not for each.
 const PAUSE: Duration = Duration::from_millis(5);
 
 /// Starts the writer. Must be called on the runtime.
-pub(super) fn start(consumer: Consumer) -> std::io::Result<()> {
-    let runtime = Handle::current();
-    let write = move || runtime.block_on(write_all(consumer, std::io::stdout().lock()));
-    std::thread::Builder::new().name("events-stdout".to_owned()).spawn(write)?;
-    Ok(())
+///
+/// # Errors
+/// There is no thread for it.
+pub(super) fn start(consumer: Consumer) -> anyhow::Result<()> {
+    // Locked once, and by the thread that writes.
+    let write = || write_all(consumer, std::io::stdout().lock());
+    on_a_thread("events-stdout", write).context("the event writer cannot be started")
 }
 
 /// Writes until closed, or until standard output is gone; from then on every
@@ -41,6 +43,8 @@ async fn write_all(mut consumer: Consumer, mut out: impl Write) {
 #[cfg(test)]
 mod tests {
     use std::time::Instant;
+
+    use tokio::runtime::Handle;
 
     use super::*;
     use crate::events::sink::tests::Rig;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Consumer, KeptEvent, Queue, SinkTotals, Sinks};
+use super::{Consumer, KeptEvent, Queue, Sink, SinkTotals, Sinks};
 use crate::events::ledger::{Ledger, Totals};
 use crate::events::record::Operation;
 
@@ -25,7 +25,7 @@ impl Rig {
         let mut sinks = Sinks(Vec::new());
         let consumers = rooms.map(|(name, room)| {
             let (queue, consumer) = Queue::new(name, room);
-            sinks.add(queue);
+            sinks.0.push(Sink::Queued(queue));
             consumer
         });
         (Self { sinks, ledger: Arc::default() }, consumers)
