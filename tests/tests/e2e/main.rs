@@ -22,6 +22,7 @@ mod plugins;
 mod real_drive;
 mod sampling;
 mod shadows;
+mod sinks;
 mod start_and_stop;
 mod swaps;
 mod weather;
