@@ -10,8 +10,8 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
 
 use crate::activation::{self, Activations, Report, Started};
-use crate::config::{Config, HttpConfig};
-use crate::events::sink::Sinks;
+use crate::config::{Config, HttpConfig, SinkName};
+use crate::events::sink::{self, Sinks};
 use crate::events::{Drained, Events, Outcome, ServiceStartDetails, ServiceStopDetails};
 use crate::finalize::Wish;
 use crate::http::{self, Tokens};
@@ -20,7 +20,7 @@ use crate::metrics::Metrics;
 use crate::plugin_host::{PluginHost, VehicleStats};
 use crate::rate_limit::RateLimits;
 use crate::run_marker::RunMarker;
-use crate::store::{Layout, Store};
+use crate::store::{EventStore, Layout, Store};
 use crate::torque::Catalogue;
 use crate::weather::Weather;
 
@@ -59,6 +59,11 @@ const ADMIN_REQUESTS: usize = 4;
 const IMPORTS: u32 = 2;
 /// Readers who follow running trips at one time.
 const LISTENERS: usize = 32;
+/// Questions about events at one time: two of them have a connection each, and
+/// an answer takes up to 8 MB until it is taken.
+const EVENT_QUERIES: usize = 8;
+/// Readers who follow events as they come at one time.
+const EVENT_LISTENERS: usize = 8;
 /// Vehicles whose last known figures are remembered.
 const KNOWN_VEHICLES: u64 = 10_000;
 
@@ -70,6 +75,12 @@ pub struct App {
     pub plugins: PluginHost,
     /// Where events are opened.
     pub events: Events,
+    /// Kept events, for queries, where there is a store of them.
+    pub event_store: Option<Arc<EventStore>>,
+    /// A place for each question about events.
+    pub event_queries: Arc<Semaphore>,
+    /// A place for each reader who follows events as they come.
+    pub event_listeners: Arc<Semaphore>,
     /// The meaning of PIDs.
     pub catalogue: &'static Catalogue,
     /// The key of all hashes.
@@ -177,18 +188,22 @@ pub async fn serve(config: Config, stop: impl Future<Output = &'static str>) -> 
 /// that were found; and the wishes that the finalizer is to fulfil.
 pub async fn start(
     config: &Config,
-    sinks: Sinks,
+    mut sinks: Sinks,
 ) -> anyhow::Result<(Arc<App>, Vec<Report>, mpsc::Receiver<Wish>)> {
     let catalogue = catalogue(&config.http)?;
     let weather = config.features.feature_weather.then(|| Weather::new(&config.weather)).transpose()?;
     let store = Store::open(&config.store, &config.trips, layout_of(catalogue)).await?;
     let key = store.identity_key(&config.store).await?;
+    let event_store = start_event_store(config, &mut sinks).await?;
     let plugin_dir = config.plugins.plugin_dir.clone();
     let Started { plugins, activations, reports } =
         activation::start(&plugin_dir, &config.store.data_dir, &store).await?;
     let (wishes, wished) = mpsc::channel(WISHES);
     let app = Arc::new(App {
         events: Events::start(config, &key, sinks),
+        event_store,
+        event_queries: Arc::new(Semaphore::new(EVENT_QUERIES)),
+        event_listeners: Arc::new(Semaphore::new(EVENT_LISTENERS)),
         plugins,
         store,
         catalogue,
@@ -214,6 +229,14 @@ pub async fn start(
         weather,
     });
     Ok((app, reports, wished))
+}
+
+/// Opens the store of events, if there is to be one, and fills it.
+async fn start_event_store(config: &Config, sinks: &mut Sinks) -> anyhow::Result<Option<Arc<EventStore>>> {
+    let Some(consumer) = sinks.add(SinkName::Store, &config.events) else { return Ok(None) };
+    let store = Arc::new(EventStore::open(&config.store, &config.event_store).await?);
+    sink::store::start(consumer, store.clone());
+    Ok(Some(store))
 }
 
 /// Ends everything that still has an event to finish.
@@ -271,6 +294,9 @@ async fn stop_events(app: &App, reason: &str, started: Instant, by: Instant) {
     // It goes straight to the sinks, behind all others.
     app.events.open(app.plugins.pin(), details).finish(Outcome::Success);
     app.events.close(Instant::now() + LAST_WRITES).await;
+    if let Some(store) = &app.event_store {
+        store.close(LAST_WRITES).await;
+    }
 }
 
 /// Readings have the fields of the catalogue.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args, ValueEnum};
 
-pub use events::{EventConfig, FileConfig, OtlpConfig, SinkName};
+pub use events::{EventConfig, EventStoreConfig, FileConfig, OtlpConfig, SinkName};
 
 /// Everything that `volttracker serve` can be told.
 #[derive(Debug, Clone, Args)]
@@ -32,6 +32,9 @@ pub struct Config {
     /// Where they go.
     #[command(flatten)]
     pub events: EventConfig,
+    /// How long they are kept for queries.
+    #[command(flatten)]
+    pub event_store: EventStoreConfig,
     /// How they are kept in files.
     #[command(flatten)]
     pub event_files: FileConfig,
@@ -322,6 +325,8 @@ mod tests {
             ("--event-sinks", "stdout,moon", "EVENT_SINKS"),
             ("--event-sinks", "", "EVENT_SINKS"),
             ("--event-buffer-mb", "0", "EVENT_BUFFER_MB"),
+            ("--event-store-max-age-days", "0", "EVENT_STORE_MAX_AGE_DAYS"),
+            ("--event-store-max-mb", "0", "EVENT_STORE_MAX_MB"),
             ("--event-file-max-mb", "0", "EVENT_FILE_MAX_MB"),
             ("--event-file-max-hours", "0", "EVENT_FILE_MAX_HOURS"),
             ("--event-file-keep", "0", "EVENT_FILE_KEEP"),

@@ -11,7 +11,7 @@ use super::Secret;
 #[command(next_help_heading = "Events")]
 pub struct EventConfig {
     /// Where kept events go: a list, separated by commas.
-    #[arg(long, env, value_enum, value_delimiter = ',', num_args = 1.., default_value = "stdout")]
+    #[arg(long, env, value_enum, value_delimiter = ',', num_args = 1.., default_value = "stdout,store")]
     pub event_sinks: Vec<SinkName>,
     /// Megabytes of events that wait for a sink that is slow or down; what finds no room is lost and counted.
     #[arg(long, env, default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..=4096))]
@@ -23,6 +23,8 @@ pub struct EventConfig {
 pub enum SinkName {
     /// Standard output, a line an event.
     Stdout,
+    /// The built-in store, which answers queries.
+    Store,
     /// Files in EVENT_FILE_DIR, a line an event.
     File,
     /// A collector that speaks OpenTelemetry, as log records.
@@ -34,10 +36,23 @@ impl SinkName {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Stdout => "stdout",
+            Self::Store => "store",
             Self::File => "file",
             Self::Otlp => "otlp",
         }
     }
+}
+
+/// The built-in store of events; kept with `store` in EVENT_SINKS.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Events in the store")]
+pub struct EventStoreConfig {
+    /// Days that events are kept there.
+    #[arg(long, env, default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=36_500))]
+    pub event_store_max_age_days: u64,
+    /// Megabytes of events that are kept there; the oldest go first.
+    #[arg(long, env, default_value_t = 1024, value_parser = clap::value_parser!(u64).range(1..=1_048_576))]
+    pub event_store_max_mb: u64,
 }
 
 /// Files of events; written with `file` in EVENT_SINKS.

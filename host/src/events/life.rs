@@ -19,7 +19,7 @@ use super::pipeline::{Drained, Finished, Pipeline};
 use super::record::{
     FeatureFlags, Operation, Outcome, OutcomeName, Record, SCHEMA_VERSION, ServiceInfo, ServiceRecord,
 };
-use super::sink::{SinkTotals, Sinks};
+use super::sink::{SinkTotals, Sinks, Tail};
 use super::taxonomy::{Code, Failure};
 use super::vehicle::VehicleContext;
 use crate::config::Config;
@@ -118,6 +118,11 @@ impl Events {
     /// What became of the kept events so far, by sink.
     pub fn sinks(&self) -> BTreeMap<&'static str, SinkTotals> {
         self.pipeline.sinks().totals()
+    }
+
+    /// Those who follow the kept events as they come.
+    pub fn tail(&self) -> &Tail {
+        self.pipeline.sinks().tail()
     }
 
     /// Where a test makes an event task panic.

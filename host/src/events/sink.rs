@@ -8,6 +8,8 @@ mod lines;
 mod otlp;
 mod queue;
 mod stdout;
+pub mod store;
+mod tail;
 #[cfg(test)]
 mod tests;
 
@@ -24,6 +26,7 @@ use crate::config::{Config, EventConfig, SinkName};
 
 pub use kept::KeptEvent;
 pub use queue::{Consumer, Queue, SinkTotals};
+pub use tail::{Heard, Listener, Tail};
 
 /// Does work that blocks on a thread of its own. Must be called on the runtime.
 fn on_a_thread<W: Future<Output = ()>>(
@@ -44,7 +47,11 @@ enum Sink {
 }
 
 /// All places for kept events.
-pub struct Sinks(Vec<Sink>);
+pub struct Sinks {
+    sinks: Vec<Sink>,
+    /// Those who follow the events as they come.
+    tail: Tail,
+}
 
 impl Sinks {
     /// Starts those that need nothing else. Must be called on the runtime.
@@ -52,7 +59,7 @@ impl Sinks {
     /// # Errors
     /// One of them cannot be started.
     pub fn start(config: &Config) -> anyhow::Result<Self> {
-        let mut sinks = Self(Vec::new());
+        let mut sinks = Self::none();
         let events = &config.events;
         if let Some(consumer) = sinks.add(SinkName::Stdout, events) {
             stdout::start(consumer)?;
@@ -66,11 +73,16 @@ impl Sinks {
         Ok(sinks)
     }
 
+    /// No place yet.
+    fn none() -> Self {
+        Self { sinks: Vec::new(), tail: Tail::new() }
+    }
+
     /// Adds a sink, if it is wanted; whoever starts it takes from its queue.
     pub fn add(&mut self, name: SinkName, config: &EventConfig) -> Option<Consumer> {
         config.has(name).then(|| {
             let (queue, consumer) = Queue::new(name.as_str(), config.buffer_bytes());
-            self.0.push(Sink::Queued(queue));
+            self.sinks.push(Sink::Queued(queue));
             consumer
         })
     }
@@ -78,12 +90,13 @@ impl Sinks {
     /// Events into memory.
     #[cfg(test)]
     pub fn memory(events: Arc<Mutex<Vec<serde_json::Value>>>) -> Self {
-        Self(vec![Sink::Memory(events)])
+        Self { sinks: vec![Sink::Memory(events)], ..Self::none() }
     }
 
     /// Gives an event to all of them. Never waits.
     pub(super) fn emit(&self, event: &Arc<KeptEvent>) {
-        for sink in &self.0 {
+        self.tail.emit(event);
+        for sink in &self.sinks {
             match sink {
                 Sink::Queued(queue) => queue.emit(event),
                 #[cfg(test)]
@@ -95,9 +108,14 @@ impl Sinks {
         }
     }
 
+    /// Those who follow the events as they come.
+    pub(super) fn tail(&self) -> &Tail {
+        &self.tail
+    }
+
     /// What became of the events so far, by sink.
     pub(super) fn totals(&self) -> BTreeMap<&'static str, SinkTotals> {
-        let totals = self.0.iter().map(|sink| match sink {
+        let totals = self.sinks.iter().map(|sink| match sink {
             Sink::Queued(queue) => (queue.name(), queue.totals()),
             #[cfg(test)]
             Sink::Memory(events) => {
@@ -120,7 +138,7 @@ impl Sinks {
     }
 
     fn queues(&self) -> impl Iterator<Item = &Arc<Queue>> {
-        self.0.iter().filter_map(|sink| match sink {
+        self.sinks.iter().filter_map(|sink| match sink {
             Sink::Queued(queue) => Some(queue),
             #[cfg(test)]
             Sink::Memory(_) => None,

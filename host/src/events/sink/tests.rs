@@ -22,10 +22,10 @@ impl Rig {
     pub(super) fn new<const SINKS: usize>(
         rooms: [(&'static str, usize); SINKS],
     ) -> (Self, [Consumer; SINKS]) {
-        let mut sinks = Sinks(Vec::new());
+        let mut sinks = Sinks::none();
         let consumers = rooms.map(|(name, room)| {
             let (queue, consumer) = Queue::new(name, room);
-            sinks.0.push(Sink::Queued(queue));
+            sinks.sinks.push(Sink::Queued(queue));
             consumer
         });
         (Self { sinks, ledger: Arc::default() }, consumers)

@@ -1,0 +1,193 @@
+//! Figures of groups. Events whose fields have equal values come as one row;
+//! durations, of which hardly two are equal, come as a histogram, and in detail
+//! only from the buckets in which percentiles lie.
+
+use serde_json::Value;
+use sqlx::any::AnyRow;
+use sqlx::{Any, Row as _, Transaction};
+
+use super::columns::{Holds, column_of};
+use super::narrowing::{Arguments, Bound, Narrowed, narrow};
+use super::{AskError, EventStore, in_time};
+use crate::query::{Answer, Field, Groups, Measured, Query, QueryError, Row, Sample, Spread};
+use crate::store::StoreError;
+use crate::store::open::Engine;
+
+/// Rows of one answer: further ones would take too much memory.
+const MOST_ROWS: usize = 1_000_000;
+/// What a histogram says of a bucket: all of it, or no more than percentiles
+/// need, which takes half as long.
+const SPREAD: &str =
+    "e.duration_bucket, MIN(e.duration_ms), MAX(e.duration_ms), SUM(e.duration_ms * e.sampling_rate)";
+const BUCKET: &str = "e.duration_bucket, CAST(0 AS DOUBLE PRECISION), CAST(0 AS DOUBLE PRECISION), \
+                      CAST(0 AS DOUBLE PRECISION)";
+
+/// How the measured field comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Field,
+    Histogram { with_range: bool },
+    Detail,
+}
+
+impl EventStore {
+    /// What is asked of groups of events.
+    ///
+    /// # Errors
+    /// The question asks for too much, or the store does not answer in time.
+    pub async fn figures(&self, query: &Query) -> Result<Answer, AskError> {
+        in_time(async {
+            // Both looks see the same events.
+            let begin = match self.engine {
+                Engine::Sqlite => "BEGIN",
+                Engine::Postgres => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+            };
+            let mut transaction = self.reads.begin_with(begin).await?;
+            let answer = self.gather(&mut transaction, query).await;
+            transaction.rollback().await?;
+            answer
+        })
+        .await
+    }
+
+    async fn gather(
+        &self,
+        transaction: &mut Transaction<'static, Any>,
+        query: &Query,
+    ) -> Result<Answer, AskError> {
+        let mut arguments = Arguments::new(self.engine);
+        let narrowed = narrow(&query.filter, &mut arguments);
+        let mut groups = Groups::new(query, &narrowed.rest);
+        let form = if groups.measure_apart(Field::DURATION) {
+            Form::Histogram { with_range: groups.wants_range() }
+        } else {
+            Form::Field
+        };
+        let look = Look { narrowed: &narrowed, fields: groups.fields().to_vec(), form };
+        for row in look.rows(transaction, arguments, "").await? {
+            groups.add(&look.read(&row)?)?;
+        }
+        let buckets = groups.wanted_buckets();
+        if !buckets.is_empty() {
+            let mut arguments = Arguments::new(self.engine);
+            let narrowed = narrow(&query.filter, &mut arguments);
+            let look = Look { narrowed: &narrowed, form: Form::Detail, ..look };
+            let buckets = arguments.bind_all(buckets.into_iter().map(Bound::Whole));
+            let mut only = format!(" AND e.duration_bucket IN ({buckets})");
+            only += &within(&groups, query, &mut arguments);
+            for row in look.rows(transaction, arguments, &only).await? {
+                groups.detail(&look.read(&row)?);
+            }
+        }
+        Ok(groups.answer())
+    }
+}
+
+/// A condition that names the groups' values, where a column holds them: an
+/// index leads from there to buckets.
+fn within(groups: &Groups<'_>, query: &Query, arguments: &mut Arguments) -> String {
+    let mut conditions = String::new();
+    for (place, field) in query.group_by.iter().enumerate() {
+        if let Some(column) = column_of(field).filter(|column| column.holds == Holds::Text)
+            && let Some(texts) = groups.texts(place).filter(|texts| texts.len() <= 100)
+        {
+            let places = arguments.bind_all(texts.into_iter().map(|text| Bound::Text(text.to_owned())));
+            conditions += &format!(" AND {} IN ({places})", column.name);
+        }
+    }
+    conditions
+}
+
+/// One look at the rows.
+struct Look<'a> {
+    narrowed: &'a Narrowed,
+    fields: Vec<Field>,
+    form: Form,
+}
+
+impl Look<'_> {
+    async fn rows(
+        &self,
+        transaction: &mut Transaction<'static, Any>,
+        mut arguments: Arguments,
+        only: &str,
+    ) -> Result<Vec<AnyRow>, AskError> {
+        let mut needs_bodies = self.narrowed.needs_bodies;
+        let mut columns = Vec::new();
+        for field in &self.fields {
+            match column_of(field) {
+                Some(column) => columns.push(column.name.to_owned()),
+                None => {
+                    columns.push(arguments.json(field));
+                    needs_bodies = true;
+                }
+            }
+        }
+        let mut groups: Vec<_> = (1..=columns.len()).collect();
+        match self.form {
+            Form::Field => {}
+            Form::Histogram { with_range } => {
+                groups.push(columns.len() + 1);
+                columns.push(if with_range { SPREAD } else { BUCKET }.to_owned());
+            }
+            Form::Detail => {
+                groups.extend([columns.len() + 1, columns.len() + 2]);
+                columns.extend(["e.duration_bucket".to_owned(), "e.duration_ms".to_owned()]);
+            }
+        }
+        columns.extend(["COUNT(*)".to_owned(), "SUM(e.sampling_rate)".to_owned()]);
+        let bodies = if needs_bodies { "JOIN event_bodies b ON b.id = e.id" } else { "" };
+        let groups: Vec<_> = groups.iter().map(ToString::to_string).collect();
+        let groups =
+            if groups.is_empty() { String::new() } else { format!("GROUP BY {}", groups.join(", ")) };
+        let text = format!(
+            "SELECT {} FROM events e {bodies} WHERE {}{only} {groups} LIMIT {}",
+            columns.join(", "),
+            self.narrowed.conditions,
+            MOST_ROWS + 1
+        );
+        let rows = arguments.query(text).fetch_all(&mut **transaction).await?;
+        if rows.len() > MOST_ROWS {
+            let message =
+                format!("leaves more than {MOST_ROWS} different rows: narrow it, by timestamp for one");
+            return Err(QueryError::out_of_range("filter", message).into());
+        }
+        Ok(rows)
+    }
+
+    fn read(&self, row: &AnyRow) -> Result<Row, StoreError> {
+        let values = self.fields.iter().enumerate().map(|(place, field)| match column_of(field) {
+            Some(column) => column.read(row, place),
+            None => json(row, place),
+        });
+        let values = values.collect::<Result<Vec<_>, _>>()?;
+        let next = values.len();
+        let (measured, next) = match self.form {
+            Form::Field => (Measured::Field, next),
+            Form::Histogram { .. } => (Measured::Spread(spread(row, next)?), next + 4),
+            Form::Detail => (Measured::Detail(row.try_get(next)?, row.try_get(next + 1)?), next + 2),
+        };
+        let sample_size: i64 = row.try_get(next)?;
+        let sample = Sample {
+            sample_size: sample_size.unsigned_abs(),
+            // There is no sum of nothing.
+            estimated_total: row.try_get::<Option<f64>, _>(next + 1)?.unwrap_or_default(),
+        };
+        Ok(Row { values, sample, measured })
+    }
+}
+
+fn spread(row: &AnyRow, next: usize) -> Result<Spread, StoreError> {
+    Ok(Spread {
+        bucket: row.try_get(next)?,
+        min: row.try_get(next + 1)?,
+        max: row.try_get(next + 2)?,
+        weighted_sum: row.try_get(next + 3)?,
+    })
+}
+
+fn json(row: &AnyRow, place: usize) -> Result<Option<Value>, StoreError> {
+    let text: Option<&str> = row.try_get(place)?;
+    let value = text.map(serde_json::from_str).transpose();
+    value.map_err(|error| StoreError::Unexpected(format!("an event is not the JSON it was: {error}")))
+}
