@@ -19,6 +19,7 @@ mod metrics;
 mod new_plugin;
 mod plugin_files;
 mod plugins;
+mod queries;
 mod real_drive;
 mod sampling;
 mod shadows;

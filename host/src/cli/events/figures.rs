@@ -14,7 +14,7 @@ pub(super) fn table(answer: &Value) -> String {
     if let Some(first) = groups.first() {
         let mut head: Vec<_> = fields.iter().map(word).collect();
         for figure in list(&first["figures"]) {
-            head.extend([word(&figure["figure"]), "of".to_owned()]);
+            head.extend([word(&figure["figure"]), "stored".to_owned()]);
         }
         rows.push(head);
     }
@@ -50,9 +50,9 @@ mod tests {
             "groups": [group(json!("E100"), 60, json!(3000.456)), group(Value::Null, 2, Value::Null)],
         });
         insta::assert_snapshot!(table(&answer), @r#"
-        error.code  count  of  avg(duration_ms)  of
-        E100         1200  60          3000.456  60
-        -              40   2                 -   2
+        error.code  count  stored  avg(duration_ms)  stored
+        E100         1200      60          3000.456      60
+        -              40       2                 -       2
         62 stored events match; they stand for 1240. 1 further groups: raise --limit to see them.
         "#);
     }
