@@ -38,6 +38,8 @@ const LAST_ANSWERS: Duration = Duration::from_secs(1);
 const LAST_EVENTS: Duration = Duration::from_secs(3);
 /// how long each is waited for in any case.
 const LAST_WRITES: Duration = Duration::from_millis(700);
+/// What is committed is kept without it.
+const LAST_CHECKPOINT: Duration = Duration::from_millis(300);
 /// Uploads under way at one time; further ones are told to come back.
 pub const UPLOADS: u32 = 2048;
 /// Bodies that arrive at one time: slow ones leave the other half of the
@@ -295,7 +297,7 @@ async fn stop_events(app: &App, reason: &str, started: Instant, by: Instant) {
     app.events.open(app.plugins.pin(), details).finish(Outcome::Success);
     app.events.close(Instant::now() + LAST_WRITES).await;
     if let Some(store) = &app.event_store {
-        store.close(LAST_WRITES).await;
+        store.close(LAST_CHECKPOINT).await;
     }
 }
 

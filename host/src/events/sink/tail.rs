@@ -52,3 +52,27 @@ impl Listener {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::events::sink::tests::event;
+
+    #[tokio::test]
+    async fn who_does_not_keep_up_is_told_how_many_events_are_missing() {
+        let tail = Tail::new();
+        let ledger = Arc::default();
+        tail.emit(&event(b"before anybody listens\n", &ledger));
+        let mut listener = tail.listen();
+        for n in 0..WAITING + 5 {
+            tail.emit(&event(format!("{n}\n").as_bytes(), &ledger));
+        }
+        assert!(matches!(listener.next().await, Some(Heard::Missed(5))));
+        let Some(Heard::Event(next)) = listener.next().await else { panic!("an event") };
+        assert_eq!(next.line(), b"5\n");
+        drop(tail);
+        while listener.next().await.is_some() {}
+    }
+}

@@ -9,36 +9,42 @@ use super::narrowing::{Arguments, Bound};
 use crate::store::StoreError;
 use crate::store::open::Engine;
 
-/// Events that go at once.
+/// Events that go at once,
 const STEP: i64 = 500;
+/// and steps before somebody else's turn.
+const STEPS: usize = 10;
 
 impl EventStore {
-    /// Removes what is too old or too much; returns how many events that were.
+    /// Removes some of what is too old or too much; returns whether there may
+    /// be more of it.
     ///
     /// # Errors
     /// The store cannot be written.
-    pub async fn remove_old(&self) -> Result<u64, StoreError> {
+    pub async fn remove_old(&self) -> Result<bool, StoreError> {
         let longest = i64::try_from(self.longest.as_micros()).unwrap_or(i64::MAX);
         let oldest_us = Timestamp::now().as_microsecond().saturating_sub(longest);
-        let mut removed = 0;
-        while let gone @ 1.. = self.remove_before(oldest_us).await?.0 {
-            removed += gone;
-        }
-        let text = "SELECT CAST(COALESCE(SUM(stored_bytes), 0) AS BIGINT) FROM events";
-        let mut bytes: i64 = sqlx::query_scalar(text).fetch_one(&self.reads).await?;
-        while bytes > self.most_bytes {
-            let (gone, gone_bytes) = self.remove_before(i64::MAX).await?;
-            if gone == 0 {
+        for step in 0..=STEPS {
+            if step == STEPS {
+                return Ok(true);
+            }
+            if self.remove_before(oldest_us).await?.0 == 0 {
                 break;
             }
-            removed += gone;
-            bytes -= gone_bytes;
         }
-        Ok(removed)
+        let text = "SELECT CAST(COALESCE(SUM(stored_bytes), 0) AS BIGINT) FROM events";
+        let mut bytes: i64 = sqlx::query_scalar(text).fetch_one(&self.writes).await?;
+        for _ in 0..STEPS {
+            if bytes <= self.most_bytes {
+                return Ok(false);
+            }
+            bytes -= self.remove_before(i64::MAX).await?.1;
+        }
+        Ok(true)
     }
 
-    /// Removes some of the oldest events that began before that time.
-    async fn remove_before(&self, before_us: i64) -> Result<(u64, i64), StoreError> {
+    /// Removes some of the oldest events that began before that time; how many,
+    /// and what they took.
+    async fn remove_before(&self, before_us: i64) -> Result<(usize, i64), StoreError> {
         let mut arguments = Arguments::new(self.engine);
         let (before, step) = (arguments.bind(Bound::Whole(before_us)), arguments.bind(Bound::Whole(STEP)));
         // The bodies go with them.
@@ -48,7 +54,7 @@ impl EventStore {
         );
         let rows = arguments.query(text).fetch_all(&self.writes).await?;
         let bytes = rows.iter().map(|row| row.try_get::<i64, _>(0)).sum::<Result<i64, _>>()?;
-        Ok((rows.len() as u64, bytes))
+        Ok((rows.len(), bytes))
     }
 
     /// Tells the database what its tables are like by now: which index is the

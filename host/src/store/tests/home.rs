@@ -29,7 +29,7 @@ pub(crate) async fn homes() -> Vec<Home> {
 }
 
 /// A fresh SQLite file.
-pub(super) fn sqlite() -> Home {
+pub(crate) fn sqlite() -> Home {
     sqlx::any::install_default_drivers();
     let dir = tempfile::tempdir().unwrap();
     let url = format!("sqlite://{}?mode=rwc", dir.path().join("volttracker.db").display());
@@ -73,6 +73,12 @@ impl Home {
     pub(crate) async fn open_events(&self, (days, mb): (u64, u64)) -> EventStore {
         let limits = EventStoreConfig { event_store_max_age_days: days, event_store_max_mb: mb };
         EventStore::open(&self.config(), &limits).await.unwrap()
+    }
+
+    /// A stranger's connection to the file of events.
+    pub(crate) async fn event_stranger(&self) -> AnyPool {
+        let url = format!("sqlite://{}", self.dir.path().join("events.db").display());
+        AnyPoolOptions::new().max_connections(1).connect(&url).await.unwrap()
     }
 
     /// How large the file of events is, where there is one.

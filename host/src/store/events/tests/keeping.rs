@@ -88,8 +88,7 @@ async fn what_is_older_than_the_limit_goes() {
             })
             .collect();
         put(&store, &events).await;
-        assert_eq!(store.remove_old().await.unwrap(), 1100);
-        assert_eq!(store.remove_old().await.unwrap(), 0);
+        assert!(!store.remove_old().await.unwrap(), "a few steps are enough");
         // No body is left behind, nor gone with others.
         let kept = figures(&store, &json!({"filter": {"body": "x"}, "figures": "count"})).await;
         assert_eq!(kept.matched.sample_size, 100);
@@ -116,7 +115,7 @@ async fn the_oldest_go_when_there_is_too_much_and_the_file_grows_no_further() {
                 })
                 .collect();
             put(&store, &events).await;
-            store.remove_old().await.unwrap();
+            while store.remove_old().await.unwrap() {}
             // Besides what is kept there is room for a round, and for the log.
             if let Some(size) = home.event_file_bytes() {
                 assert!(size < 12 << 20, "{size} bytes");
