@@ -186,9 +186,9 @@ async fn without_a_store_of_events_there_is_nothing_to_ask_but_what_comes() -> a
     let mut server = Server::start(Settings::default().set("EVENT_SINKS", "stdout")).await?;
     let (status, answer) = ask(&server, &json!({})).await?;
     assert_eq!((status, &answer["code"]), (404, &json!("E400")));
-    let mut follower = following::Follower::new(&server, "").await?;
+    let mut follower = following::Follower::new(&server, r#"{"operation": "telemetry_upload"}"#).await?;
     server.upload(&Phone::new(1, now_ms()).reading(now_ms(), "kc=900")).await?;
-    assert_eq!(follower.hears().await?["operation"], "api_request", "the question before it");
+    assert_eq!(follower.hears().await?["outcome"], "success");
     assert!(!server.data_dir().join("events.db").exists());
     server.stop().await?;
     Ok(())
