@@ -67,7 +67,7 @@ async fn what_happened_can_be_found_counted_and_traced(engine: Engine) -> anyhow
     let finalization = drive(&server, 1).await?;
     assert!(server.upload("v=9&time=1").await?.is_ok(), "what can never be stored is quarantined");
     let stored = wait_for_stored(&server, &json!({"operation": "trip_finalization"}), 1).await?;
-    assert_eq!(stored, [finalization.clone()], "it is stored as it was told");
+    assert_eq!(stored, std::slice::from_ref(&finalization), "it is stored as it was told");
 
     let trace_id = finalization["trace_id"].as_str().context("a trace")?;
     let uploads = wait_for_stored(&server, &json!({"operation": "telemetry_upload"}), 4).await?;

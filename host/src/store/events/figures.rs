@@ -8,6 +8,7 @@ use sqlx::{Any, Row as _, Transaction};
 
 use super::columns::{Holds, column_of};
 use super::narrowing::{Arguments, Bound, Narrowed, narrow};
+use super::reading::parsed;
 use super::{AskError, EventStore, in_time};
 use crate::query::{Answer, Field, Groups, Measured, Query, QueryError, Row, Sample, Spread};
 use crate::store::StoreError;
@@ -112,34 +113,12 @@ impl Look<'_> {
         mut arguments: Arguments,
         only: &str,
     ) -> Result<Vec<AnyRow>, AskError> {
-        let mut needs_bodies = self.narrowed.needs_bodies;
-        let mut columns = Vec::new();
-        for field in &self.fields {
-            match column_of(field) {
-                Some(column) => columns.push(column.name.to_owned()),
-                None => {
-                    columns.push(arguments.json(field));
-                    needs_bodies = true;
-                }
-            }
-        }
-        let mut groups: Vec<_> = (1..=columns.len()).collect();
-        match self.form {
-            Form::Field => {}
-            Form::Histogram { with_range } => {
-                groups.push(columns.len() + 1);
-                columns.push(if with_range { SPREAD } else { BUCKET }.to_owned());
-            }
-            Form::Detail => {
-                groups.extend([columns.len() + 1, columns.len() + 2]);
-                columns.extend(["e.duration_bucket".to_owned(), "e.duration_ms".to_owned()]);
-            }
-        }
-        columns.extend(["COUNT(*)".to_owned(), "SUM(e.sampling_rate)".to_owned()]);
+        let (columns, grouped) = self.columns(&mut arguments);
+        let needs_bodies =
+            self.narrowed.needs_bodies || self.fields.iter().any(|field| column_of(field).is_none());
         let bodies = if needs_bodies { "JOIN event_bodies b ON b.id = e.id" } else { "" };
-        let groups: Vec<_> = groups.iter().map(ToString::to_string).collect();
-        let groups =
-            if groups.is_empty() { String::new() } else { format!("GROUP BY {}", groups.join(", ")) };
+        let places: Vec<_> = (1..=grouped).map(|place| place.to_string()).collect();
+        let groups = if grouped == 0 { String::new() } else { format!("GROUP BY {}", places.join(", ")) };
         let text = format!(
             "SELECT {} FROM events e {bodies} WHERE {}{only} {groups} LIMIT {}",
             columns.join(", "),
@@ -153,6 +132,27 @@ impl Look<'_> {
             return Err(QueryError::out_of_range("filter", message).into());
         }
         Ok(rows)
+    }
+
+    /// What is selected, and by how many columns of it rows become one.
+    fn columns(&self, arguments: &mut Arguments) -> (Vec<String>, usize) {
+        let column =
+            |field| column_of(field).map_or_else(|| arguments.json(field), |column| column.name.to_owned());
+        let mut columns: Vec<_> = self.fields.iter().map(column).collect();
+        let mut grouped = columns.len();
+        match self.form {
+            Form::Field => {}
+            Form::Histogram { with_range } => {
+                grouped += 1;
+                columns.push(if with_range { SPREAD } else { BUCKET }.to_owned());
+            }
+            Form::Detail => {
+                grouped += 2;
+                columns.extend(["e.duration_bucket".to_owned(), "e.duration_ms".to_owned()]);
+            }
+        }
+        columns.extend(["COUNT(*)".to_owned(), "SUM(e.sampling_rate)".to_owned()]);
+        (columns, grouped)
     }
 
     fn read(&self, row: &AnyRow) -> Result<Row, StoreError> {
@@ -188,6 +188,5 @@ fn spread(row: &AnyRow, next: usize) -> Result<Spread, StoreError> {
 
 fn json(row: &AnyRow, place: usize) -> Result<Option<Value>, StoreError> {
     let text: Option<&str> = row.try_get(place)?;
-    let value = text.map(serde_json::from_str).transpose();
-    value.map_err(|error| StoreError::Unexpected(format!("an event is not the JSON it was: {error}")))
+    text.map(parsed).transpose()
 }

@@ -58,6 +58,14 @@ impl Arguments {
         }
     }
 
+    /// All of an event, as JSON.
+    pub(super) fn body(&self) -> &'static str {
+        match self.engine {
+            Engine::Sqlite => "json(b.body)",
+            Engine::Postgres => "CAST(b.body AS TEXT)",
+        }
+    }
+
     fn path(&mut self, field: &Field) -> String {
         let path = field.parts().fold("$".to_owned(), |path, part| format!("{path}.\"{part}\""));
         self.bind(Bound::Text(path))
@@ -177,19 +185,7 @@ fn column_condition(column: Column, test: &Test, arguments: &mut Arguments) -> O
                 (false, false) => NO_ROW.to_owned(),
             }
         }
-        (_, Test::OneOf(scalars)) => {
-            let values: Vec<_> = scalars.iter().filter_map(|scalar| at_rest(holds, scalar)).collect();
-            let equals = match values.len() {
-                0 => NO_ROW.to_owned(),
-                1 => format!("{name} = {}", arguments.bind_all(values)),
-                _ => format!("{name} IN ({})", arguments.bind_all(values)),
-            };
-            if holds == Holds::MaybeText && scalars.contains(&Scalar::Null) {
-                format!("({equals} OR {name} IS NULL)")
-            } else {
-                equals
-            }
-        }
+        (_, Test::OneOf(scalars)) => one_of(column, scalars, arguments),
         (Holds::Duration, Test::Compare(relation, Scalar::Number(number))) => {
             // What is greater is in no lower bucket: the index begins with those.
             let or_equal = if relation.as_str().starts_with('>') { ">=" } else { "<=" };
@@ -207,6 +203,20 @@ fn column_condition(column: Column, test: &Test, arguments: &mut Arguments) -> O
         // How texts follow each other depends on a database's language.
         (_, Test::Compare(..)) => return None,
     })
+}
+
+/// That a column holds one of these.
+fn one_of(Column { name, holds }: Column, scalars: &[Scalar], arguments: &mut Arguments) -> String {
+    let values: Vec<_> = scalars.iter().filter_map(|scalar| at_rest(holds, scalar)).collect();
+    let equals = match values.len() {
+        0 => NO_ROW.to_owned(),
+        1 => format!("{name} = {}", arguments.bind_all(values)),
+        _ => format!("{name} IN ({})", arguments.bind_all(values)),
+    };
+    if holds == Holds::MaybeText && scalars.contains(&Scalar::Null) {
+        return format!("({equals} OR {name} IS NULL)");
+    }
+    equals
 }
 
 /// A value as it rests in a column; nothing where none can be equal to it.

@@ -8,7 +8,6 @@ use super::narrowing::{Arguments, Bound, narrow};
 use super::{EventStore, in_time};
 use crate::query::{By, Field, Filter, Order, Query, Scalar};
 use crate::store::StoreError;
-use crate::store::open::Engine;
 
 /// Events that are looked at together.
 const PAGE: usize = 500;
@@ -69,30 +68,16 @@ impl EventStore {
         let mut place = start(by_duration, order.descending);
         let (mut found, mut bytes) = (Found::default(), 0);
         // Most of the first rows match, so that one short page is often enough.
-        let mut page = PAGE.min(limit + 1);
+        let mut length = PAGE.min(limit + 1);
         loop {
+            let page = Page { by_duration, descending: order.descending, place, length };
             let mut arguments = Arguments::new(self.engine);
             let narrowed = narrow(filter, &mut arguments);
-            let column = if by_duration { "e.duration_ms" } else { "e.started_us" };
-            let (than, direction) = if order.descending { ("<", "DESC") } else { (">", "ASC") };
-            let value = arguments.bind(place.value.clone());
-            let id = arguments.bind(Bound::Whole(place.id));
-            let body = match self.engine {
-                Engine::Sqlite => "json(b.body)",
-                Engine::Postgres => "CAST(b.body AS TEXT)",
-            };
-            let text = format!(
-                "SELECT {body}, {column}, e.id FROM events e JOIN event_bodies b ON b.id = e.id
-                 WHERE {} AND ({column}, e.id) {than} ({value}, {id})
-                 ORDER BY {column} {direction}, e.id {direction} LIMIT {page}",
-                narrowed.conditions
-            );
+            let text = page.text(&narrowed.conditions, &mut arguments);
             let rows = arguments.query(text).fetch_all(&self.reads).await?;
             for row in &rows {
                 let text: &str = row.try_get(0)?;
-                let event: Value = serde_json::from_str(text).map_err(|error| {
-                    StoreError::Unexpected(format!("an event is not the JSON it was: {error}"))
-                })?;
+                let event = parsed(text)?;
                 if !narrowed.rest.matches(&event) {
                     continue;
                 }
@@ -104,12 +89,41 @@ impl EventStore {
                 found.events.push(event);
             }
             match rows.last() {
-                Some(last) if rows.len() == page => place = place_of(last, by_duration)?,
+                Some(last) if rows.len() == length => place = place_of(last, by_duration)?,
                 _ => return Ok(found),
             }
-            page = PAGE;
+            length = PAGE;
         }
     }
+}
+
+/// Events behind a place, in an order.
+struct Page {
+    by_duration: bool,
+    descending: bool,
+    place: Place,
+    length: usize,
+}
+
+impl Page {
+    fn text(self, conditions: &str, arguments: &mut Arguments) -> String {
+        let column = if self.by_duration { "e.duration_ms" } else { "e.started_us" };
+        let (than, direction) = if self.descending { ("<", "DESC") } else { (">", "ASC") };
+        let value = arguments.bind(self.place.value);
+        let id = arguments.bind(Bound::Whole(self.place.id));
+        let (body, length) = (arguments.body(), self.length);
+        format!(
+            "SELECT {body}, {column}, e.id FROM events e JOIN event_bodies b ON b.id = e.id
+             WHERE {conditions} AND ({column}, e.id) {than} ({value}, {id})
+             ORDER BY {column} {direction}, e.id {direction} LIMIT {length}"
+        )
+    }
+}
+
+/// JSON that rests in the store.
+pub(super) fn parsed(text: &str) -> Result<Value, StoreError> {
+    let parsed = serde_json::from_str(text);
+    parsed.map_err(|error| StoreError::Unexpected(format!("an event is not the JSON it was: {error}")))
 }
 
 /// Before the first of all.
