@@ -2,6 +2,7 @@
 //! durations, of which hardly two are equal, come as a histogram, and in detail
 //! only from the buckets in which percentiles lie.
 
+use futures_util::TryStreamExt as _;
 use serde_json::Value;
 use sqlx::any::AnyRow;
 use sqlx::{Any, Row as _, Transaction};
@@ -14,8 +15,6 @@ use crate::query::{Answer, Field, Groups, Measured, Query, QueryError, Row, Samp
 use crate::store::StoreError;
 use crate::store::open::Engine;
 
-/// Rows of one answer: further ones would take too much memory.
-const MOST_ROWS: usize = 1_000_000;
 /// What a histogram says of a bucket: all of it, or no more than percentiles
 /// need, which takes half as long.
 const SPREAD: &str =
@@ -65,9 +64,7 @@ impl EventStore {
             Form::Field
         };
         let look = Look { narrowed: &narrowed, fields: groups.fields().to_vec(), form };
-        for row in look.rows(transaction, arguments, "").await? {
-            groups.add(&look.read(&row)?)?;
-        }
+        look.each(transaction, arguments, "", |row| groups.add(&row)).await?;
         let buckets = groups.wanted_buckets();
         if !buckets.is_empty() {
             let mut arguments = Arguments::new(self.engine);
@@ -76,9 +73,11 @@ impl EventStore {
             let buckets = arguments.bind_all(buckets.into_iter().map(Bound::Whole));
             let mut only = format!(" AND e.duration_bucket IN ({buckets})");
             only += &within(&groups, query, &mut arguments);
-            for row in look.rows(transaction, arguments, &only).await? {
-                groups.detail(&look.read(&row)?);
-            }
+            let detail = |row| {
+                groups.detail(&row);
+                Ok(())
+            };
+            look.each(transaction, arguments, &only, detail).await?;
         }
         Ok(groups.answer())
     }
@@ -107,12 +106,14 @@ struct Look<'a> {
 }
 
 impl Look<'_> {
-    async fn rows(
+    /// Takes the rows one by one, as they come.
+    async fn each(
         &self,
         transaction: &mut Transaction<'static, Any>,
         mut arguments: Arguments,
         only: &str,
-    ) -> Result<Vec<AnyRow>, AskError> {
+        mut take: impl FnMut(Row) -> Result<(), QueryError>,
+    ) -> Result<(), AskError> {
         let (columns, grouped) = self.columns(&mut arguments);
         let needs_bodies =
             self.narrowed.needs_bodies || self.fields.iter().any(|field| column_of(field).is_none());
@@ -120,18 +121,15 @@ impl Look<'_> {
         let places: Vec<_> = (1..=grouped).map(|place| place.to_string()).collect();
         let groups = if grouped == 0 { String::new() } else { format!("GROUP BY {}", places.join(", ")) };
         let text = format!(
-            "SELECT {} FROM events e {bodies} WHERE {}{only} {groups} LIMIT {}",
+            "SELECT {} FROM events e {bodies} WHERE {}{only} {groups}",
             columns.join(", "),
             self.narrowed.conditions,
-            MOST_ROWS + 1
         );
-        let rows = arguments.query(text).fetch_all(&mut **transaction).await?;
-        if rows.len() > MOST_ROWS {
-            let message =
-                format!("leaves more than {MOST_ROWS} different rows: narrow it, by timestamp for one");
-            return Err(QueryError::out_of_range("filter", message).into());
+        let mut rows = arguments.query(text).fetch(&mut **transaction);
+        while let Some(row) = rows.try_next().await? {
+            take(self.read(&row)?)?;
         }
-        Ok(rows)
+        Ok(())
     }
 
     /// What is selected, and by how many columns of it rows become one.
