@@ -75,16 +75,20 @@ impl EventStore {
         let pool = |connections, cache_pages| {
             pool_options(engine, Durability::Soon, connections, cache_pages).connect_with(options.clone())
         };
-        let unfit =
-            "the store of events cannot be opened: check DATA_DIR or DATABASE_URL, and its permissions";
+        let unfit = match engine {
+            Engine::Sqlite => {
+                "the store of events cannot be opened: check DATA_DIR and its permissions; events.db there can be \
+                 removed where it is damaged"
+            }
+            Engine::Postgres => {
+                "the store of events cannot be opened: check DATABASE_URL, and that the server runs"
+            }
+        };
         let writes = pool(1, WRITER_CACHE_PAGES).await.context(unfit)?;
         let mut migrations = sqlx::migrate!("migrations/events");
         // On PostgreSQL it stands beside that of everything else.
         migrations.dangerous_set_table_name("_event_migrations");
-        migrations
-            .run(&writes)
-            .await
-            .context("the schema of the store of events cannot be brought up to date")?;
+        migrations.run(&writes).await.context(unfit)?;
         if engine == Engine::Postgres {
             // Events of usual size stay as they are in their rows: taking them
             // apart is most of what a query costs.

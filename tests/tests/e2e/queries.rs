@@ -193,3 +193,18 @@ async fn without_a_store_of_events_there_is_nothing_to_ask_but_what_comes() -> a
     server.stop().await?;
     Ok(())
 }
+
+#[tokio::test]
+async fn a_damaged_store_of_events_stops_the_start_and_says_what_to_do() -> anyhow::Result<()> {
+    let mut server = Server::start(Settings::default()).await?;
+    server.stop().await?;
+    let file = server.data_dir().join("events.db");
+    std::fs::write(&file, "no database".repeat(1000))?;
+    let refused = Server::refused(Settings::default().data_of(&server)).await?;
+    assert!(!refused.status.success());
+    assert!(refused.stderr.contains("events.db there can be removed"), "{}", refused.stderr);
+    std::fs::remove_file(&file)?;
+    let mut again = Server::start(Settings::default().data_of(&server)).await?;
+    again.stop().await?;
+    Ok(())
+}
