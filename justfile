@@ -95,6 +95,10 @@ audit:
     @command -v cargo-deny >/dev/null || { echo "missing: cargo-deny — cargo install --locked cargo-deny" >&2; exit 1; }
     cargo deny --locked check bans licenses sources
 
+# How long the published queries and the dashboards take on 200,000 events, on each engine; `release` for what an operator sees.
+bench-queries profile="dev":
+    tests/with-postgres.sh cargo test --locked --profile {{ profile }} -p volttracker --lib -- --ignored --nocapture measure_queries
+
 # Measure the receiver beside a bare route and a minimal handler (needs wrk); `just bench --quick` tries it out.
 bench *args: (build-plugins "plugins/dist" "release")
     cargo build --locked --release -p volttracker -p bench

@@ -10,8 +10,8 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
 
 use crate::activation::{self, Activations, Report, Started};
-use crate::config::{Config, HttpConfig};
-use crate::events::sink::{Sink, Stdout};
+use crate::config::{Config, HttpConfig, SinkName};
+use crate::events::sink::{self, Sinks};
 use crate::events::{Drained, Events, Outcome, ServiceStartDetails, ServiceStopDetails};
 use crate::finalize::Wish;
 use crate::http::{self, Tokens};
@@ -20,7 +20,7 @@ use crate::metrics::Metrics;
 use crate::plugin_host::{PluginHost, VehicleStats};
 use crate::rate_limit::RateLimits;
 use crate::run_marker::RunMarker;
-use crate::store::{Layout, Store};
+use crate::store::{EventStore, Layout, Store};
 use crate::torque::Catalogue;
 use crate::weather::Weather;
 
@@ -34,6 +34,12 @@ const LAST_COMMITS: Duration = Duration::from_secs(2);
 /// how much their answers, and what is done for clients that are gone. What
 /// is left is for the events.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
+/// How long a sink that takes nothing is waited for at most, and
+const LAST_EVENTS: Duration = Duration::from_secs(3);
+/// how long each is waited for in any case.
+const LAST_WRITES: Duration = Duration::from_millis(700);
+/// What is committed is kept without it.
+const LAST_CHECKPOINT: Duration = Duration::from_millis(300);
 /// Uploads under way at one time; further ones are told to come back.
 pub const UPLOADS: u32 = 2048;
 /// Bodies that arrive at one time: slow ones leave the other half of the
@@ -55,6 +61,11 @@ const ADMIN_REQUESTS: usize = 4;
 const IMPORTS: u32 = 2;
 /// Readers who follow running trips at one time.
 const LISTENERS: usize = 32;
+/// Questions about events at one time: two of them have a connection each, and
+/// an answer takes up to 8 MB until it is taken.
+const EVENT_QUERIES: usize = 8;
+/// Readers who follow events as they come at one time.
+const EVENT_LISTENERS: usize = 8;
 /// Vehicles whose last known figures are remembered.
 const KNOWN_VEHICLES: u64 = 10_000;
 
@@ -66,6 +77,12 @@ pub struct App {
     pub plugins: PluginHost,
     /// Where events are opened.
     pub events: Events,
+    /// Kept events, for queries, where there is a store of them.
+    pub event_store: Option<Arc<EventStore>>,
+    /// A place for each question about events.
+    pub event_queries: Arc<Semaphore>,
+    /// A place for each reader who follows events as they come.
+    pub event_listeners: Arc<Semaphore>,
     /// The meaning of PIDs.
     pub catalogue: &'static Catalogue,
     /// The key of all hashes.
@@ -134,8 +151,8 @@ pub async fn serve(config: Config, stop: impl Future<Output = &'static str>) -> 
     // Handled from the beginning: by default it would end the process.
     let hangup = signal(SignalKind::hangup()).context("SIGHUP cannot be handled")?;
     let mut marker = RunMarker::take(&config.store.data_dir)?;
-    let sink = Sink::Stdout(Arc::new(Stdout::start().context("the event writer cannot be started")?));
-    let (app, swaps, wishes) = start(&config, sink.clone()).await?;
+    let sinks = Sinks::start(&config)?;
+    let (app, swaps, wishes) = start(&config, sinks).await?;
     if let Some(dead) = marker.previous_instance() {
         app.store
             .release_claims(dead)
@@ -165,7 +182,7 @@ pub async fn serve(config: Config, stop: impl Future<Output = &'static str>) -> 
 
     let by = Instant::now() + STOP;
     stop_receiving(&app, server, finalizer, activations).await;
-    stop_events(&app, reason, started, &sink, by).await;
+    stop_events(&app, reason, started, by).await;
     marker.clear()
 }
 
@@ -173,18 +190,22 @@ pub async fn serve(config: Config, stop: impl Future<Output = &'static str>) -> 
 /// that were found; and the wishes that the finalizer is to fulfil.
 pub async fn start(
     config: &Config,
-    sink: Sink,
+    mut sinks: Sinks,
 ) -> anyhow::Result<(Arc<App>, Vec<Report>, mpsc::Receiver<Wish>)> {
     let catalogue = catalogue(&config.http)?;
     let weather = config.features.feature_weather.then(|| Weather::new(&config.weather)).transpose()?;
     let store = Store::open(&config.store, &config.trips, layout_of(catalogue)).await?;
     let key = store.identity_key(&config.store).await?;
+    let event_store = start_event_store(config, &mut sinks).await?;
     let plugin_dir = config.plugins.plugin_dir.clone();
     let Started { plugins, activations, reports } =
         activation::start(&plugin_dir, &config.store.data_dir, &store).await?;
     let (wishes, wished) = mpsc::channel(WISHES);
     let app = Arc::new(App {
-        events: Events::start(config, &key, sink),
+        events: Events::start(config, &key, sinks),
+        event_store,
+        event_queries: Arc::new(Semaphore::new(EVENT_QUERIES)),
+        event_listeners: Arc::new(Semaphore::new(EVENT_LISTENERS)),
         plugins,
         store,
         catalogue,
@@ -210,6 +231,14 @@ pub async fn start(
         weather,
     });
     Ok((app, reports, wished))
+}
+
+/// Opens the store of events, if there is to be one, and fills it.
+async fn start_event_store(config: &Config, sinks: &mut Sinks) -> anyhow::Result<Option<Arc<EventStore>>> {
+    let Some(consumer) = sinks.add(SinkName::Store, &config.events) else { return Ok(None) };
+    let store = Arc::new(EventStore::open(&config.store, &config.event_store).await?);
+    sink::store::start(consumer, store.clone());
+    Ok(Some(store))
 }
 
 /// Ends everything that still has an event to finish.
@@ -248,10 +277,12 @@ async fn stop_receiving(
     }
 }
 
-async fn stop_events(app: &App, reason: &str, started: Instant, sink: &Sink, by: Instant) {
+async fn stop_events(app: &App, reason: &str, started: Instant, by: Instant) {
     if app.events.drain(by).await == Drained::TimedOut {
         tracing::warn!("the event tasks did not finish in time; the last events may be missing");
     }
+    let now = Instant::now();
+    app.events.flush(by.min(now + LAST_EVENTS).max(now + LAST_WRITES)).await;
     let totals = app.events.totals();
     let details = ServiceStopDetails {
         stop_reason: reason.to_owned(),
@@ -260,10 +291,14 @@ async fn stop_events(app: &App, reason: &str, started: Instant, sink: &Sink, by:
         events_kept: totals.kept,
         events_sampled_out: totals.sampled_out,
         events_lost_by_sink: totals.lost_by_sink,
+        sinks: app.events.sinks(),
     };
-    // It goes straight to the sink, behind all others.
+    // It goes straight to the sinks, behind all others.
     app.events.open(app.plugins.pin(), details).finish(Outcome::Success);
-    sink.close().await;
+    app.events.close(Instant::now() + LAST_WRITES).await;
+    if let Some(store) = &app.event_store {
+        store.close(LAST_CHECKPOINT).await;
+    }
 }
 
 /// Readings have the fields of the catalogue.

@@ -1,11 +1,14 @@
 //! The command line: one file for each command. What a command does lives
 //! elsewhere.
 
+pub mod events;
 pub mod import;
 mod output;
 pub mod plugin;
+mod receiver;
 pub mod serve;
 pub mod simulate;
+mod table;
 
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
@@ -28,6 +31,8 @@ enum Command {
     Serve(Box<serve::ServeArgs>),
     /// Inspect, check, call and measure plugins; see and replace those of a running receiver.
     Plugin(plugin::PluginArgs),
+    /// Ask a running receiver about its events: find, count, follow them.
+    Events(events::EventsArgs),
     /// Import logs that Torque Pro wrote on the phone (trackLog-….csv).
     Import(import::ImportArgs),
     /// Drive a simulated car and upload what its phone would.
@@ -57,6 +62,7 @@ pub fn run(cli: Cli) -> ExitCode {
         match cli.command {
             Command::Serve(args) => serve::run(*args).await,
             Command::Plugin(args) => plugin::run(args).await,
+            Command::Events(args) => events::run(args).await,
             Command::Import(args) => import::run(args).await,
             Command::Simulate(args) => simulate::run(args).await,
         }

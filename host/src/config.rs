@@ -1,11 +1,15 @@
 //! All settings: one struct for each area, read from the environment or the
 //! command line by `clap`. Nothing here acts on a setting.
 
+mod events;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgAction, Args, ValueEnum};
+
+pub use events::{EventConfig, EventStoreConfig, FileConfig, OtlpConfig, SinkName};
 
 /// Everything that `volttracker serve` can be told.
 #[derive(Debug, Clone, Args)]
@@ -25,6 +29,18 @@ pub struct Config {
     /// Which events are kept.
     #[command(flatten)]
     pub sampling: SamplingConfig,
+    /// Where they go.
+    #[command(flatten)]
+    pub events: EventConfig,
+    /// How long they are kept for queries.
+    #[command(flatten)]
+    pub event_store: EventStoreConfig,
+    /// How they are kept in files.
+    #[command(flatten)]
+    pub event_files: FileConfig,
+    /// How they are sent to a collector.
+    #[command(flatten)]
+    pub otlp: OtlpConfig,
     /// Where the business rules are.
     #[command(flatten)]
     pub plugins: PluginConfig,
@@ -306,6 +322,15 @@ mod tests {
             ("--feature-weather", "perhaps", "FEATURE_WEATHER"),
             ("--environment", "moon", "ENVIRONMENT"),
             ("--bind-addr", "here", "BIND_ADDR"),
+            ("--event-sinks", "stdout,moon", "EVENT_SINKS"),
+            ("--event-sinks", "", "EVENT_SINKS"),
+            ("--event-buffer-mb", "0", "EVENT_BUFFER_MB"),
+            ("--event-store-max-age-days", "0", "EVENT_STORE_MAX_AGE_DAYS"),
+            ("--event-store-max-mb", "0", "EVENT_STORE_MAX_MB"),
+            ("--event-file-max-mb", "0", "EVENT_FILE_MAX_MB"),
+            ("--event-file-max-hours", "0", "EVENT_FILE_MAX_HOURS"),
+            ("--event-file-keep", "0", "EVENT_FILE_KEEP"),
+            ("--otel-exporter-otlp-timeout", "soon", "OTEL_EXPORTER_OTLP_TIMEOUT"),
             ("--rate-limit-per-minute", "often", "RATE_LIMIT_PER_MINUTE"),
             ("--weather-api-timeout", "NaN", "WEATHER_API_TIMEOUT"),
             ("--weather-api-timeout", "60", "WEATHER_API_TIMEOUT"),

@@ -29,5 +29,6 @@ pub use ledger::{Counts, DURATION_EDGES_US, EventCount, Totals};
 pub use life::{Events, WideEvent};
 pub use pipeline::Drained;
 pub use record::{FeatureFlags, Operation, Outcome, OutcomeName};
+pub use sink::{Heard, KeptEvent, Listener, SinkTotals, Tail};
 pub use taxonomy::{Category, Code, Failure, Severity};
 pub use vehicle::{BatteryHealth, VehicleContext};

@@ -5,6 +5,7 @@ mod api;
 mod body;
 mod detached;
 mod energy;
+mod events;
 mod figures;
 mod import;
 mod live;
@@ -84,6 +85,12 @@ fn api() -> OpenApiRouter<Arc<App>> {
         // /api/efficiency, /api/weather-correlation
         .routes(routes!(figures::efficiency))
         .routes(routes!(figures::weather_correlation))
+        // /api/events
+        .routes(routes!(events::query))
+        .routes(routes!(events::dashboard))
+        .routes(routes!(events::trace))
+        .routes(routes!(events::tail::follow))
+        .routes(routes!(events::one))
         // The service itself
         .routes(routes!(api::status))
         .routes(routes!(openapi::serve))

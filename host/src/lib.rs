@@ -24,6 +24,7 @@ pub mod metrics;
 pub mod open_files;
 pub mod outbound;
 pub mod plugin_host;
+pub mod query;
 pub mod rate_limit;
 pub mod run_marker;
 pub mod simulate;

@@ -5,6 +5,7 @@
 mod backlog;
 mod binary;
 mod cluster;
+pub mod collector;
 mod database;
 mod inbox;
 mod load;

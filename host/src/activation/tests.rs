@@ -21,7 +21,7 @@ use tempfile::TempDir;
 use super::{Started, start};
 use crate::app::App;
 use crate::config::Config;
-use crate::events::sink::Sink;
+use crate::events::sink::Sinks;
 use crate::plugin_host::tests::plugin_dir;
 use crate::plugin_host::{PluginHost, Slot, StartError, sha256_hex};
 use crate::store::{Layout, NewActivation, Store};
@@ -84,7 +84,7 @@ impl Home {
     async fn process(&self) -> Process {
         let written = Arc::default();
         let (app, reports, _) =
-            crate::app::start(&self.config(), Sink::Memory(Arc::clone(&written))).await.expect("a start");
+            crate::app::start(&self.config(), Sinks::memory(Arc::clone(&written))).await.expect("a start");
         super::tell(&app, reports);
         Process { app, written }
     }

@@ -10,6 +10,14 @@ use anyhow::Context as _;
 /// # Errors
 /// It cannot be written.
 pub fn print(text: &str) -> anyhow::Result<()> {
+    print_while_read(text).map(|_| ())
+}
+
+/// The same; says whether anybody reads on.
+///
+/// # Errors
+/// It cannot be written.
+pub fn print_while_read(text: &str) -> anyhow::Result<bool> {
     write(&mut std::io::stdout().lock(), text).context("standard output cannot be written")
 }
 
@@ -19,10 +27,11 @@ pub fn say(line: &str) {
     writeln!(std::io::stderr(), "{line}").ok();
 }
 
-fn write(output: &mut impl Write, text: &str) -> std::io::Result<()> {
+/// Whether anybody reads on.
+fn write(output: &mut impl Write, text: &str) -> std::io::Result<bool> {
     match output.write_all(text.as_bytes()).and_then(|()| output.flush()) {
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-        written => written,
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
+        written => written.map(|()| true),
     }
 }
 
@@ -43,7 +52,7 @@ mod tests {
 
     #[test]
     fn a_reader_that_is_gone_is_no_error_and_a_full_disk_is_one() {
-        assert!(write(&mut Fails(ErrorKind::BrokenPipe), "a line\n").is_ok());
+        assert!(write(&mut Fails(ErrorKind::BrokenPipe), "a line\n").is_ok_and(|reads_on| !reads_on));
         assert!(write(&mut Fails(ErrorKind::StorageFull), "a line\n").is_err());
     }
 }

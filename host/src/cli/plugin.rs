@@ -9,7 +9,6 @@ mod inspect;
 mod list;
 mod remote;
 mod shadow;
-mod table;
 
 use clap::{Args, Subcommand};
 

@@ -1,8 +1,11 @@
 //! The fields that belong to one operation only.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use super::shadow::ShadowTrip;
+use super::sink::SinkTotals;
 
 /// The fields of the operation, beside the envelope.
 #[derive(Debug, Clone, Serialize)]
@@ -481,6 +484,8 @@ pub struct ServiceStopDetails {
     pub events_kept: u64,
     /// Events that the coin let go.
     pub events_sampled_out: u64,
-    /// Events that a sink lost.
+    /// Events that a sink lost, one or several.
     pub events_lost_by_sink: u64,
+    /// What became of them in each sink.
+    pub sinks: BTreeMap<&'static str, SinkTotals>,
 }

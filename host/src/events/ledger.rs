@@ -14,19 +14,12 @@ pub use counts::{Counts, DURATION_EDGES_US, EventCount};
 pub struct Totals {
     /// Finished events.
     pub received: u64,
-    /// Handed to the sinks.
+    /// Handed to the sinks, and lost by none.
     pub kept: u64,
     /// Let go by the coin.
     pub sampled_out: u64,
-    /// Lost because a sink was full or gone.
+    /// Lost because a sink was full or gone, by one sink or by several.
     pub lost_by_sink: u64,
-}
-
-impl Totals {
-    /// After a sink lost that many events that it had taken.
-    pub(super) fn without(self, lost: u64) -> Self {
-        Self { kept: self.kept.saturating_sub(lost), lost_by_sink: self.lost_by_sink + lost, ..self }
-    }
 }
 
 #[derive(Default)]
@@ -51,6 +44,11 @@ impl Ledger {
     }
     pub(super) fn lost_by_sink(&self) {
         self.lost_by_sink.fetch_add(1, Ordering::Relaxed);
+    }
+    /// One that was kept is lost.
+    pub(super) fn lost_after_all(&self) {
+        self.kept.fetch_sub(1, Ordering::Relaxed);
+        self.lost_by_sink();
     }
     pub(super) fn totals(&self) -> Totals {
         Totals {

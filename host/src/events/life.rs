@@ -1,6 +1,7 @@
 //! The life of a wide event: opened, enriched, finished once. Emitting twice
 //! does not compile; dropping it unfinished hands it over as abandoned.
 
+use std::collections::BTreeMap;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::time::Instant;
@@ -18,7 +19,7 @@ use super::pipeline::{Drained, Finished, Pipeline};
 use super::record::{
     FeatureFlags, Operation, Outcome, OutcomeName, Record, SCHEMA_VERSION, ServiceInfo, ServiceRecord,
 };
-use super::sink::Sink;
+use super::sink::{SinkTotals, Sinks, Tail};
 use super::taxonomy::{Code, Failure};
 use super::vehicle::VehicleContext;
 use crate::config::Config;
@@ -36,7 +37,7 @@ pub struct Events {
 
 impl Events {
     /// Starts the event tasks. Must be called on the runtime.
-    pub fn start(config: &Config, key: &IdentityKey, sink: Sink) -> Self {
+    pub fn start(config: &Config, key: &IdentityKey, sinks: Sinks) -> Self {
         let now = Timestamp::now();
         let service = ServiceInfo {
             version: config.service.app_version.clone(),
@@ -55,7 +56,7 @@ impl Events {
             enhanced_route_detection: config.features.feature_route_detection,
             predictive_range: config.features.feature_predictive_range,
         };
-        Self { service: Arc::new(service), flags, pipeline: Pipeline::start(config, key.clone(), sink) }
+        Self { service: Arc::new(service), flags, pipeline: Pipeline::start(config, key.clone(), sinks) }
     }
 
     /// Opens the event of an operation that begins now. `plugins` is the set
@@ -114,6 +115,16 @@ impl Events {
         self.pipeline.totals()
     }
 
+    /// What became of the kept events so far, by sink.
+    pub fn sinks(&self) -> BTreeMap<&'static str, SinkTotals> {
+        self.pipeline.sinks().totals()
+    }
+
+    /// Those who follow the kept events as they come.
+    pub fn tail(&self) -> &Tail {
+        self.pipeline.sinks().tail()
+    }
+
     /// Where a test makes an event task panic.
     #[cfg(test)]
     pub(super) fn fault(&self) -> &crate::supervision::PanicPoint {
@@ -129,6 +140,18 @@ impl Events {
     /// not longer than up to that time.
     pub async fn drain(&self, by: Instant) -> Drained {
         self.pipeline.drain(by).await
+    }
+
+    /// Waits until every sink has taken what waits for it. One that has not at
+    /// that time loses it, and takes nothing more: what was counted until then
+    /// is what became of each event.
+    pub async fn flush(&self, by: Instant) {
+        self.pipeline.sinks().flush(by).await;
+    }
+
+    /// Ends the sinks, with everything written that can be by that time.
+    pub async fn close(&self, by: Instant) {
+        self.pipeline.sinks().close(by).await;
     }
 }
 

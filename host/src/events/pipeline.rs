@@ -15,7 +15,7 @@ use super::ledger::{Counts, Ledger, Totals};
 use super::lookup::Lookup;
 use super::record::{Operation, Record, SamplingRecord};
 use super::shadow::ShadowVerdict;
-use super::sink::{Sink, SinkFull};
+use super::sink::{KeptEvent, Sinks};
 use super::taxonomy::{Code, Failure};
 use super::waiting::{Beside, Decided, Verdict, Waiting};
 use crate::config::{Config, SamplingUnit};
@@ -92,8 +92,8 @@ enum Job {
 }
 
 pub(super) struct Shared {
-    ledger: Ledger,
-    sink: Sink,
+    ledger: Arc<Ledger>,
+    sinks: Sinks,
     key: IdentityKey,
     unit: SamplingUnit,
     telemetry_rate: f64,
@@ -107,10 +107,10 @@ pub(super) struct Shared {
 }
 
 impl Pipeline {
-    pub(super) fn start(config: &Config, key: IdentityKey, sink: Sink) -> Self {
+    pub(super) fn start(config: &Config, key: IdentityKey, sinks: Sinks) -> Self {
         let shared = Arc::new(Shared {
-            ledger: Ledger::default(),
-            sink,
+            ledger: Arc::default(),
+            sinks,
             key,
             unit: config.sampling.sampling_unit,
             telemetry_rate: config.sampling.telemetry_rate(config.service.environment),
@@ -169,7 +169,11 @@ impl Pipeline {
     }
 
     pub(super) fn totals(&self) -> Totals {
-        self.shared.ledger.totals().without(self.shared.sink.lost())
+        self.shared.ledger.totals()
+    }
+
+    pub(super) fn sinks(&self) -> &Sinks {
+        &self.shared.sinks
     }
 
     #[cfg(test)]
@@ -369,29 +373,31 @@ impl Shared {
         }
     }
 
-    /// Hands an event that is kept to the sink, with what its shadows have said
+    /// Hands an event that is kept to the sinks, with what its shadows have said
     /// by now.
     pub(super) fn emit_decided(&self, decided: Decided) {
-        self.hand_to_sink(|| decided.into_parts());
+        self.hand_to_sinks(|| decided.into_parts());
     }
 
     /// Emits an event that nobody decides on.
     fn emit(&self, record: Record, verdict: Verdict, shadow: Option<ShadowVerdict>) {
         self.ledger.counts.count(&record, None);
-        self.hand_to_sink(|| (record, verdict, shadow));
+        self.hand_to_sinks(|| (record, verdict, shadow));
     }
 
-    /// Emits an event and counts what became of it. Who does may be dropping it
-    /// because of a panic, or have others in hand: none gets out of here.
-    fn hand_to_sink(&self, event: impl FnOnce() -> (Record, Verdict, Option<ShadowVerdict>)) {
-        let handed = caught("the writing of an event", || {
+    /// Emits an event, which counts it. Who does may be dropping it because of
+    /// a panic, or have others in hand: none gets out of here.
+    fn hand_to_sinks(&self, event: impl FnOnce() -> (Record, Verdict, Option<ShadowVerdict>)) {
+        let kept = caught("the writing of an event", || {
             let (record, verdict, shadow) = event();
-            line(record, verdict, shadow).map(|line| self.sink.emit(&line))
+            let (operation, timestamp) = (record.operation, record.timestamp);
+            let line = line(record, verdict, shadow)?;
+            Ok::<_, serde_json::Error>(KeptEvent::new(operation, timestamp, line, &self.ledger))
         });
-        match handed {
-            Ok(Ok(Ok(()))) => return self.ledger.kept(),
-            Ok(Ok(Err(SinkFull))) | Err(_) => {}
+        match kept {
+            Ok(Ok(event)) => return self.sinks.emit(&event),
             Ok(Err(error)) => tracing::error!(%error, "an event could not be written as JSON"),
+            Err(_) => {}
         }
         self.ledger.lost_by_sink();
     }

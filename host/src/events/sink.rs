@@ -1,51 +1,147 @@
-//! Where kept events go. A sink takes a line or says at once that it cannot:
-//! it never makes an operation wait.
+//! Where kept events go. Every sink gets the same event, in a queue of its own,
+//! and none makes an operation, or another sink, wait. A further one is a file
+//! with a task that takes from a [`Consumer`], and a line where it starts.
 
+mod files;
+mod kept;
+mod lines;
+mod otlp;
+mod queue;
 mod stdout;
+pub mod store;
+mod tail;
+#[cfg(test)]
+mod tests;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+#[cfg(test)]
 use std::sync::Mutex;
+use std::time::Instant;
 
-pub use stdout::Stdout;
+use futures_util::future::join_all;
+use tokio::runtime::Handle;
 
-/// The sink did not take the line.
-#[derive(Debug, PartialEq, Eq)]
-pub struct SinkFull;
+use crate::config::{Config, EventConfig, SinkName};
+
+pub use kept::KeptEvent;
+pub use queue::{Consumer, Queue, SinkTotals};
+pub use tail::{Heard, Listener, Tail};
+
+/// Does work that blocks on a thread of its own. Must be called on the runtime.
+fn on_a_thread<W: Future<Output = ()>>(
+    name: &str,
+    work: impl FnOnce() -> W + Send + 'static,
+) -> std::io::Result<()> {
+    let runtime = Handle::current();
+    std::thread::Builder::new().name(name.to_owned()).spawn(move || runtime.block_on(work()))?;
+    Ok(())
+}
 
 /// A place for kept events.
-#[derive(Clone)]
-pub enum Sink {
-    /// Standard output, a line an event.
-    Stdout(Arc<Stdout>),
-    /// Memory, for tests.
+enum Sink {
+    /// Something that takes from a queue.
+    Queued(Arc<Queue>),
+    #[cfg(test)]
     Memory(Arc<Mutex<Vec<serde_json::Value>>>),
 }
 
-impl Sink {
-    /// Hands over one line, newline included.
-    pub fn emit(&self, line: &[u8]) -> Result<(), SinkFull> {
-        match self {
-            Self::Stdout(stdout) => stdout.emit(line),
-            Self::Memory(events) => {
-                let event = serde_json::from_slice(line).map_err(|_| SinkFull)?;
-                events.lock().map_err(|_| SinkFull)?.push(event);
-                Ok(())
+/// All places for kept events.
+pub struct Sinks {
+    sinks: Vec<Sink>,
+    /// Those who follow the events as they come.
+    tail: Tail,
+}
+
+impl Sinks {
+    /// Starts those that need nothing else. Must be called on the runtime.
+    ///
+    /// # Errors
+    /// One of them cannot be started.
+    pub fn start(config: &Config) -> anyhow::Result<Self> {
+        let mut sinks = Self::none();
+        let events = &config.events;
+        if let Some(consumer) = sinks.add(SinkName::Stdout, events) {
+            stdout::start(consumer)?;
+        }
+        if let Some(consumer) = sinks.add(SinkName::File, events) {
+            files::start(&config.event_files, &config.store.data_dir, consumer)?;
+        }
+        if let Some(consumer) = sinks.add(SinkName::Otlp, events) {
+            otlp::start(&config.otlp, consumer)?;
+        }
+        Ok(sinks)
+    }
+
+    /// No place yet.
+    fn none() -> Self {
+        Self { sinks: Vec::new(), tail: Tail::new() }
+    }
+
+    /// Adds a sink, if it is wanted; whoever starts it takes from its queue.
+    pub fn add(&mut self, name: SinkName, config: &EventConfig) -> Option<Consumer> {
+        config.has(name).then(|| {
+            let (queue, consumer) = Queue::new(name.as_str(), config.buffer_bytes());
+            self.sinks.push(Sink::Queued(queue));
+            consumer
+        })
+    }
+
+    /// Events into memory.
+    #[cfg(test)]
+    pub fn memory(events: Arc<Mutex<Vec<serde_json::Value>>>) -> Self {
+        Self { sinks: vec![Sink::Memory(events)], ..Self::none() }
+    }
+
+    /// Gives an event to all of them. Never waits.
+    pub(super) fn emit(&self, event: &Arc<KeptEvent>) {
+        self.tail.emit(event);
+        for sink in &self.sinks {
+            match sink {
+                Sink::Queued(queue) => queue.emit(event),
+                #[cfg(test)]
+                Sink::Memory(events) => {
+                    let event = serde_json::from_slice(event.line()).expect("a line is JSON");
+                    events.lock().expect("no reader panicked").push(event);
+                }
             }
         }
     }
 
-    /// Lines that it took, and lost all the same.
-    pub(super) fn lost(&self) -> u64 {
-        match self {
-            Self::Stdout(stdout) => stdout.lost(),
-            Self::Memory(_) => 0,
-        }
+    /// Those who follow the events as they come.
+    pub(super) fn tail(&self) -> &Tail {
+        &self.tail
     }
 
-    /// Writes out what is waiting, for at most a few seconds.
-    pub async fn close(&self) {
-        if let Self::Stdout(stdout) = self {
-            stdout.close().await;
-        }
+    /// What became of the events so far, by sink.
+    pub(super) fn totals(&self) -> BTreeMap<&'static str, SinkTotals> {
+        let totals = self.sinks.iter().map(|sink| match sink {
+            Sink::Queued(queue) => (queue.name(), queue.totals()),
+            #[cfg(test)]
+            Sink::Memory(events) => {
+                let delivered = events.lock().expect("no reader panicked").len() as u64;
+                ("memory", SinkTotals { delivered, ..SinkTotals::default() })
+            }
+        });
+        totals.collect()
+    }
+
+    /// Waits until every sink has taken what waits for it. One that has not at
+    /// that time loses it, and takes nothing more.
+    pub(super) async fn flush(&self, by: Instant) {
+        join_all(self.queues().map(|queue| queue.flush(by))).await;
+    }
+
+    /// Ends all of them, with everything written that can be by that time.
+    pub(super) async fn close(&self, by: Instant) {
+        join_all(self.queues().map(|queue| queue.close(by))).await;
+    }
+
+    fn queues(&self) -> impl Iterator<Item = &Arc<Queue>> {
+        self.sinks.iter().filter_map(|sink| match sink {
+            Sink::Queued(queue) => Some(queue),
+            #[cfg(test)]
+            Sink::Memory(_) => None,
+        })
     }
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use clap::Parser;
 use serde_json::Value as Json;
 
-use super::sink::Sink;
+use super::sink::Sinks;
 use super::{
     Code, Drained, Events, Failure, FinalizationDetails, Outcome, UploadDetails, VehicleContext,
     WeatherDetails,
@@ -38,9 +38,9 @@ impl Rig {
         let plugins = first_start(dir.path()).await.expect("a fit set");
         let cli = Cli::try_parse_from([&["volttracker"], flags].concat()).expect("flags");
         let written = Arc::default();
-        let sink = Sink::Memory(Arc::clone(&written));
+        let sinks = Sinks::memory(Arc::clone(&written));
         let key = IdentityKey::new("a key of sixteen");
-        Self { events: Events::start(&cli.config, &key, sink), plugins, written }
+        Self { events: Events::start(&cli.config, &key, sinks), plugins, written }
     }
 
     fn upload(&self) -> super::WideEvent<UploadDetails> {

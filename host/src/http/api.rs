@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 use super::admission::Reader;
 use super::problem::{Problem, ProblemDetails, Problems};
 use crate::app::App;
-use crate::events::{Code, Failure, Totals};
+use crate::events::{Code, Failure, SinkTotals, Totals};
 use crate::plugin_host::{PluginIdentity, Slot};
 use crate::store::{Status, StoreError};
 
@@ -35,6 +35,8 @@ struct ServiceStatus {
     store: Status,
     /// Wide events of this process.
     events: Totals,
+    /// What became of the kept ones in each sink.
+    sinks: BTreeMap<&'static str, SinkTotals>,
     /// The plugin of each slot.
     plugins: BTreeMap<&'static str, PluginIdentity>,
 }
@@ -52,6 +54,7 @@ pub(super) async fn status(_: Reader, State(app): State<Arc<App>>) -> Answer {
         pid_catalogue: app.catalogue.name().to_owned(),
         store,
         events: app.events.totals(),
+        sinks: app.events.sinks(),
         plugins: Slot::ALL.map(|slot| (slot.as_str(), plugins.identity(slot).clone())).into(),
     };
     Ok(Json(status).into_response())

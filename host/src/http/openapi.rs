@@ -22,6 +22,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
         (name = "energy", description = "Charging, fuel, the battery, and the ways that a vehicle goes."),
         (name = "live", description = "Trips that run."),
         (name = "figures", description = "Figures over many trips."),
+        (name = "events", description = "Questions about wide events."),
         (name = "plugins", description = "The plugins that hold the business rules."),
         (name = "service", description = "How the service is."),
     ),

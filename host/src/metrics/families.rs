@@ -58,7 +58,11 @@ families! {
     SAMPLED_OUT "volttracker_events_sampled_out_total" Kind::Counter, []
         "Events let go by the coin.";
     LOST_BY_SINK "volttracker_events_lost_by_sink_total" Kind::Counter, []
-        "Events lost because a sink was full or gone.";
+        "Events lost because a sink was full or gone, by one sink or by several.";
+    SINK_EVENTS "volttracker_sink_events_total" Kind::Counter, ["sink", "result"]
+        "Kept events that each sink delivered, or lost.";
+    SINK_QUEUE "volttracker_sink_queue_length" Kind::Gauge, ["sink"]
+        "Kept events that wait for each sink.";
     EVENT_QUEUE "volttracker_event_queue_length" Kind::Gauge, ["task"]
         "Finished events that wait for an event task.";
     UPLOADS_UNDER_WAY "volttracker_uploads_under_way" Kind::Gauge, []
@@ -109,6 +113,7 @@ impl Family {
             "code" => codes,
             "category" => Code::ALL.iter().map(|code| code.category().as_str()).collect(),
             "slot" => Slot::ALL.map(Slot::as_str).into(),
+            "result" => vec!["delivered", "lost"],
             "status" => vec!["open", "failed"],
             "le" if self.name == EVENT_DURATION.name => {
                 return Some(

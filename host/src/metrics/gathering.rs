@@ -53,6 +53,14 @@ fn add_ledger(metrics: &mut Exposition, events: &Events) {
     add(&families::LOST_BY_SINK, totals.lost_by_sink);
     let waiting = events.waiting().enumerate().map(|(task, length)| ([task.to_string()], length as f64));
     metrics.add(&families::EVENT_QUEUE, waiting);
+    let sinks = events.sinks();
+    let settled = sinks.iter().flat_map(|(sink, totals)| {
+        let results = [("delivered", totals.delivered), ("lost", totals.lost)];
+        results.map(|(result, count)| ([*sink, result].map(str::to_owned), count as f64))
+    });
+    metrics.add(&families::SINK_EVENTS, settled);
+    let waiting = sinks.iter().map(|(sink, totals)| ([(*sink).to_owned()], totals.waiting as f64));
+    metrics.add(&families::SINK_QUEUE, waiting);
 }
 
 fn add_uploads(metrics: &mut Exposition, app: &App) {

@@ -12,7 +12,7 @@ use clap::Parser;
 use super::families;
 use super::gathering::gather;
 use crate::config::Config;
-use crate::events::sink::Sink;
+use crate::events::sink::Sinks;
 use crate::plugin_host::tests::plugin_dir;
 
 #[derive(Parser)]
@@ -38,7 +38,7 @@ async fn every_family_is_exposed_with_its_meaning_and_labels() {
     let paths = [plugins.path().as_os_str(), "--data-dir".as_ref(), data.path().as_os_str()];
     let cli = Cli::try_parse_from(flags.into_iter().chain(paths)).expect("flags");
     let (app, ..) =
-        crate::app::start(&cli.config, Sink::Memory(std::sync::Arc::default())).await.expect("a start");
+        crate::app::start(&cli.config, Sinks::memory(std::sync::Arc::default())).await.expect("a start");
     let text = gather(&app, 1.5).await.into_text().expect("a text");
     app.store.close(std::time::Duration::from_secs(10)).await;
 

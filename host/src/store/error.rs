@@ -26,7 +26,7 @@ pub enum StoreError {
 impl StoreError {
     /// Whether trying the items of a failed batch one by one can help: it
     /// cannot where the database itself is unwell.
-    pub(super) fn may_be_one_items_fault(&self) -> bool {
+    pub fn may_be_one_items_fault(&self) -> bool {
         matches!(self, Self::Constraint(_) | Self::Unexpected(_))
     }
 

@@ -135,18 +135,14 @@ impl Store {
         sqlx::any::install_default_drivers();
         let url = match &config.database_url {
             Some(url) => url.expose().to_owned(),
-            None => sqlite_url(&config.data_dir)?,
+            None => sqlite_url(&config.data_dir, "volttracker.db")?,
         };
-        let engine = match url.split_once(':').map(|(scheme, _)| scheme) {
-            Some("sqlite") => Engine::Sqlite,
-            Some("postgres" | "postgresql") => Engine::Postgres,
-            _ => anyhow::bail!("DATABASE_URL must start with sqlite: or postgres://"),
-        };
+        let engine = engine_of(&url)?;
         let in_memory = engine == Engine::Sqlite && (url.contains(":memory:") || url.contains("mode=memory"));
         anyhow::ensure!(!in_memory, "DATABASE_URL must name a file: what is in memory is not kept");
         let options: AnyConnectOptions = url.parse().context("DATABASE_URL is not a URL")?;
         let pool = |connections, cache_pages| {
-            pool_options(engine, connections, cache_pages).connect_with(options.clone())
+            pool_options(engine, Durability::AtCommit, connections, cache_pages).connect_with(options.clone())
         };
         let reads = pool(READERS, READER_CACHE_PAGES).await.with_context(|| match engine {
             Engine::Sqlite => {
@@ -235,18 +231,32 @@ impl Store {
     }
 }
 
-fn sqlite_url(data_dir: &Path) -> anyhow::Result<String> {
+pub(super) fn engine_of(url: &str) -> anyhow::Result<Engine> {
+    match url.split_once(':').map(|(scheme, _)| scheme) {
+        Some("sqlite") => Ok(Engine::Sqlite),
+        Some("postgres" | "postgresql") => Ok(Engine::Postgres),
+        _ => anyhow::bail!("DATABASE_URL must start with sqlite: or postgres://"),
+    }
+}
+
+/// The URL of a SQLite file in a folder.
+pub(super) fn sqlite_url(data_dir: &Path, file: &str) -> anyhow::Result<String> {
     use anyhow::Context as _;
     let dir =
         data_dir.canonicalize().with_context(|| format!("DATA_DIR {} cannot be used", data_dir.display()))?;
-    let path = dir.join("volttracker.db");
+    let path = dir.join(file);
     let path = path.to_str().context("DATA_DIR must be UTF-8")?;
     // The characters that end a path within a URL.
     let path = path.replace('%', "%25").replace('?', "%3F").replace('#', "%23");
     Ok(format!("sqlite://{path}?mode=rwc"))
 }
 
-fn pool_options(engine: Engine, connections: u32, cache_pages: u32) -> AnyPoolOptions {
+pub(super) fn pool_options(
+    engine: Engine,
+    durability: Durability,
+    connections: u32,
+    cache_pages: u32,
+) -> AnyPoolOptions {
     AnyPoolOptions::new()
         .max_connections(connections)
         .min_connections(1)
@@ -261,29 +271,45 @@ fn pool_options(engine: Engine, connections: u32, cache_pages: u32) -> AnyPoolOp
             let is_usable = !connection.is_in_transaction();
             Box::pin(async move { Ok(is_usable) })
         })
-        .after_connect(move |connection, _| Box::pin(prepare(engine, connection, cache_pages)))
+        .after_connect(move |connection, _| Box::pin(prepare(engine, durability, connection, cache_pages)))
+}
+
+/// When what is committed outlives a power cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Durability {
+    /// At once: a commit returns when it is.
+    AtCommit,
+    /// Soon.
+    Soon,
 }
 
 async fn prepare(
     engine: Engine,
+    durability: Durability,
     connection: &mut AnyConnection,
     cache_pages: u32,
 ) -> Result<(), sqlx::Error> {
+    let (synchronous, synchronous_commit) = match durability {
+        Durability::AtCommit => ("FULL", "on"),
+        Durability::Soon => ("NORMAL", "off"),
+    };
     match engine {
         Engine::Sqlite => {
             // WAL lets reads go on while one writes; FULL makes each commit
             // durable before it returns. A page that many batches write is
             // copied from a longer log less often.
             let pragmas = format!(
-                "PRAGMA busy_timeout = {SQLITE_BUSY_MS}; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
+                "PRAGMA busy_timeout = {SQLITE_BUSY_MS}; PRAGMA journal_mode = WAL; PRAGMA synchronous = {synchronous};
                  PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}; PRAGMA cache_size = {cache_pages};"
             );
             connection.execute(sqlx::AssertSqlSafe(pragmas)).await?;
         }
         Engine::Postgres => {
             // A commit returns when it is durable, whatever the server's default.
-            let settings =
-                format!("SET statement_timeout = {}; SET synchronous_commit = on", PATIENCE.as_millis());
+            let settings = format!(
+                "SET statement_timeout = {}; SET synchronous_commit = {synchronous_commit}",
+                PATIENCE.as_millis()
+            );
             connection.execute(sqlx::AssertSqlSafe(settings)).await?;
         }
     }

@@ -3,12 +3,12 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
 use reqwest::StatusCode;
-use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::header::HeaderMap;
 
 use super::answer::Unfit;
 use crate::events::{Code, Failure};
+use crate::outbound::{causes, retry_after};
 
 /// The most characters of a refusal that are told.
 const SHOWN_REASON: usize = 200;
@@ -71,43 +71,15 @@ impl From<Unfit> for Trouble {
     }
 }
 
-/// An error and what caused it, without the address, which may hold a key.
-fn causes(error: reqwest::Error) -> String {
-    format!("{:#}", anyhow::Error::new(error.without_url()))
-}
-
 /// The reason that the service gives with a refusal.
 fn reason(body: &[u8]) -> Option<String> {
     let refusal: serde_json::Value = serde_json::from_slice(body).ok()?;
     Some(refusal.get("reason")?.as_str()?.chars().take(SHOWN_REASON).collect())
 }
 
-/// How long the service does not want to be asked: seconds, or a time.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = text.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let time = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
-    Duration::try_from(time.duration_since(Timestamp::now())).ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use reqwest::header::HeaderValue;
-
-    #[test]
-    fn retry_after_is_seconds_or_a_time() {
-        let after = |text: &'static str| {
-            retry_after(&HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from_static(text))]))
-        };
-        assert_eq!(after("120"), Some(Duration::from_secs(120)));
-        assert_eq!(after("Wed, 21 Oct 2015 07:28:00 GMT"), None, "it is over");
-        assert!(after("Fri, 31 Dec 2100 23:59:59 GMT").is_some_and(|long| long > Duration::from_secs(1)));
-        assert_eq!(after("soon"), None);
-        assert_eq!(after("-1"), None);
-    }
 
     #[test]
     fn a_refusal_gives_its_reason_shortly() {

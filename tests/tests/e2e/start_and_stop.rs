@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use e2e::{Inbox, Server, Settings, Stopped, guest, plugin_dir, upload_all};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::volt::{Phone, now_ms};
 
@@ -79,6 +79,8 @@ async fn the_ledger_of_a_stop_adds_up() -> anyhow::Result<()> {
         total("events_received"),
         total("events_kept") + total("events_sampled_out") + total("events_lost_by_sink")
     );
+    let all = json!({"delivered": before.len(), "lost": 0, "waiting": 0});
+    assert_eq!(stop["sinks"], json!({"stdout": all, "store": all}));
     Ok(())
 }
 
@@ -130,6 +132,8 @@ async fn a_start_names_the_variable_of_a_malformed_setting() -> anyhow::Result<(
     for (variable, value) in [
         ("TRIP_TIMEOUT_SECONDS", "soon"),
         ("LOG_SAMPLE_TELEMETRY", "5"),
+        ("EVENT_SINKS", "stdout,moon"),
+        ("EVENT_SINKS", ""),
         ("ID_KEY", "short"),
         ("DATABASE_URL", "mysql://db/volttracker"),
     ] {

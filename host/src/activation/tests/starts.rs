@@ -120,7 +120,7 @@ async fn a_file_that_was_refused_by_an_empty_library_is_tried_again() {
 }
 
 async fn first_process(home: &Home) -> String {
-    match crate::app::start(&home.config(), Sink::Memory(Arc::default())).await {
+    match crate::app::start(&home.config(), Sinks::memory(Arc::default())).await {
         Ok(_) => panic!("it starts"),
         Err(error) => error.to_string(),
     }
@@ -195,7 +195,7 @@ async fn a_file_that_ends_each_process_that_checks_it_is_given_up() {
     };
     for times in 1..=3 {
         let config = home.config();
-        let starting = async { crate::app::start(&config, Sink::Memory(Arc::default())).await };
+        let starting = async { crate::app::start(&config, Sinks::memory(Arc::default())).await };
         let killed = async {
             let deadline = tokio::time::Instant::now() + PATIENCE;
             while !begun(times) {

@@ -5,8 +5,8 @@ use std::time::Duration;
 use clap::Args;
 
 use super::candidate::Candidate;
-use super::table::{size, table};
 use crate::cli::output::{print, say};
+use crate::cli::table::{size, table};
 use crate::plugin_host::{Instances, Limits, Measured};
 
 const AFTER: &str = "\

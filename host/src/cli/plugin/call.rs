@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use tokio::io::AsyncReadExt as _;
 
 use super::candidate::Candidate;
-use super::table::size;
 use crate::cli::output::{print, say};
+use crate::cli::table::size;
 use crate::plugin_host::{CallError, Spent};
 
 const AFTER: &str = "\

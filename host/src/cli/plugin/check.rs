@@ -3,8 +3,8 @@
 use clap::Args;
 
 use super::candidate::Candidate;
-use super::table::size;
 use crate::cli::output::print;
+use crate::cli::table::size;
 
 const AFTER: &str = "\
 What is checked, in this order: size; a component at all; its imports and exports

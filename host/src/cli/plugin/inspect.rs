@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use anyhow::anyhow;
 use clap::Args;
 
-use super::table::size;
 use crate::cli::output::print;
+use crate::cli::table::size;
 use crate::plugin_host::{Inspection, Workbench};
 
 const EXAMPLES: &str = "\

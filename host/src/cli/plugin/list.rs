@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use super::remote::{self, Receiver};
 use super::shadow::compared;
-use super::table::{duration, size};
 use crate::cli::output::print;
+use crate::cli::table::{duration, size};
 use crate::config::Secret;
 
 /// What is shown.

@@ -1,14 +1,13 @@
 //! `volttracker plugin rollback` and `activate`: what a running receiver is
 //! asked to do. It does the work, and refuses what is to be refused.
 
-use anyhow::{Context as _, bail};
 use clap::Args;
 use reqwest::{Method, Url};
 use serde_json::Value;
 
 use crate::cli::output::print;
+use crate::cli::receiver;
 use crate::config::Secret;
-use crate::outbound;
 use crate::plugin_host::Slot;
 
 /// The receiver, and the right to administer it.
@@ -103,32 +102,9 @@ impl Receiver {
         body: Vec<u8>,
         read_token: Option<&Secret>,
     ) -> anyhow::Result<Value> {
-        let url = self.url.join(path).with_context(|| format!("{} has no path", self.url))?;
-        let client = outbound::client(self.url.scheme() == "https").build()?;
-        let mut request = client.request(method, url.clone()).body(body);
-        if let Some(token) = self.admin_token.as_ref().or(read_token) {
-            request = request.bearer_auth(token.expose());
-        }
-        let response =
-            request.send().await.with_context(|| format!("no receiver answers at {}", self.url))?;
-        let status = response.status();
-        let body = response.bytes().await.with_context(|| format!("the answer of {url} broke off"))?;
-        let answer: Value = serde_json::from_slice(&body).unwrap_or_default();
-        if status.is_success() {
-            return Ok(answer);
-        }
-        bail!("{}", refusal(&answer).unwrap_or_else(|| format!("{url} answers {status}")))
+        let token = self.admin_token.as_ref().or(read_token);
+        receiver::ask(&self.url, method, path, body, token).await
     }
-}
-
-/// Problem details in lines, if that is what came.
-fn refusal(answer: &Value) -> Option<String> {
-    let mut text = format!("{} ({})", answer["detail"].as_str()?, answer["code"].as_str()?);
-    for problem in answer["problems"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-        text.push_str("\n  ");
-        text.push_str(problem);
-    }
-    Some(text)
 }
 
 #[cfg(test)]

@@ -8,8 +8,8 @@ use sqlx::{AnyConnection, AnyPool, AssertSqlSafe, Connection as _};
 use tempfile::TempDir;
 
 use super::model::layout;
-use crate::config::{StoreConfig, TripConfig};
-use crate::store::{Engine, Layout, Store};
+use crate::config::{EventStoreConfig, StoreConfig, TripConfig};
+use crate::store::{Engine, EventStore, Layout, Store};
 
 /// A closed trip takes readings for that many days.
 pub(super) const LATE_DAYS: i64 = 30;
@@ -29,7 +29,7 @@ pub(crate) async fn homes() -> Vec<Home> {
 }
 
 /// A fresh SQLite file.
-pub(super) fn sqlite() -> Home {
+pub(crate) fn sqlite() -> Home {
     sqlx::any::install_default_drivers();
     let dir = tempfile::tempdir().unwrap();
     let url = format!("sqlite://{}?mode=rwc", dir.path().join("volttracker.db").display());
@@ -63,14 +63,35 @@ impl Home {
 
     /// Opens the store, as a host with another PID catalogue does.
     pub(crate) async fn open_with(&self, layout: Layout) -> Store {
+        let store = self.config();
+        let late_reading_days = LATE_DAYS.unsigned_abs();
+        let trips = TripConfig { trip_timeout_seconds: 120, late_reading_days };
+        Store::open(&store, &trips, layout).await.unwrap()
+    }
+
+    /// Opens the store of events, to keep them so many days and megabytes.
+    pub(crate) async fn open_events(&self, (days, mb): (u64, u64)) -> EventStore {
+        let limits = EventStoreConfig { event_store_max_age_days: days, event_store_max_mb: mb };
+        EventStore::open(&self.config(), &limits).await.unwrap()
+    }
+
+    /// A stranger's connection to the file of events.
+    pub(crate) async fn event_stranger(&self) -> AnyPool {
+        let url = format!("sqlite://{}", self.dir.path().join("events.db").display());
+        AnyPoolOptions::new().max_connections(1).connect(&url).await.unwrap()
+    }
+
+    /// How large the file of events is, where there is one.
+    pub(crate) fn event_file_bytes(&self) -> Option<u64> {
+        std::fs::metadata(self.dir.path().join("events.db")).ok().map(|file| file.len())
+    }
+
+    fn config(&self) -> StoreConfig {
         let database_url = match self.engine {
             Engine::Sqlite => None,
             Engine::Postgres => Some(self.url.parse().unwrap()),
         };
-        let store = StoreConfig { data_dir: self.dir.path().to_owned(), database_url, id_key: None };
-        let late_reading_days = LATE_DAYS.unsigned_abs();
-        let trips = TripConfig { trip_timeout_seconds: 120, late_reading_days };
-        Store::open(&store, &trips, layout).await.unwrap()
+        StoreConfig { data_dir: self.dir.path().to_owned(), database_url, id_key: None }
     }
 
     /// A stranger's connection to the same database.

@@ -12,7 +12,7 @@ use tokio::sync::{OnceCell, Semaphore, watch};
 use crate::activation::Activations;
 use crate::app::App;
 use crate::config::Config;
-use crate::events::sink::Sink;
+use crate::events::sink::Sinks;
 use crate::events::{Events, Outcome, UploadDetails};
 use crate::finalize::finalize_stale;
 use crate::http::Tokens;
@@ -133,12 +133,12 @@ async fn app(home: &Home) -> App {
     let flags = ["volttracker", "--feature-weather", "false"];
     let config = Cli::try_parse_from(flags).expect("defaults are complete").config;
     let key = IdentityKey::new("a key of sixteen");
-    let sink = Sink::Memory(Arc::<Mutex<_>>::default());
+    let sinks = Sinks::memory(Arc::<Mutex<_>>::default());
     App {
         metrics: Metrics::default(),
         store: home.open().await,
         plugins: plugins().await,
-        events: Events::start(&config, &key, sink),
+        events: Events::start(&config, &key, sinks),
         catalogue: Catalogue::volt_gen2(),
         key,
         known_vehicles: moka::sync::Cache::new(100),
@@ -152,6 +152,9 @@ async fn app(home: &Home) -> App {
         imports: Arc::new(Semaphore::new(1)),
         data_dir: config.store.data_dir.clone(),
         listeners: Arc::new(Semaphore::new(1)),
+        event_store: None,
+        event_queries: Arc::new(Semaphore::new(1)),
+        event_listeners: Arc::new(Semaphore::new(1)),
         plugin_uploads: Semaphore::new(1),
         activations: Activations::of(&config.plugins.plugin_dir),
         plugin_dir: config.plugins.plugin_dir.clone(),

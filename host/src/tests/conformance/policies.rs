@@ -10,7 +10,7 @@ use vectors::{Group, Ours, Report};
 
 use super::AT_MS;
 use crate::config::Config;
-use crate::events::sink::Sink;
+use crate::events::sink::Sinks;
 use crate::events::{Events, Outcome, UploadDetails, VehicleContext};
 use crate::identity::IdentityKey;
 use crate::plugin_host::{EventFields, Facts, FieldValue, PluginSet, VehicleStats};
@@ -105,7 +105,7 @@ async fn is_emitted(plugins: &Arc<PluginSet>, input: &Value) -> bool {
     let config = Cli::try_parse_from(flags).expect("settings of the vectors are within range").config;
     let key = IdentityKey::new("a key of sixteen");
     let written = Arc::<Mutex<Vec<Value>>>::default();
-    let events = Events::start(&config, &key, Sink::Memory(written.clone()));
+    let events = Events::start(&config, &key, Sinks::memory(written.clone()));
 
     let context = &input["context"];
     let mut event = events.open(plugins.clone(), UploadDetails::default());

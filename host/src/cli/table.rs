@@ -2,7 +2,7 @@
 
 /// Rows of cells, each column as wide as its widest cell; the first column to
 /// the left, the others to the right.
-pub(super) fn table(rows: &[Vec<String>]) -> String {
+pub fn table(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {
         rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
@@ -19,7 +19,7 @@ pub(super) fn table(rows: &[Vec<String>]) -> String {
 }
 
 /// Bytes in MB, 1 decimal; small sizes in KB.
-pub(super) fn size(bytes: usize) -> String {
+pub fn size(bytes: usize) -> String {
     match bytes {
         ..1_048_576 => format!("{} KB", bytes.div_ceil(1024)),
         _ => format!("{:.1} MB", bytes as f64 / 1_048_576.0),
@@ -27,7 +27,7 @@ pub(super) fn size(bytes: usize) -> String {
 }
 
 /// Microseconds in the unit that suits them, 1 decimal.
-pub(super) fn duration(us: f64) -> String {
+pub fn duration(us: f64) -> String {
     match us {
         ..1e3 => format!("{us:.1} µs"),
         ..1e6 => format!("{:.1} ms", us / 1e3),

@@ -1,0 +1,130 @@
+//! What is put is there, once, and goes when it is old or too much.
+
+use serde_json::json;
+
+use super::{event, figures, found, put, stores};
+use crate::store::tests::home::homes;
+
+#[tokio::test]
+async fn an_event_is_there_as_it_was_and_once_however_often_it_is_put() {
+    for (_home, store) in stores().await {
+        let events: Vec<_> = (0..150)
+            .map(|n| event(n, &json!({"trace_id": "t", "number": 0.1 + n as f64, "text": "ä\"\\\n", "nested": {"list": [1, "x", null]}})))
+            .collect();
+        put(&store, &events[..100]).await;
+        put(&store, &events[50..]).await;
+        assert_eq!(
+            store.event(events[70]["request_id"].as_str().unwrap()).await.unwrap().as_ref(),
+            Some(&events[70])
+        );
+        assert_eq!(store.event("nobody").await.unwrap(), None);
+        assert_eq!(store.trace("t").await.unwrap().events, events);
+        assert_eq!(figures(&store, &json!({"figures": "count"})).await.matched.sample_size, 150);
+        store.close(std::time::Duration::from_secs(60)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_line_that_is_no_event_is_refused_and_none_of_its_batch_is_kept() {
+    for (_home, store) in stores().await {
+        let whole = event(1, &json!({})).to_string();
+        let refused = store.put(&[whole.as_bytes(), b"{\"operation\": 5}"]).await;
+        assert!(refused.unwrap_err().may_be_one_items_fault());
+        assert_eq!(found(&store, &json!({})).await, [""; 0]);
+    }
+}
+
+#[tokio::test]
+async fn nul_in_a_text_costs_no_event() {
+    for (_home, store) in stores().await {
+        put(&store, &[event(1, &json!({"profile_name": "a\u{0}b", "path": "c:\\u0000"}))]).await;
+        let kept = store.event("00000000-0000-7000-8000-000000000001").await.unwrap().unwrap();
+        assert_eq!((&kept["profile_name"], &kept["path"]), (&json!("a\u{fffd}b"), &json!("c:\\u0000")));
+    }
+}
+
+#[tokio::test]
+async fn pages_go_on_where_the_one_before_ended_also_among_equals() {
+    for (_home, store) in stores().await {
+        let events: Vec<_> = (0..1300)
+            .map(|n| {
+                let mut event = event(n, &json!({"duration_ms": n % 3, "odd": n % 2 == 1}));
+                event["timestamp"] = "2026-01-05T00:00:00Z".into();
+                event
+            })
+            .collect();
+        put(&store, &events).await;
+        for order in ["timestamp", "-timestamp", "duration_ms", "-duration_ms"] {
+            let ids = found(&store, &json!({"filter": {"odd": true}, "order": order, "limit": 1000})).await;
+            let distinct: std::collections::BTreeSet<_> = ids.iter().collect();
+            assert_eq!((ids.len(), distinct.len()), (650, 650), "{order}");
+        }
+        let some = store.find(&super::query(&json!({"limit": 7}))).await.unwrap();
+        assert_eq!((some.events.len(), some.more), (7, true));
+        let all = store
+            .find(&super::query(&json!({"filter": {"odd": true, "duration_ms": 2}, "limit": 215})))
+            .await
+            .unwrap();
+        assert_eq!((all.events.len(), all.more), (215, true));
+        let all = store
+            .find(&super::query(&json!({"filter": {"odd": true, "duration_ms": 2}, "limit": 216})))
+            .await
+            .unwrap();
+        assert_eq!((all.events.len(), all.more), (216, false));
+    }
+}
+
+#[tokio::test]
+async fn what_is_older_than_the_limit_goes() {
+    for home in homes().await {
+        let store = home.open_events((3, 1 << 20)).await;
+        let now = jiff::Timestamp::now();
+        let events: Vec<_> = (0..1200)
+            .map(|n| {
+                let mut event = event(n, &json!({"body": "x"}));
+                let hours = if n < 1100 { 73 } else { 71 };
+                event["timestamp"] = (now - jiff::SignedDuration::from_hours(hours)).to_string().into();
+                event
+            })
+            .collect();
+        put(&store, &events).await;
+        assert!(!store.remove_old().await.unwrap(), "a few steps are enough");
+        // No body is left behind, nor gone with others.
+        let kept = figures(&store, &json!({"filter": {"body": "x"}, "figures": "count"})).await;
+        assert_eq!(kept.matched.sample_size, 100);
+        let bodies =
+            sqlx::query_scalar::<_, i64>("SELECT COUNT(*) FROM event_bodies").fetch_one(&store.reads);
+        assert_eq!(bodies.await.unwrap(), 100);
+    }
+}
+
+#[tokio::test]
+async fn the_oldest_go_when_there_is_too_much_and_the_file_grows_no_further() {
+    for home in homes().await {
+        let store = home.open_events((36_500, 4)).await;
+        let now = jiff::Timestamp::now();
+        let padding = "x".repeat(1500);
+        for round in 0..6 {
+            let events: Vec<_> = (0..2000)
+                .map(|n| {
+                    let n = round * 2000 + n;
+                    let mut event = event(n, &json!({"padding": padding}));
+                    event["timestamp"] =
+                        (now + jiff::SignedDuration::from_millis(n as i64)).to_string().into();
+                    event
+                })
+                .collect();
+            put(&store, &events).await;
+            while store.remove_old().await.unwrap() {}
+            // Besides what is kept there is room for a round, and for the log.
+            if let Some(size) = home.event_file_bytes() {
+                assert!(size < 12 << 20, "{size} bytes");
+            }
+        }
+        let text = "SELECT CAST(SUM(stored_bytes) AS BIGINT) FROM events";
+        let bytes: i64 = sqlx::query_scalar(text).fetch_one(&store.reads).await.unwrap();
+        assert!(bytes <= 4 << 20 && bytes > 2 << 20, "{bytes} bytes");
+        let newest = found(&store, &json!({"limit": 1})).await;
+        assert_eq!(newest, ["00000000-0000-7000-8000-000000011999"]);
+    }
+}
