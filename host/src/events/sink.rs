@@ -46,6 +46,16 @@ enum Sink {
     Memory(Arc<Mutex<Vec<serde_json::Value>>>),
 }
 
+impl Sink {
+    fn queue(&self) -> Option<&Arc<Queue>> {
+        match self {
+            Self::Queued(queue) => Some(queue),
+            #[cfg(test)]
+            Self::Memory(_) => None,
+        }
+    }
+}
+
 /// All places for kept events.
 pub struct Sinks {
     sinks: Vec<Sink>,
@@ -138,10 +148,6 @@ impl Sinks {
     }
 
     fn queues(&self) -> impl Iterator<Item = &Arc<Queue>> {
-        self.sinks.iter().filter_map(|sink| match sink {
-            Sink::Queued(queue) => Some(queue),
-            #[cfg(test)]
-            Sink::Memory(_) => None,
-        })
+        self.sinks.iter().filter_map(Sink::queue)
     }
 }

@@ -73,7 +73,7 @@ async fn vehicles_trips_and_readings_stay_when_phones_get_several_cars() {
             assert_eq!((trip.vehicle_id, trip.profile_name.as_deref()), (vehicle(1).to_string(), Some(name)));
             assert_eq!(trip.summary.unwrap()["figure"], s, "{:?}", home.engine);
             let readings = store.readings_after(&format!("trip {s}"), 0).await.unwrap();
-            let at_ms = START_MS - s as i64;
+            let at_ms = START_MS - i64::from(s);
             assert_eq!(readings.iter().map(|row| row.time_ms).collect::<Vec<_>>(), [at_ms, at_ms + DAY_MS]);
         }
         assert_eq!(number(&store, "SELECT COUNT(*) FROM trips WHERE gas_miles = 0.5").await, 2);

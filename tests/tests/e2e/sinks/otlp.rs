@@ -1,5 +1,6 @@
 //! Events at a collector, read there by the protocol's published definitions.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use e2e::collector::{Closed, Collector, Reply};
@@ -46,7 +47,7 @@ async fn an_upload_arrives_with_the_names_and_types_of_opentelemetry() -> anyhow
         ("sampling.rate", json!({"doubleValue": 1.0})),
         ("business_metrics.trip_created", json!({"boolValue": true})),
         ("vehicle_context.usage_tier", event["vehicle_context"]["usage_tier"].as_str().map(text).into()),
-        ("service.plugins.usage_tier.generation", json!({"intValue": "1"})),
+        ("service.plugins.usage-tier.generation", json!({"intValue": "1"})),
         (
             "performance_breakdown.db_queue_ms",
             json!({"doubleValue": event["performance_breakdown"]["db_queue_ms"]}),
@@ -147,7 +148,10 @@ async fn goes_on(
     upload(server, 2, 20).await?;
     let (delivered, lost) = account(&server.stop().await?, "otlp");
     assert!(lost > 0);
-    assert_eq!(collector.taken().len(), delivered + 1, "the stop counts itself out");
+    // What was taken and answered too late for the sender comes again.
+    let taken: HashSet<_> =
+        collector.taken().iter().map(|record| attribute(record, "request_id").to_string()).collect();
+    assert_eq!(taken.len(), delivered + 1, "the stop counts itself out");
     let said = server.stderr();
     assert_eq!(said.matches("the collector does not take events").count(), 1, "{said}");
     assert_eq!(said.matches("the collector takes events again").count(), 1, "{said}");
@@ -156,7 +160,7 @@ async fn goes_on(
 }
 
 fn small(settings: Settings) -> Settings {
-    settings.set("EVENT_BUFFER_MB", "1").set("OTEL_EXPORTER_OTLP_TIMEOUT", "300")
+    settings.set("EVENT_BUFFER_MB", "1").set("OTEL_EXPORTER_OTLP_TIMEOUT", "1000")
 }
 
 #[tokio::test]
