@@ -17,7 +17,7 @@ use crate::finalize::Wish;
 use crate::http::{self, Tokens};
 use crate::identity::{IdentityKey, VehicleId};
 use crate::metrics::Metrics;
-use crate::plugin_host::{PluginHost, VehicleStats};
+use crate::plugin_host::{Compiling, PluginHost, VehicleStats};
 use crate::rate_limit::RateLimits;
 use crate::run_marker::RunMarker;
 use crate::store::{EventStore, Layout, Store};
@@ -152,7 +152,8 @@ pub async fn serve(config: Config, stop: impl Future<Output = &'static str>) -> 
     let hangup = signal(SignalKind::hangup()).context("SIGHUP cannot be handled")?;
     let mut marker = RunMarker::take(&config.store.data_dir)?;
     let sinks = Sinks::start(&config)?;
-    let (app, swaps, wishes) = start(&config, sinks).await?;
+    let compiling = Compiling::Apart(config.plugins.compile_limits);
+    let (app, swaps, wishes) = start(&config, compiling, sinks).await?;
     if let Some(dead) = marker.previous_instance() {
         app.store
             .release_claims(dead)
@@ -190,6 +191,7 @@ pub async fn serve(config: Config, stop: impl Future<Output = &'static str>) -> 
 /// that were found; and the wishes that the finalizer is to fulfil.
 pub async fn start(
     config: &Config,
+    compiling: Compiling,
     mut sinks: Sinks,
 ) -> anyhow::Result<(Arc<App>, Vec<Report>, mpsc::Receiver<Wish>)> {
     let catalogue = catalogue(&config.http)?;
@@ -199,7 +201,7 @@ pub async fn start(
     let event_store = start_event_store(config, &mut sinks).await?;
     let plugin_dir = config.plugins.plugin_dir.clone();
     let Started { plugins, activations, reports } =
-        activation::start(&plugin_dir, &config.store.data_dir, &store).await?;
+        activation::start(compiling, &plugin_dir, &config.store.data_dir, &store).await?;
     let (wishes, wished) = mpsc::channel(WISHES);
     let app = Arc::new(App {
         events: Events::start(config, &key, sinks),

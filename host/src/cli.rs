@@ -1,6 +1,7 @@
 //! The command line: one file for each command. What a command does lives
 //! elsewhere.
 
+mod compile_component;
 pub mod events;
 pub mod import;
 mod output;
@@ -27,6 +28,15 @@ pub struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    #[command(flatten)]
+    Task(Box<Task>),
+    /// Compile the component on standard input, for the receiver that started this.
+    #[command(hide = true)]
+    CompileComponent(compile_component::CompileArgs),
+}
+
+#[derive(Subcommand)]
+enum Task {
     /// Run the receiver: events on standard output, diagnostics on standard error.
     Serve(Box<serve::ServeArgs>),
     /// Inspect, check, call and measure plugins; see and replace those of a running receiver.
@@ -39,8 +49,16 @@ enum Command {
     Simulate(simulate::SimulateArgs),
 }
 
-/// Runs a command on a runtime of its own.
+/// Runs a command.
 pub fn run(cli: Cli) -> ExitCode {
+    match cli.command {
+        Command::Task(task) => run_task(*task),
+        Command::CompileComponent(args) => compile_component::run(&args),
+    }
+}
+
+/// Runs a command on a runtime of its own.
+fn run_task(task: Task) -> ExitCode {
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
@@ -59,12 +77,12 @@ pub fn run(cli: Cli) -> ExitCode {
         }
     };
     let result = runtime.block_on(async {
-        match cli.command {
-            Command::Serve(args) => serve::run(*args).await,
-            Command::Plugin(args) => plugin::run(args).await,
-            Command::Events(args) => events::run(args).await,
-            Command::Import(args) => import::run(args).await,
-            Command::Simulate(args) => simulate::run(args).await,
+        match task {
+            Task::Serve(args) => serve::run(*args).await,
+            Task::Plugin(args) => plugin::run(args).await,
+            Task::Events(args) => events::run(args).await,
+            Task::Import(args) => import::run(args).await,
+            Task::Simulate(args) => simulate::run(args).await,
         }
     });
     // What is still compiled is for nobody, and takes long.

@@ -217,6 +217,20 @@ pub struct PluginConfig {
     /// Folder with one component for each slot, and `plugins.toml`.
     #[arg(long, env, default_value = "./plugins/dist")]
     pub plugin_dir: PathBuf,
+    /// What compiling one of them may take.
+    #[command(flatten)]
+    pub compile_limits: CompileLimits,
+}
+
+/// What the process that compiles a component may take; one that takes more is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Args)]
+pub struct CompileLimits {
+    /// Memory that compiling one component may take: MB.
+    #[arg(long, env, default_value_t = 2048, value_parser = clap::value_parser!(u64).range(256..=65_536))]
+    pub plugin_compile_memory_mb: u64,
+    /// Time of a processor that compiling one component may take: seconds.
+    #[arg(long, env, default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub plugin_compile_seconds: u64,
 }
 
 /// Feature flags; every event names them.
@@ -332,6 +346,8 @@ mod tests {
             ("--event-file-keep", "0", "EVENT_FILE_KEEP"),
             ("--otel-exporter-otlp-timeout", "soon", "OTEL_EXPORTER_OTLP_TIMEOUT"),
             ("--rate-limit-per-minute", "often", "RATE_LIMIT_PER_MINUTE"),
+            ("--plugin-compile-memory-mb", "1", "PLUGIN_COMPILE_MEMORY_MB"),
+            ("--plugin-compile-seconds", "0", "PLUGIN_COMPILE_SECONDS"),
             ("--weather-api-timeout", "NaN", "WEATHER_API_TIMEOUT"),
             ("--weather-api-timeout", "60", "WEATHER_API_TIMEOUT"),
             ("--weather-api-max-retries", "0", "WEATHER_API_MAX_RETRIES"),

@@ -39,6 +39,20 @@ impl Process {
         Ok(std::fs::read_dir(format!("/proc/{}/fd", self.id))?.count())
     }
 
+    /// The processes that it started and that have not ended.
+    ///
+    /// # Errors
+    /// It has ended.
+    pub fn children(self) -> anyhow::Result<Vec<u32>> {
+        let mut children = Vec::new();
+        for task in std::fs::read_dir(format!("/proc/{}/task", self.id))? {
+            // A thread that has ended meanwhile has none.
+            let text = std::fs::read_to_string(task?.path().join("children")).unwrap_or_default();
+            children.extend(text.split_whitespace().filter_map(|id| id.parse::<u32>().ok()));
+        }
+        Ok(children)
+    }
+
     /// Lets it write no file at this offset or behind it; `None` lifts that.
     /// Pipes and sockets are no files here.
     ///

@@ -17,8 +17,8 @@ use super::telling::{Report, refused_as_a_whole, report_unfit, target, tell_plac
 use super::{Activations, NotSwapped, Way};
 use crate::events::{Code, Failure, PluginSwapDetails, SwappedPlugin};
 use crate::plugin_host::{
-    Candidate, Placed, PluginHost, PluginIdentity, PluginRuntime, PluginSettings, Prepared, Refusal, Slot,
-    SlotSettings, StartError,
+    Candidate, Compiling, Placed, PluginHost, PluginIdentity, PluginRuntime, PluginSettings, Prepared,
+    Refusal, Slot, SlotSettings, StartError,
 };
 use crate::store::{Activated, Activation, Store, StoreError};
 
@@ -39,16 +39,13 @@ pub struct Started {
 ///
 /// # Errors
 /// A slot that never had a fit plugin has none now, either.
-pub async fn start(plugin_dir: &Path, data_dir: &Path, store: &Store) -> Result<Started, StartError> {
-    start_with(PluginRuntime::start(&data_dir.join("plugin-cache"))?, plugin_dir, data_dir, store).await
-}
-
-pub(super) async fn start_with(
-    runtime: PluginRuntime,
+pub async fn start(
+    compiling: Compiling,
     plugin_dir: &Path,
     data_dir: &Path,
     store: &Store,
 ) -> Result<Started, StartError> {
+    let runtime = PluginRuntime::start(&data_dir.join("plugin-cache"), compiling)?;
     let mut inbox = Inbox::open(plugin_dir, data_dir);
     for rejection in inbox.trials.deadly() {
         store.reject_plugin(&rejection).await.map_err(unreadable)?;
@@ -161,10 +158,7 @@ impl<'a> Start<'a> {
                 }
             }
         }
-        // What is still compiled may still end the process.
-        if dealt.values().all(|(dealt, _)| *dealt != Dealt::Open) {
-            inbox.trials.end().await;
-        }
+        inbox.trials.end().await;
         if let Some(reason) = refused_part {
             self.refuse_as_a_whole(&reason, &mut dealt).await;
         }
@@ -189,11 +183,7 @@ impl<'a> Start<'a> {
                 Offer::New { candidate, from, resets } => {
                     unfit.remove(&slot);
                     let report = self.report(slot, &candidate);
-                    let runtime = self.runtime.clone();
-                    // What could serve in its place is not to wait for ever.
-                    let served = current.contains_key(&slot);
-                    let runtime = if served { runtime } else { runtime.without_hurry() };
-                    let preparing = prepared_by(runtime, candidate);
+                    let preparing = prepared_by(self.runtime.clone(), candidate);
                     trials.push((slot, Trial { report, from, resets, preparing }));
                 }
                 Offer::Tried { rejection, resets } => {
@@ -321,8 +311,7 @@ impl<'a> Start<'a> {
             },
         };
         let report = self.report(slot, &candidate);
-        let runtime = self.runtime.clone().without_hurry();
-        match finished(slot, prepared_by(runtime, candidate)).await {
+        match finished(slot, prepared_by(self.runtime.clone(), candidate)).await {
             Ok(prepared) => {
                 self.kept.push((prepared, activation.clone()));
                 Ok(true)

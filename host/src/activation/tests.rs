@@ -23,7 +23,7 @@ use crate::app::App;
 use crate::config::Config;
 use crate::events::sink::Sinks;
 use crate::plugin_host::tests::plugin_dir;
-use crate::plugin_host::{PluginHost, Slot, StartError, sha256_hex};
+use crate::plugin_host::{Compiling, PluginHost, Slot, StartError, sha256_hex};
 use crate::store::{Layout, NewActivation, Store};
 
 /// Deadlines that a busy machine keeps.
@@ -84,7 +84,9 @@ impl Home {
     async fn process(&self) -> Process {
         let written = Arc::default();
         let (app, reports, _) =
-            crate::app::start(&self.config(), Sinks::memory(Arc::clone(&written))).await.expect("a start");
+            crate::app::start(&self.config(), Compiling::InPlace, Sinks::memory(Arc::clone(&written)))
+                .await
+                .expect("a start");
         super::tell(&app, reports);
         Process { app, written }
     }
@@ -158,7 +160,8 @@ pub(crate) async fn first_start(plugin_dir: &Path) -> Result<PluginHost, StartEr
     let data_dir = tempfile::tempdir().expect("temporary directory");
     let config = config(data_dir.path(), plugin_dir, None);
     let store = Store::open(&config.store, &config.trips, Layout::new(["speed_mph"])).await.expect("a store");
-    let started: Result<Started, StartError> = start(plugin_dir, data_dir.path(), &store).await;
+    let started: Result<Started, StartError> =
+        start(Compiling::InPlace, plugin_dir, data_dir.path(), &store).await;
     store.close(PATIENCE).await;
     started.map(|started| started.plugins)
 }

@@ -248,16 +248,11 @@ async fn try_swaps(app: &App, new: New, trials: &Trials) -> BTreeMap<Slot, (Deal
     let New { swaps, mut dealt } = new;
     let resets: BTreeSet<_> = swaps.iter().filter(|swap| swap.resets).map(|swap| swap.slot).collect();
     let ended = swap(app, swaps).await;
-    let is_for_now =
-        |error: &NotSwapped| matches!(error, NotSwapped::Refused(refusal) if refusal.is_for_now());
-    // What is still compiled may still end the process.
-    if !ended.iter().any(|(_, result)| result.as_ref().is_err_and(is_for_now)) {
-        trials.end().await;
-    }
+    trials.end().await;
     for (slot, result) in ended {
         let became = match result {
             Ok(_) => Dealt::Taken,
-            Err(error) if is_for_now(&error) => Dealt::Open,
+            Err(NotSwapped::Refused(refusal)) if refusal.is_for_now() => Dealt::Open,
             Err(NotSwapped::Refused(_)) if resets.contains(&slot) => Dealt::Held,
             Err(NotSwapped::Refused(_)) => Dealt::Refused,
             Err(_) => Dealt::Open,

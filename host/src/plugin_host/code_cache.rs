@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
+use super::compiler::Compiled;
 use crate::durable;
 
 /// Components whose code is kept: those that were used last,
@@ -116,21 +117,22 @@ impl CodeCache {
         self.read(&self.path(digest))
     }
 
-    /// The code of the component with this digest, compiled if it is not
-    /// there. Takes up to many seconds: call it off the async threads.
+    /// Loads and keeps the code of the component with this digest, which was
+    /// compiled just now.
     ///
     /// # Errors
-    /// The component cannot be compiled.
-    pub(super) fn load(&self, digest: &str, bytes: &[u8]) -> wasmtime::Result<(Component, Origin)> {
-        if let Some(component) = self.find(digest) {
-            return Ok((component, Origin::Cache));
-        }
-        let component = Component::from_binary(&self.engine, bytes)?;
+    /// The engine does not take it: it is made of more than a plugin may be.
+    pub(super) fn adopt(&self, digest: &str, compiled: &Compiled) -> wasmtime::Result<Component> {
+        let component = machine_code(&self.engine, compiled)?;
         let path = self.path(digest);
-        if let Err(error) = self.keep(&path, &component) {
+        if let Err(error) = self.keep(&path, compiled.code()) {
             tracing::warn!(path = %path.display(), %error, "compiled code cannot be kept");
         }
-        Ok((component, Origin::Compiler))
+        Ok(component)
+    }
+
+    pub(super) fn engine(&self) -> &Engine {
+        &self.engine
     }
 
     fn path(&self, digest: &str) -> PathBuf {
@@ -150,8 +152,9 @@ impl CodeCache {
         }
         #[expect(unsafe_code, reason = "loading machine code trusts what wrote it")]
         // SAFETY: the folder is this program's own, `keep` alone writes to it
-        // what this engine serialized, and the checksum says that it is whole.
-        // The engine itself refuses code of another version or configuration.
+        // what this program's compiler made, and the checksum says that it is
+        // whole. The engine itself refuses code of another version or
+        // configuration.
         let component = unsafe { Component::deserialize(&self.engine, code) };
         match component {
             Ok(component) => {
@@ -169,9 +172,8 @@ impl CodeCache {
         }
     }
 
-    fn keep(&self, path: &Path, component: &Component) -> io::Result<()> {
-        let code = component.serialize().map_err(io::Error::other)?;
-        durable::write(path, &[&Sha256::digest(&code)[..], &code])?;
+    fn keep(&self, path: &Path, code: &[u8]) -> io::Result<()> {
+        durable::write(path, &[&Sha256::digest(code)[..], code])?;
         self.make_room(ROOM)
     }
 
@@ -207,6 +209,21 @@ impl CodeCache {
     }
 }
 
+/// A component of the code that was made of it just now.
+///
+/// # Errors
+/// The engine does not take it.
+pub(super) fn machine_code(engine: &Engine, compiled: &Compiled) -> wasmtime::Result<Component> {
+    #[expect(unsafe_code, reason = "loading machine code trusts what wrote it")]
+    // SAFETY: only the compiler of this program makes a `Compiled`, in this
+    // process or in one that it started of the same executable, over a pipe that
+    // no third process has. The engine itself refuses code of another version or
+    // configuration.
+    unsafe {
+        Component::deserialize(engine, compiled.code())
+    }
+}
+
 struct Entry {
     path: PathBuf,
     used: SystemTime,
@@ -223,6 +240,7 @@ impl Entry {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plugin_host::compiler::Compiling;
     use crate::plugin_host::engine;
 
     /// The smallest component: nothing in it.
@@ -235,28 +253,34 @@ mod tests {
         (dir, cache)
     }
 
-    fn origin(cache: &CodeCache, digest: &str) -> Origin {
-        cache.load(digest, EMPTY).expect("a component").1
+    /// Where its code came from; what is not there is compiled.
+    async fn origin(cache: &CodeCache, digest: &str) -> Origin {
+        if cache.find(digest).is_some() {
+            return Origin::Cache;
+        }
+        let compiled = Compiling::InPlace.compile(&cache.engine, EMPTY.into()).await.expect("a component");
+        cache.adopt(digest, &compiled).expect("code of this engine");
+        Origin::Compiler
     }
 
     fn files(cache: &CodeCache) -> Vec<PathBuf> {
         cache.entries("cwasm").expect("list").into_iter().map(|entry| entry.path).collect()
     }
 
-    #[test]
-    fn a_component_is_compiled_once_also_after_a_restart() {
+    #[tokio::test]
+    async fn a_component_is_compiled_once_also_after_a_restart() {
         let (_dir, cache) = cache();
-        assert_eq!(origin(&cache, "a"), Origin::Compiler);
-        assert_eq!(origin(&cache, "a"), Origin::Cache);
+        assert_eq!(origin(&cache, "a").await, Origin::Compiler);
+        assert_eq!(origin(&cache, "a").await, Origin::Cache);
         let engine = engine::start(engine::Fuel::NotCounted).expect("engine");
         let next = CodeCache::open(&engine, &cache.dir).expect("a folder");
-        assert_eq!(origin(&next, "a"), Origin::Cache);
+        assert_eq!(origin(&next, "a").await, Origin::Cache);
     }
 
-    #[test]
-    fn damaged_or_foreign_code_is_not_loaded_but_compiled_again() {
+    #[tokio::test]
+    async fn damaged_or_foreign_code_is_not_loaded_but_compiled_again() {
         let (_dir, cache) = cache();
-        origin(&cache, "a");
+        origin(&cache, "a").await;
         let file = files(&cache).pop().expect("one file");
         let whole = fs::read(&file).expect("read");
         let mut flipped = whole.clone();
@@ -264,34 +288,34 @@ mod tests {
         let foreign = [&Sha256::digest(b"no code")[..], b"no code"].concat();
         for bad in [&whole[..whole.len() / 2], &whole[..7], b"", &flipped, &foreign] {
             fs::write(&file, bad).expect("write");
-            assert_eq!(origin(&cache, "a"), Origin::Compiler);
-            assert_eq!(origin(&cache, "a"), Origin::Cache);
+            assert_eq!(origin(&cache, "a").await, Origin::Compiler);
+            assert_eq!(origin(&cache, "a").await, Origin::Cache);
         }
     }
 
-    #[test]
-    fn what_was_used_longest_ago_goes_first() {
+    #[tokio::test]
+    async fn what_was_used_longest_ago_goes_first() {
         let (_dir, cache) = cache();
         let long_ago = SystemTime::now() - std::time::Duration::from_secs(3600);
         for number in 0..KEPT {
-            origin(&cache, &number.to_string());
+            origin(&cache, &number.to_string()).await;
         }
         for file in files(&cache) {
             fs::File::open(file).and_then(|file| file.set_modified(long_ago)).expect("set");
         }
-        assert_eq!(origin(&cache, "7"), Origin::Cache);
+        assert_eq!(origin(&cache, "7").await, Origin::Cache);
         for number in 0..KEPT - 1 {
-            origin(&cache, &format!("new {number}"));
+            origin(&cache, &format!("new {number}")).await;
         }
         assert_eq!(files(&cache).len(), KEPT);
-        assert_eq!(origin(&cache, "7"), Origin::Cache);
+        assert_eq!(origin(&cache, "7").await, Origin::Cache);
     }
 
-    #[test]
-    fn what_is_in_use_stays_whatever_it_takes() {
+    #[tokio::test]
+    async fn what_is_in_use_stays_whatever_it_takes() {
         let (_dir, cache) = cache();
         for digest in ["in use", "not", "neither"] {
-            origin(&cache, digest);
+            origin(&cache, digest).await;
         }
         let held = (cache.hold("in use"), cache.hold("in use"));
         cache.make_room(0).expect("room");
@@ -302,10 +326,10 @@ mod tests {
         assert_eq!(files(&cache).len(), 0);
     }
 
-    #[test]
-    fn code_of_an_unfit_component_goes_unless_somebody_else_uses_it() {
+    #[tokio::test]
+    async fn code_of_an_unfit_component_goes_unless_somebody_else_uses_it() {
         let (_dir, cache) = cache();
-        origin(&cache, "a");
+        origin(&cache, "a").await;
         let (one, other) = (cache.hold("a"), cache.hold("a"));
         cache.forget(&one);
         assert!(cache.find("a").is_some());

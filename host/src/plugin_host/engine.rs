@@ -60,6 +60,12 @@ pub(super) fn start(fuel: Fuel) -> wasmtime::Result<Engine> {
     Ok(engine)
 }
 
+/// An engine that runs nothing: its code is for the others, also for those with
+/// a pool, which has no say in what code is.
+pub(super) fn compiler() -> wasmtime::Result<Engine> {
+    Engine::new(&config())
+}
+
 fn config() -> Config {
     let mut config = Config::new();
     config

@@ -1,7 +1,6 @@
 //! From a component to a plugin that serves its slot, step by step; each step
 //! has its own refusal. Nothing is published here, and no file is read.
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use wasmtime::component::Component;
@@ -110,7 +109,7 @@ fn ms_since(started: Instant) -> f64 {
 /// Tells apart what people put there by mistake: the header of a WebAssembly
 /// file is `\0asm`, then 1, 0, 0, 0 in a core module and 13, 0, 1, 0 in a
 /// component.
-fn check_form(bytes: &[u8]) -> Result<(), String> {
+pub(super) fn check_form(bytes: &[u8]) -> Result<(), String> {
     let problem = match bytes {
         [] => "is empty: its build failed, or it is not written yet",
         [b'\0', b'a', b's', b'm', 13, 0, 1, 0, ..] => return Ok(()),
@@ -129,28 +128,6 @@ fn check_form(bytes: &[u8]) -> Result<(), String> {
 fn is_text(bytes: &[u8]) -> bool {
     let start = &bytes[..bytes.len().min(512)];
     start.iter().all(|byte| matches!(byte, b'\t' | b'\n' | b'\r' | b' '..=b'~') || *byte >= 0x80)
-}
-
-/// Compiles what has the form of a component, off the async threads: it takes
-/// from 12 ms to many seconds.
-pub(super) async fn compile<T: Send + 'static>(
-    bytes: Arc<[u8]>,
-    compiler: impl FnOnce(&[u8]) -> wasmtime::Result<T> + Send + 'static,
-) -> Result<T, Unfit> {
-    check_form(&bytes).map_err(Unfit::rejected)?;
-    let compiled = match tokio::task::spawn_blocking(move || compiler(&bytes)).await {
-        Ok(compiled) => compiled.map_err(|error| uncompiled(&error.root_cause().to_string())),
-        Err(panic) => Err(format!("cannot be compiled: {panic}")),
-    };
-    compiled.map_err(Unfit::rejected)
-}
-
-fn uncompiled(cause: &str) -> String {
-    // The engine's errors for these have no public type.
-    if cause.contains("pooling allocator") {
-        return format!("is made of more than a plugin may be: {cause}");
-    }
-    format!("is not a valid component, or cut off: {cause}: build or copy it again")
 }
 
 /// What instances of a component are made of, if it fits the slot's world.

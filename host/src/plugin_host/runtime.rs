@@ -3,13 +3,13 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::Semaphore;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
 use super::code_cache::{CodeCache, Held, Origin};
+use super::compiler::{self, Compiling};
 use super::engine::Fuel;
 use super::error::{Refusal, StartError, Unfit};
 use super::pool::Pool;
@@ -17,21 +17,16 @@ use super::prepared::{Candidate, Prepared, Ready};
 use super::questions::Ask;
 use super::{Slot, engine, load};
 
-/// Components that are compiled at one time. Each has all processors; a second
-/// one need not wait for one that takes long.
+/// Components that are compiled at one time: one need not wait for another that
+/// takes long, and the memory that compiling takes is bounded.
 const COMPILERS: usize = 2;
-/// How long a candidate waits for its code beside plugins that serve, its turn
-/// included: some ten times what an interpreted plugin takes. What takes longer
-/// is compiled to its end all the same, in its place, and found in the cache by
-/// who tries it again.
-const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Makes plugins ready. Clones share engine, cache and compilers.
 #[derive(Clone)]
 pub struct PluginRuntime {
     code: Arc<CodeCache>,
+    compiling: Compiling,
     compilers: Arc<Semaphore>,
-    patience: Duration,
 }
 
 impl PluginRuntime {
@@ -39,13 +34,13 @@ impl PluginRuntime {
     ///
     /// # Errors
     /// This machine cannot run WebAssembly, or the folder cannot be used.
-    pub fn start(cache_dir: &Path) -> Result<Self, StartError> {
+    pub fn start(cache_dir: &Path, compiling: Compiling) -> Result<Self, StartError> {
         let engine: Engine =
             engine::start(Fuel::NotCounted).map_err(|error| StartError::Engine(format!("{error:#}")))?;
         let code = CodeCache::open(&engine, cache_dir)
             .map_err(|error| StartError::Cache { dir: cache_dir.to_owned(), problem: error.to_string() })?;
         let compilers = Arc::new(Semaphore::new(COMPILERS));
-        Ok(Self { code: Arc::new(code), compilers, patience: PATIENCE })
+        Ok(Self { code: Arc::new(code), compiling, compilers })
     }
 
     /// Takes a candidate through every check, up to a trial on two instances.
@@ -93,38 +88,28 @@ impl PluginRuntime {
     /// The code of a component: from the cache, or compiled in turn. What is in
     /// the cache waits for nobody, and what is compiled already for that.
     async fn code(&self, held: &Held, bytes: Arc<[u8]>) -> Result<(Component, Origin), Unfit> {
-        let brought = async {
-            let turn = held.turn().await;
-            let (code, digest) = (Arc::clone(&self.code), held.digest().to_owned());
-            let found = tokio::task::spawn_blocking(move || code.find(&digest)).await;
-            if let Ok(Some(component)) = found {
-                return Ok((component, Origin::Cache));
-            }
-            let place = Arc::clone(&self.compilers).acquire_owned().await;
-            let (code, held) = (Arc::clone(&self.code), held.clone());
-            // Kept by the thread, which nothing can end: not by who waits for it.
-            let compiler = move |bytes: &[u8]| {
-                let _kept = (turn, place);
-                code.load(held.digest(), bytes)
-            };
-            load::compile(bytes, compiler).await
-        };
-        tokio::time::timeout(self.patience, brought).await.unwrap_or_else(|_| {
-            let problem = format!("is not compiled within {:?}: try it again later", self.patience);
-            Err(Unfit::for_now(problem))
-        })
+        let _turn = held.turn().await;
+        let found = self.with_cache(held, CodeCache::find).await?;
+        if let Some(component) = found {
+            return Ok((component, Origin::Cache));
+        }
+        // Nobody closes it; who has no place compiles in none.
+        let _place = self.compilers.acquire().await.map_err(|error| Unfit::for_now(error.to_string()))?;
+        let compiled = self.compiling.compile(self.code.engine(), bytes).await?;
+        let adopted = self.with_cache(held, move |code, digest| code.adopt(digest, &compiled)).await?;
+        let component = adopted.map_err(|error| Unfit::rejected(compiler::uncompiled(&error)))?;
+        Ok((component, Origin::Compiler))
     }
 
-    /// The same for where nothing serves meanwhile: it waits for as long as it
-    /// takes.
-    pub(crate) fn without_hurry(self) -> Self {
-        Self { patience: Duration::MAX, ..self }
-    }
-
-    /// The same, where a candidate waits no longer than this for its code.
-    #[cfg(test)]
-    pub(crate) fn with_patience(self, patience: Duration) -> Self {
-        Self { patience, ..self }
+    /// Works on the cache off the async threads: it reads and writes files.
+    async fn with_cache<T: Send + 'static>(
+        &self,
+        held: &Held,
+        work: impl FnOnce(&CodeCache, &str) -> T + Send + 'static,
+    ) -> Result<T, Unfit> {
+        let (code, held) = (Arc::clone(&self.code), held.clone());
+        let worked = tokio::task::spawn_blocking(move || work(&code, held.digest())).await;
+        worked.map_err(|panic| Unfit::rejected(format!("cannot be compiled: {panic}")))
     }
 
     #[cfg(test)]

@@ -15,7 +15,8 @@ use std::sync::{Arc, OnceLock};
 
 use tempfile::TempDir;
 
-use super::code_cache::CodeCache;
+use super::code_cache::{self, Origin};
+use super::compiler::Compiling;
 use super::engine::Fuel;
 use super::imports::{EventFields, FieldValue};
 use super::load::{self, Loaded};
@@ -81,10 +82,11 @@ async fn policy(entries: &str) -> Loaded<SamplingPolicy> {
     let text = format!("[sampling-policy]\n{entries}\n");
     let settings = PluginSettings::parse(&text).expect("settings");
     let bytes: Arc<[u8]> = std::fs::read(guest(Slot::SamplingPolicy)).expect("read").into();
-    let cache = tempfile::tempdir().expect("temporary directory");
     let engine = super::engine::start(Fuel::NotCounted).expect("engine");
-    let code = CodeCache::open(&engine, cache.path()).expect("a folder");
-    let compiled = load::compile(Arc::clone(&bytes), move |bytes| code.load("a policy", bytes));
+    let compiled = async {
+        let compiled = Compiling::InPlace.compile(&engine, Arc::clone(&bytes)).await?;
+        Ok((code_cache::machine_code(&engine, &compiled).expect("code"), Origin::Compiler))
+    };
     let loaded = load::load(&bytes, settings.sampling_policy, compiled).await;
     loaded.unwrap_or_else(|unready| panic!("{:?}", unready.unfit.problems))
 }

@@ -14,7 +14,8 @@ use std::sync::Arc;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-use super::code_cache::Origin;
+use super::code_cache::{self, Origin};
+use super::compiler::{self, Compiling};
 use super::engine::Fuel;
 use super::error::{Refusal, StartError, Unfit};
 use super::load;
@@ -87,17 +88,18 @@ impl Workbench {
         Ok(Self { engine: start_engine(Fuel::NotCounted)?, settings, overrides })
     }
 
-    /// All the checks of an activation.
+    /// All the checks of an activation, and so, where it is compiled as a
+    /// receiver does, what that may take.
     ///
     /// # Errors
     /// All that keeps the component out of the slot.
-    pub async fn check(&self, slot: Slot, file: &Path) -> Result<Fit, Refusal> {
+    pub async fn check(&self, compiling: Compiling, slot: Slot, file: &Path) -> Result<Fit, Refusal> {
         let settings = self.settings(slot);
         let checked = async {
             let bytes = self.read(slot, file).await?;
             let size_bytes = bytes.len();
             in_world_of!(slot, W => {
-                let code = load::compile(Arc::clone(&bytes), compiler(&self.engine));
+                let code = compile_by(compiling, &self.engine, Arc::clone(&bytes));
                 let loaded = load::load::<W>(&bytes, settings, code).await;
                 let loaded = loaded.map_err(|unready| unready.unfit)?;
                 let memory_bytes = loaded.pool.template().usage().peak_memory_bytes();
@@ -151,14 +153,21 @@ fn refused(slot: Slot, file: &Path) -> impl Fn(Unfit) -> Refusal {
 }
 
 /// Compiles, and keeps nothing of it.
-fn compiler(engine: &Engine) -> impl FnOnce(&[u8]) -> wasmtime::Result<(Component, Origin)> + use<> {
-    let engine = engine.clone();
-    move |bytes| Ok((Component::from_binary(&engine, bytes)?, Origin::Compiler))
+async fn compile_by(
+    compiling: Compiling,
+    engine: &Engine,
+    bytes: Arc<[u8]>,
+) -> Result<(Component, Origin), Unfit> {
+    let compiled = compiling.compile(engine, bytes).await?;
+    let component = code_cache::machine_code(engine, &compiled);
+    let component = component.map_err(|error| Unfit::rejected(compiler::uncompiled(&error)))?;
+    Ok((component, Origin::Compiler))
 }
 
+/// Compiles in place: an author's own process serves nobody else, and what it
+/// measures it may have to compile in another way than a receiver.
 async fn compile(engine: &Engine, bytes: Arc<[u8]>) -> Result<Component, Unfit> {
-    let compiled = load::compile(bytes, compiler(engine)).await;
-    Ok(compiled?.0)
+    Ok(compile_by(Compiling::InPlace, engine, bytes).await?.0)
 }
 
 /// The world in full: `volttracker:plugins/usage-tier@0.1.0`.

@@ -7,6 +7,7 @@ mod bad_input;
 mod cars;
 mod charging;
 mod command_line;
+mod compiling;
 mod crashes;
 mod demo;
 mod events;

@@ -1,8 +1,6 @@
 //! What a start begins with.
 
 use super::*;
-use crate::activation::start::start_with;
-use crate::plugin_host::PluginRuntime;
 
 #[tokio::test]
 async fn a_first_start_activates_each_file_and_a_second_one_compiles_nothing() {
@@ -120,7 +118,7 @@ async fn a_file_that_was_refused_by_an_empty_library_is_tried_again() {
 }
 
 async fn first_process(home: &Home) -> String {
-    match crate::app::start(&home.config(), Sinks::memory(Arc::default())).await {
+    match crate::app::start(&home.config(), Compiling::InPlace, Sinks::memory(Arc::default())).await {
         Ok(_) => panic!("it starts"),
         Err(error) => error.to_string(),
     }
@@ -195,7 +193,8 @@ async fn a_file_that_ends_each_process_that_checks_it_is_given_up() {
     };
     for times in 1..=3 {
         let config = home.config();
-        let starting = async { crate::app::start(&config, Sinks::memory(Arc::default())).await };
+        let starting =
+            async { crate::app::start(&config, Compiling::InPlace, Sinks::memory(Arc::default())).await };
         let killed = async {
             let deadline = tokio::time::Instant::now() + PATIENCE;
             while !begun(times) {
@@ -214,26 +213,4 @@ async fn a_file_that_ends_each_process_that_checks_it_is_given_up() {
     assert!(reason.contains("3 processes ended while it was checked"), "{reason}");
     assert!(!note.exists(), "nothing is under its checks");
     process.stop().await;
-}
-
-#[tokio::test]
-async fn a_start_does_not_wait_for_ever_for_a_file_where_the_library_has_a_good_plugin() {
-    let home = Home::with_guests();
-    home.process().await.stop().await;
-    home.put(Slot::SamplingPolicy, &variant(&home.component(Slot::SamplingPolicy), 1));
-    let (data_dir, config) = (home.data_dir.path(), home.config());
-    let store = Store::open(&config.store, &config.trips, Layout::new(["speed_mph"])).await.expect("a store");
-    let runtime = PluginRuntime::start(&data_dir.join("plugin-cache")).expect("a runtime");
-    // As if what is compiled had no end.
-    let compilers = runtime.compilers().clone().acquire_many_owned(2).await.expect("all compilers");
-    let runtime = runtime.with_patience(Duration::from_millis(50));
-    let starting = start_with(runtime, home.plugin_dir.path(), data_dir, &store);
-    let started = tokio::time::timeout(PATIENCE, starting).await.expect("an end").expect("a start");
-    let plugins = started.plugins.pin();
-    assert_eq!(plugins.identity(Slot::SamplingPolicy).generation, 1);
-    let reason = plugins.degraded(Slot::SamplingPolicy).expect("degraded");
-    assert!(reason.ends_with("is not compiled within 50ms: try it again later"), "{reason}");
-    assert!(data_dir.join("plugin-trials.json").exists(), "it may end the process later");
-    drop(compilers);
-    store.close(PATIENCE).await;
 }

@@ -5,6 +5,8 @@ use clap::Args;
 use super::candidate::Candidate;
 use crate::cli::output::print;
 use crate::cli::table::size;
+use crate::config::CompileLimits;
+use crate::plugin_host::Compiling;
 
 const AFTER: &str = "\
 What is checked, in this order: size; a component at all; its imports and exports
@@ -25,12 +27,17 @@ Examples:
 pub(super) struct CheckArgs {
     #[command(flatten)]
     candidate: Candidate,
+    #[command(flatten)]
+    limits: CompileLimits,
 }
 
 pub(super) async fn run(args: CheckArgs) -> anyhow::Result<()> {
     let Candidate { slot, file, .. } = &args.candidate;
     let workbench = args.candidate.workbench().await?;
-    let fit = workbench.check(*slot, file).await.map_err(|refusal| anyhow::anyhow!("{refusal}"))?;
+    let fit = workbench
+        .check(Compiling::Apart(args.limits), *slot, file)
+        .await
+        .map_err(|refusal| anyhow::anyhow!("{refusal}"))?;
     let limits = workbench.limits(*slot);
     print(&format!(
         "{slot} ({}): fits: {} {}, {} of {} MB, memory {} of {} MB\n",

@@ -19,7 +19,7 @@ async fn refusal_in(slot: Slot, entries: &str, write: impl FnOnce(&Path)) -> Str
     std::fs::write(&settings, format!("[{slot}]\n{PATIENT}\n{entries}\n")).expect("write settings");
     write(&file);
     let workbench = Workbench::open(Some(&settings), Vec::new()).await.expect("workbench");
-    let refusal = workbench.check(slot, &file).await.expect_err("it is fit");
+    let refusal = workbench.check(Compiling::InPlace, slot, &file).await.expect_err("it is fit");
     refusal.to_string().replace(&dir.path().join("").display().to_string(), "")
 }
 
@@ -70,11 +70,13 @@ async fn a_refusal_says_which_way_a_candidate_failed() {
         ("long_name", PluginErrorKind::Nonsense),
     ] {
         std::fs::write(&file, describing(habit)).expect("write");
-        let refusal = workbench.check(Slot::SamplingPolicy, &file).await.expect_err("it is fit");
+        let refusal =
+            workbench.check(Compiling::InPlace, Slot::SamplingPolicy, &file).await.expect_err("it is fit");
         assert_eq!(refusal.fault, Fault::Plugin(kind), "{habit}: {refusal}");
     }
     std::fs::write(&file, bytes(Slot::UsageTier)).expect("write");
-    let refusal = workbench.check(Slot::SamplingPolicy, &file).await.expect_err("it is fit");
+    let refusal =
+        workbench.check(Compiling::InPlace, Slot::SamplingPolicy, &file).await.expect_err("it is fit");
     assert_eq!(refusal.fault, Fault::Plugin(PluginErrorKind::Rejected), "{refusal}");
 }
 

@@ -55,8 +55,8 @@ impl Workbench {
         let bytes = read(file, largest.unwrap_or(&slots[0])).await?;
         let size_bytes = bytes.len();
         let digest = sha256_hex(&bytes);
-        let compiled = load::compile(bytes, compiler(&self.engine)).await;
-        let (component, _) = compiled.map_err(|unready| unready.problems.join("; "))?;
+        let compiled = compile(&self.engine, bytes).await;
+        let component = compiled.map_err(|unready| unready.problems.join("; "))?;
         let mut inspection = Inspection {
             name: None,
             version: None,

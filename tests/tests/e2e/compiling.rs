@@ -1,0 +1,122 @@
+//! Components that take more to be compiled than they are worth: only the
+//! process that compiles them suffers.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, ensure};
+use e2e::{Inbox, Server, Settings};
+use insta::assert_snapshot;
+
+use crate::volt::{Phone, now_ms};
+
+/// How much the receiver may grow beside a compiler that takes ten times that.
+const GROWTH: u64 = 100 << 20;
+
+/// A component of one function, which is that long: bytes. Each of its loops of
+/// arithmetic goes on with what the one before left.
+fn one_long_function(length: usize) -> Vec<u8> {
+    // One local; the parameter on the stack.
+    let mut body = vec![1, 1, 0x7f, 0x20, 0];
+    while body.len() < length {
+        // i32.const 7, i32.add, local.tee 1, if: local.get 1, local.set 0, end,
+        // local.get 1, local.get 0, i32.mul
+        body.extend([0x41, 7, 0x6a, 0x22, 1, 0x04, 0x40, 0x20, 1, 0x21, 0, 0x0b, 0x20, 1, 0x20, 0, 0x6c]);
+    }
+    body.push(0x0b);
+    let code = [vec![1], counted(body)].concat();
+    let mut module = b"\0asm\x01\0\0\0".to_vec();
+    // One type, i32 to i32, and one function of it.
+    module.extend([1, 6, 1, 0x60, 1, 0x7f, 1, 0x7f, 3, 2, 1, 0, 10]);
+    module.extend(counted(code));
+    [b"\0asm\x0d\0\x01\0\x01".to_vec(), counted(module)].concat()
+}
+
+/// Bytes with their number in front, as LEB128.
+fn counted(bytes: Vec<u8>) -> Vec<u8> {
+    let (mut number, mut counted) = (bytes.len(), Vec::new());
+    while number >= 0x80 {
+        counted.push((number & 0x7f) as u8 | 0x80);
+        number >>= 7;
+    }
+    counted.push(number as u8);
+    counted.extend(bytes);
+    counted
+}
+
+/// Puts a component into the slot of the policy and uploads until it is
+/// refused; what was said of it.
+async fn refused_beside_uploads(limit: (&str, &str), component: &[u8]) -> anyhow::Result<String> {
+    let plugins = Inbox::fresh()?;
+    let settings = Settings::default().set("PLUGIN_DIR", plugins.path()).set(limit.0, limit.1);
+    let mut server = Server::start(settings).await?;
+    let before = server.process()?.resident_bytes()?;
+    let (refused, start_ms) = (AtomicBool::new(false), now_ms());
+    let uploads = async {
+        let (phone, mut most, mut count) = (Phone::new(1, start_ms), before, 0);
+        while !refused.load(Ordering::Relaxed) || count < 20 {
+            let answer = server.upload(&phone.reading(start_ms + count, "kc=900")).await?;
+            ensure!(answer.is_ok(), "{answer:?}");
+            most = most.max(server.process()?.resident_bytes()?);
+            count += 1;
+        }
+        anyhow::Ok(most)
+    };
+    let refusal = async {
+        plugins.put("sampling-policy", component)?;
+        // Three swaps were those of the start.
+        server.wait_for_count("plugin_swap", 4).await?;
+        refused.store(true, Ordering::Relaxed);
+        anyhow::Ok(())
+    };
+    let (most, ()) = tokio::try_join!(uploads, refusal)?;
+    ensure!(most < before + GROWTH, "from {before} to {most} bytes");
+    ensure!(server.process()?.children()?.is_empty(), "a compiler is left");
+    let swap = server.wait_for_operation("plugin_swap", 4).await?.remove(3);
+    ensure!(swap["success"] == false, "{swap}");
+    server.stop().await?;
+    Ok(format!("{}: {}", swap["error"]["code"], swap["problems"]))
+}
+
+#[tokio::test]
+async fn what_takes_too_long_to_compile_is_refused_beside_uploads() -> anyhow::Result<()> {
+    let refusal =
+        refused_beside_uploads(("PLUGIN_COMPILE_SECONDS", "3"), &one_long_function(1 << 20)).await?;
+    assert_snapshot!(refusal, @r#""E412": ["takes more than 3 s of a processor to be compiled: make its largest functions smaller, or have PLUGIN_COMPILE_SECONDS raised"]"#);
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_takes_too_much_memory_to_compile_is_refused_beside_uploads() -> anyhow::Result<()> {
+    let refusal =
+        refused_beside_uploads(("PLUGIN_COMPILE_MEMORY_MB", "256"), &one_long_function(4 << 20)).await?;
+    assert_snapshot!(refusal, @r#""E413": ["needs more than 256 MB of memory to be compiled: make its largest functions smaller, or have PLUGIN_COMPILE_MEMORY_MB raised"]"#);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_compiler_ends_with_the_receiver_that_started_it() -> anyhow::Result<()> {
+    let plugins = Inbox::fresh()?;
+    let mut server = Server::start(Settings::default().set("PLUGIN_DIR", plugins.path())).await?;
+    plugins.put("sampling-policy", &one_long_function(1 << 20))?;
+    let by = Instant::now() + Duration::from_secs(60);
+    let compiler = loop {
+        if let Some(&child) = server.process()?.children()?.first() {
+            break child;
+        }
+        ensure!(Instant::now() < by, "nothing is compiled");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    server.kill().await.context("killed")?;
+    while is_there(compiler) {
+        ensure!(Instant::now() < by, "the compiler goes on");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    Ok(())
+}
+
+/// Whether the process is there, and no mere remainder of one.
+fn is_there(id: u32) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+    status.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
+}
