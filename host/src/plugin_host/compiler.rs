@@ -21,8 +21,10 @@ use super::load::check_form;
 use crate::config::CompileLimits;
 
 /// How many times longer than its time of a processor a compilation may take on
-/// the wall: only on a machine that is busy with other things it comes so far.
+/// the wall, and how much longer beside that: only on a machine that is busy with
+/// other things it comes so far, since all else goes before it.
 const PATIENCE: u32 = 4;
+const MORE_PATIENCE: Duration = Duration::from_secs(60);
 /// The most code that one component may become: bytes. An interpreted plugin
 /// becomes a tenth of it.
 const MOST_CODE: u64 = 512 << 20;
@@ -64,7 +66,8 @@ impl Compiling {
         match self {
             Self::InPlace => in_place(engine.clone(), bytes).await,
             Self::Apart(limits) => {
-                let patience = PATIENCE * Duration::from_secs(limits.plugin_compile_seconds);
+                let seconds = Duration::from_secs(limits.plugin_compile_seconds);
+                let patience = PATIENCE * seconds + MORE_PATIENCE;
                 tokio::time::timeout(patience, apart(limits, &bytes)).await.unwrap_or_else(|_| {
                     let problem = format!("is not compiled within {patience:?}: try it again later");
                     Err(Unfit::for_now(problem))

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, ensure};
 use e2e::{Inbox, Server, Settings};
 use insta::assert_snapshot;
+use serde_json::Value;
 
 use crate::volt::{Phone, now_ms};
 
@@ -95,21 +96,84 @@ async fn what_takes_too_much_memory_to_compile_is_refused_beside_uploads() -> an
 }
 
 #[tokio::test]
-async fn a_compiler_ends_with_the_receiver_that_started_it() -> anyhow::Result<()> {
+async fn a_compiler_has_nothing_of_the_receiver_and_ends_with_it() -> anyhow::Result<()> {
     let plugins = Inbox::fresh()?;
     let mut server = Server::start(Settings::default().set("PLUGIN_DIR", plugins.path())).await?;
     plugins.put("sampling-policy", &one_long_function(1 << 20))?;
-    let by = Instant::now() + Duration::from_secs(60);
-    let compiler = loop {
-        if let Some(&child) = server.process()?.children()?.first() {
-            break child;
-        }
-        ensure!(Instant::now() < by, "nothing is compiled");
-        tokio::time::sleep(Duration::from_millis(20)).await;
+    let compiler = compiler_of(&server).await?;
+    // Once it has done with what it looks up, it has its three pipes and what
+    // whoever started all this left open, such as a shell.
+    let inherited = |number: &str| {
+        let file = |id: &str| std::fs::read_link(format!("/proc/{id}/fd/{number}")).ok();
+        file("self").is_some_and(|ours| file(&compiler.to_string()) == Some(ours))
     };
+    wait_until("it has other files", || {
+        let open = std::fs::read_dir(format!("/proc/{compiler}/fd")).into_iter().flatten().flatten();
+        let names: Vec<_> = open.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+        names.len() >= 3
+            && names.iter().all(|name| ["0", "1", "2"].contains(&name.as_str()) || inherited(name))
+    })
+    .await?;
+    let environment = std::fs::read_to_string(format!("/proc/{compiler}/environ"))?;
+    let mut names: Vec<_> = environment.split_terminator('\0').map(|one| one.split_once('=')).collect();
+    names.sort_unstable();
+    let names: Vec<_> = names.into_iter().flatten().map(|(name, _)| name).collect();
+    assert_eq!(names, ["MIMALLOC_ARENA_EAGER_COMMIT", "RAYON_NUM_THREADS"]);
     server.kill().await.context("killed")?;
-    while is_there(compiler) {
-        ensure!(Instant::now() < by, "the compiler goes on");
+    wait_until("the compiler goes on", || !is_there(compiler)).await
+}
+
+#[tokio::test]
+async fn a_stop_does_not_wait_for_a_compiler_and_leaves_none() -> anyhow::Result<()> {
+    let plugins = Inbox::fresh()?;
+    let mut server = Server::start(Settings::default().set("PLUGIN_DIR", plugins.path())).await?;
+    plugins.put("sampling-policy", &one_long_function(1 << 20))?;
+    let compiler = compiler_of(&server).await?;
+    let stopped = server.terminate().await?;
+    ensure!(stopped.status.success() && stopped.took < Duration::from_secs(10), "{stopped:?}");
+    wait_until("the compiler goes on", || !is_there(compiler)).await
+}
+
+#[tokio::test]
+async fn a_start_serves_the_last_good_plugin_in_place_of_what_takes_too_long_and_remembers_it()
+-> anyhow::Result<()> {
+    let plugins = Inbox::fresh()?;
+    let settings =
+        |settings: Settings| settings.set("PLUGIN_DIR", plugins.path()).set("PLUGIN_COMPILE_SECONDS", "3");
+    let mut first = Server::start(settings(Settings::default())).await?;
+    first.stop().await?;
+    plugins.put("sampling-policy", &one_long_function(1 << 20))?;
+    for refusals in [1, 0] {
+        let mut next = Server::start(settings(Settings::default().data_of(&first))).await?;
+        let slots = next.api("/api/plugins").await?.to_string();
+        ensure!(slots.contains("takes more than 3 s of a processor"), "{slots}");
+        let answer = next.upload(&Phone::new(1, now_ms()).reading(now_ms(), "kc=900")).await?;
+        ensure!(answer.is_ok(), "{answer:?}");
+        let tried = |event: &&Value| event["operation"] == "plugin_swap" && !event["to"]["digest"].is_null();
+        assert_eq!(next.stop().await?.iter().filter(tried).count(), refusals);
+    }
+    Ok(())
+}
+
+/// The process that compiles for a receiver, once it is one.
+async fn compiler_of(server: &Server) -> anyhow::Result<u32> {
+    let process = server.process()?;
+    let compiler = || {
+        // Before that it is a copy of the receiver.
+        let compiles = |id: &u32| {
+            let line = std::fs::read_to_string(format!("/proc/{id}/cmdline"));
+            line.is_ok_and(|line| line.contains("compile-component"))
+        };
+        process.children().ok()?.into_iter().find(compiles)
+    };
+    wait_until("nothing is compiled", || compiler().is_some()).await?;
+    compiler().context("it is compiled already")
+}
+
+async fn wait_until(otherwise: &str, condition: impl Fn() -> bool) -> anyhow::Result<()> {
+    let by = Instant::now() + Duration::from_secs(60);
+    while !condition() {
+        ensure!(Instant::now() < by, "{otherwise}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     Ok(())
