@@ -25,8 +25,10 @@ pub(super) const OUT_OF_MEMORY: i32 = 5;
 /// What is said where it did not: `std`'s words, before an abort.
 pub(super) const NO_MEMORY: &str = "memory allocation of";
 
-/// How much lower its priority is: uploads come first.
-const NICER: i32 = 10;
+/// How much lower its priority is: uploads have three times its share of a
+/// processor. At ten it would be nine times, and a new plugin served later by
+/// half under steady uploads.
+const NICER: i32 = 5;
 /// Seconds after which the kernel no longer asks.
 const GRACE_SECONDS: u64 = 5;
 
