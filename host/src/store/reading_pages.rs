@@ -17,10 +17,6 @@ const PAGE: usize = 4096;
 /// Readings in which the first value of each kind is looked for.
 const FIRST: usize = 64;
 
-/// Spans of a trip that are looked at in one time. A reading a second makes a
-/// page of so many.
-const SPANS: i64 = 16;
-
 /// One reading as it rests.
 #[derive(Debug, Clone)]
 pub struct StoredReading {
@@ -119,7 +115,8 @@ impl Store {
         let mut page = Vec::new();
         let mut from = span_of(after_ms);
         while page.len() < length {
-            let Some((first, last)) = spans::next(&self.pool, trip_id, from, SPANS).await? else { break };
+            let spans = spans::with_readings(length - page.len());
+            let Some((first, last)) = spans::next(&self.pool, trip_id, from, spans).await? else { break };
             let rows = sqlx::query(AssertSqlSafe(page_text()))
                 .bind(trip_id)
                 .bind(first)

@@ -10,10 +10,7 @@ use super::{StoreError, previous_fuel, routes, spans};
 use crate::identity::VehicleId;
 
 /// Readings that go in one transaction: uploads wait some milliseconds for it.
-const PORTION: i64 = 2_000;
-/// Spans in which they are looked for: a reading a second makes a portion of so
-/// many.
-const SPANS: i64 = 8;
+const PORTION: usize = 2_000;
 
 /// What was deleted.
 #[derive(Debug, Clone)]
@@ -59,7 +56,8 @@ impl Store {
             .fetch_optional(&self.pool)
             .await?;
         let Some(trip_id) = trip else { return Ok(false) };
-        let Some((first, last)) = spans::next(&self.pool, &trip_id, 0, SPANS).await? else {
+        let Some((first, last)) = spans::next(&self.pool, &trip_id, 0, spans::with_readings(PORTION)).await?
+        else {
             sqlx::query("DELETE FROM deleted_trips WHERE trip_id = $1")
                 .bind(&trip_id)
                 .execute(&self.writes.pool)
@@ -71,10 +69,10 @@ impl Store {
             .bind(&trip_id)
             .bind(first)
             .bind(last)
-            .bind(PORTION)
+            .bind(PORTION as i64)
             .execute(&mut *transaction)
             .await?;
-        if deleted.rows_affected() < PORTION.unsigned_abs() {
+        if deleted.rows_affected() < PORTION as u64 {
             sqlx::query("DELETE FROM trip_spans WHERE trip_id = $1 AND span BETWEEN $2 AND $3")
                 .bind(&trip_id)
                 .bind(first)

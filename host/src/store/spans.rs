@@ -20,6 +20,13 @@ pub(super) fn span_of(time_ms: i64) -> i64 {
     time_ms / SPAN_MS
 }
 
+/// So many spans have that many readings, if there is one a second: what is
+/// looked for in them is mostly there, and hardly more.
+pub(super) fn with_readings(readings: usize) -> i64 {
+    let seconds = usize::try_from(SPAN_MS / 1000).unwrap_or(usize::MAX);
+    i64::try_from(readings.div_ceil(seconds)).unwrap_or(i64::MAX)
+}
+
 /// Notes that trips have readings in these spans.
 pub(super) async fn add(
     transaction: &mut Transaction<'static, Any>,

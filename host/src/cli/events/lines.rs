@@ -55,14 +55,16 @@ pub(super) fn remarks(event: &Value) -> Vec<String> {
     remarks
 }
 
-/// A value in a cell.
+/// A value in a cell. Clients put into events what they like, and a terminal
+/// would obey some of it.
 pub(super) fn word(value: &Value) -> String {
-    match value {
+    let text = match value {
         Value::Null => "-".to_owned(),
         Value::String(text) => text.clone(),
         Value::Number(_) => number(value),
         value => value.to_string(),
-    }
+    };
+    text.replace(char::is_control, " ")
 }
 
 /// A number to three decimals, without those that say nothing.
@@ -99,6 +101,12 @@ mod tests {
     #[test]
     fn a_line_says_what_went_wrong_and_what_is_critical() {
         insta::assert_snapshot!(line(&event()), @"2026-01-05T14:30:00.5Z       external_api_weather failure      3000.25 ms  E100 it did not answer  trip_created");
+    }
+
+    #[test]
+    fn a_terminal_is_told_nothing() {
+        let texts = [json!("a\u{1b}[2Jb\r\nc"), json!(["\u{9b}31m"])];
+        assert_eq!(texts.map(|value| word(&value)), ["a [2Jb  c", "[\" 31m\"]"]);
     }
 
     #[test]
