@@ -30,5 +30,6 @@ for _ in $(seq 600); do
     sleep 0.1
 done
 "$volttracker" simulate --url "http://$address" --vehicles 2 --minutes 10 --speed-up 0 >"$home/drives"
-schemathesis --config-file tests/schemathesis.toml run "http://$address/api/openapi.json" --header "Authorization: Bearer $token" \
+PYTHONPATH=tests PYTHONDONTWRITEBYTECODE=1 SCHEMATHESIS_HOOKS=schemathesis_hooks \
+    schemathesis --config-file tests/schemathesis.toml run "http://$address/api/openapi.json" --header "Authorization: Bearer $token" \
     --max-examples "$examples" --seed 1 --phases coverage,fuzzing

@@ -79,17 +79,31 @@ impl IntoResponse for Refusal {
 pub(super) struct EventQuery {
     /// Which events: fields by their names with dots, with a value or with `$eq`, `$ne`, `$gt`, `$gte`, `$lt`, `$lte`,
     /// `$in`, `$nin`, `$exists`, `$not`; `$and`, `$or`, `$not` of filters. All events where it is not there.
-    filter: Option<Map<String, Value>>,
+    #[schema(required = false)]
+    filter: Map<String, Value>,
     /// Fields whose values make a group: up to 4.
-    group_by: Option<Vec<String>>,
+    #[schema(required = false)]
+    group_by: Names,
     /// What is said of each group: `count`, `avg(FIELD)`, `min(FIELD)`, `max(FIELD)`, `p50(FIELD)`, `p95(FIELD)`,
     /// `p99(FIELD)`, up to 16. Without any, and without `group_by`, the events themselves are answered.
-    figures: Option<Vec<String>>,
+    #[schema(required = false)]
+    figures: Names,
     /// A figure or a field of the group, with a minus in front for the greatest first. Events: `timestamp` or `duration_ms`.
-    order: Option<String>,
+    #[schema(required = false)]
+    order: String,
     /// Groups or events, at most: 100 by default.
-    #[schema(minimum = 1, maximum = 1000)]
-    limit: Option<u64>,
+    #[schema(required = false, minimum = 1, maximum = 1000)]
+    limit: u64,
+}
+
+/// A text, or several.
+#[derive(ToSchema)]
+#[schema(as = Names)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "a form, for the API's document")]
+enum Names {
+    One(String),
+    Several(Vec<String>),
 }
 
 /// Events that were found.
@@ -150,7 +164,7 @@ pub(super) struct Span {
 
 /// One of the questions that are asked again and again.
 #[utoipa::path(get, operation_id = "get_event_dashboard", path = "/api/events/dashboards/{name}", tag = "events",
-    params(("name" = Dashboard, Path, description = "Which one."), Span),
+    params(("name" = inline(Dashboard), Path, description = "Which one."), Span),
     responses((status = 200, body = Figures),
         (status = 404, description = "There is no such dashboard, or no store of events (E400).",
          body = ProblemDetails, content_type = "application/problem+json"),

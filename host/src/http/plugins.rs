@@ -103,7 +103,7 @@ pub(super) async fn begin_shadow(
 
 /// A component of the library is to run beside the one that serves the slot.
 #[utoipa::path(post, operation_id = "begin_shadow_from_library", path = "/api/plugins/{slot}/shadow/{digest}", tag = "plugins", security(("admin" = [])),
-    params(("slot" = Slot, Path, description = "The slot."), ("digest" = String, Path, description = "SHA-256 of a component of the library, or its beginning.")),
+    params(("slot" = Slot, Path, description = "The slot."), ("digest" = String, Path, pattern = "^[0-9a-f]{6,64}$", description = "SHA-256 of a component of the library, or its beginning.")),
     responses((status = 200, description = "What serves the slot, or runs beside it, now and before.", body = Object),
         (status = 408, description = "The component did not arrive in time (E502).", body = ProblemDetails, content_type = "application/problem+json"),
         (status = 409, description = "Another host was faster, or there is nothing to do that with (E412).", body = ProblemDetails, content_type = "application/problem+json"),
@@ -175,7 +175,7 @@ pub(super) async fn roll_back(
 
 /// A component of the library serves the slot.
 #[utoipa::path(post, operation_id = "activate_plugin", path = "/api/plugins/{slot}/activate/{digest}", tag = "plugins", security(("admin" = [])),
-    params(("slot" = Slot, Path, description = "The slot."), ("digest" = String, Path, description = "SHA-256 of a component of the library, or its beginning.")),
+    params(("slot" = Slot, Path, description = "The slot."), ("digest" = String, Path, pattern = "^[0-9a-f]{6,64}$", description = "SHA-256 of a component of the library, or its beginning.")),
     responses((status = 200, description = "What serves the slot, or runs beside it, now and before.", body = Object),
         (status = 408, description = "The component did not arrive in time (E502).", body = ProblemDetails, content_type = "application/problem+json"),
         (status = 409, description = "Another host was faster, or there is nothing to do that with (E412).", body = ProblemDetails, content_type = "application/problem+json"),

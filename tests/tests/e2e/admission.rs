@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use e2e::{Answer, Inbox, Server, Settings, get, raw, raw_from};
+use serde_json::Value;
 use tokio::task::JoinSet;
 
 use crate::plugins::ADMIN;
@@ -13,6 +14,8 @@ use crate::plugins::ADMIN;
 const GUESSES: usize = 10;
 /// Admin requests that may be under way.
 const UNDER_WAY: usize = 4;
+/// What wants no token.
+const FOR_EVERYBODY: [&str; 3] = ["/api/openapi.json", "/healthz", "/readyz"];
 const ROLLBACK: &str = "/api/plugins/sampling-policy/rollback";
 
 async fn start() -> anyhow::Result<(Inbox, Server)> {
@@ -65,6 +68,34 @@ async fn who_guesses_is_told_of_and_slowed_down_and_does_not_shut_the_right_toke
         said.lines().filter(|line| line.contains("WARN") && line.contains("token is missing or wrong"));
     assert_eq!(told.count(), GUESSES + 1, "{said}");
     assert!(!said.contains("guess "), "{said}");
+    Ok(())
+}
+
+/// Each of them from an address of its own, which may guess.
+#[tokio::test]
+async fn every_door_of_the_api_wants_its_token() -> anyhow::Result<()> {
+    let (_inbox, mut server) = start().await?;
+    let token = [("Authorization", "Bearer a read token")];
+    let document = get(server.address(), "/api/openapi.json", &token).await?;
+    let document: Value = serde_json::from_str(&document.body)?;
+    let mut last_address = 1;
+    let paths = document["paths"].as_object().context("paths")?;
+    for (path, methods) in paths.iter().filter(|(path, _)| !FOR_EVERYBODY.contains(&path.as_str())) {
+        let path = path.replace("{slot}", "sampling-policy").replace("{digest}", "000000");
+        let path = path.replace("{name}", "weather-failures").replace(['{', '}'], "");
+        for method in methods.as_object().context("methods")?.keys() {
+            last_address += 1;
+            let request = format!(
+                "{} {path} HTTP/1.0\r\nAuthorization: Bearer a guess\r\nContent-Length: 0\r\n\r\n",
+                method.to_uppercase()
+            );
+            let answer =
+                raw_from([127, 0, 0, last_address].into(), server.address(), request.as_bytes()).await?;
+            assert_eq!(answer.status, 401, "{method} {path}: {}", answer.head);
+        }
+    }
+    assert!(last_address > 30, "the document has its operations");
+    server.stop().await?;
     Ok(())
 }
 
