@@ -117,6 +117,13 @@ pub struct HttpConfig {
     pub pid_catalogue: Option<String>,
 }
 
+impl HttpConfig {
+    /// The tokens that are set.
+    pub fn tokens(&self) -> impl Iterator<Item = &Secret> {
+        self.torque_api_token.iter().chain(&self.admin_token)
+    }
+}
+
 /// A secret: it has no form in which it could be logged.
 #[derive(Clone)]
 pub struct Secret(String);

@@ -12,6 +12,7 @@ mod life;
 mod lookup;
 mod pipeline;
 mod record;
+mod secrecy;
 mod shadow;
 pub mod sink;
 mod taxonomy;

@@ -7,6 +7,7 @@ mod detached;
 mod energy;
 mod events;
 mod figures;
+mod head;
 mod import;
 mod live;
 mod metrics;

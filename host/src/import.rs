@@ -53,6 +53,7 @@ pub async fn import(
         file: log.file,
         catalogue: app.catalogue,
         key: app.key.clone(),
+        known: event.known.clone(),
         received_ms: event.began_ms(),
         gap_ms: i64::try_from(app.trip_timeout.as_millis()).unwrap_or(i64::MAX),
     };

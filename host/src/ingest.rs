@@ -10,7 +10,10 @@ use crate::events::{Code, Failure, UploadDetails, VehicleContext, WideEvent, cut
 use crate::identity::{PhoneId, VehicleId};
 use crate::rate_limit::TooOften;
 use crate::store::{NamedCar, Put, QuarantinedRequest, ReadingRow, Record, SessionFacts, StoreError, Stored};
-use crate::torque::{self, Content, Header, Reading, Refusal, RefusalCode, UnitConflict, Upload, UploadKind};
+use crate::torque::{
+    self, Content, Header, Hiding, Known, Reading, Refusal, RefusalCode, Shapes, UnitConflict, Upload,
+    UploadKind,
+};
 
 /// The longest text that quarantine keeps of a request: bytes.
 const LARGEST_QUARANTINED: usize = 64 * 1024;
@@ -42,17 +45,23 @@ pub async fn receive(app: &App, event: &mut WideEvent<UploadDetails>, raw: RawUp
     let started = Instant::now();
     let decoded = torque::decode(app.catalogue, raw.query, raw.body, received_ms);
     event.timings.add_since("parse_telemetry", started);
-    let hide = |identity: &str| app.key.pseudonym(identity);
+    event.known.add_form(raw.query);
+    event.known.add_form(raw.body);
     match decoded {
         Ok(mut upload) => {
-            upload.redact(hide);
+            upload.redact(&hiding(app, &event.known));
             store_upload(app, event, upload, &raw).await
         }
         Err(mut refusal) => {
-            refusal.redact(hide);
+            refusal.redact(&hiding(app, &event.known));
             refuse(app, event, &refusal, &raw).await
         }
     }
+}
+
+/// Hides who sent a request, and tokens, in what is kept and told of it.
+fn hiding<'a>(app: &'a App, known: &'a Known) -> Hiding<'a, impl Fn(&str) -> String> {
+    Hiding { known, shapes: Shapes::All, replace: |identity: &str| app.key.pseudonym(identity) }
 }
 
 async fn store_upload(
@@ -220,7 +229,7 @@ async fn quarantine(
     raw: &RawUpload<'_>,
 ) -> Received {
     let joined = [raw.query, raw.body].join(&b'&');
-    let mut text = torque::redact(&joined, |identity| app.key.pseudonym(identity));
+    let mut text = torque::redact(&joined, &hiding(app, &event.known));
     text.truncate(text.floor_char_boundary(LARGEST_QUARANTINED));
     let request = QuarantinedRequest {
         received_ms: event.began_ms(),

@@ -4,6 +4,7 @@
 mod catalogue;
 mod form;
 mod header;
+mod hiding;
 mod parameters;
 mod reading;
 mod redaction;
@@ -20,6 +21,7 @@ use uuid::Uuid;
 
 pub use catalogue::{Catalogue, CatalogueError, Field};
 pub use header::{Header, Identity};
+pub use hiding::{Hiding, Known, Shapes};
 use parameters::Parameters;
 pub use reading::Reading;
 use reading::{Settled, Telemetry};

@@ -26,12 +26,15 @@ use crate::config::Config;
 use crate::identity::IdentityKey;
 use crate::live::Live;
 use crate::plugin_host::{PluginSet, Shadowed, Summary};
+use crate::torque::Known;
 
 /// Where events are opened and finished events go. Cheap to clone.
 #[derive(Clone)]
 pub struct Events {
     service: Arc<ServiceInfo>,
     flags: FeatureFlags,
+    /// What no event may say: the tokens that are set.
+    tokens: Known,
     pipeline: Pipeline,
 }
 
@@ -56,7 +59,10 @@ impl Events {
             enhanced_route_detection: config.features.feature_route_detection,
             predictive_range: config.features.feature_predictive_range,
         };
-        Self { service: Arc::new(service), flags, pipeline: Pipeline::start(config, key.clone(), sinks) }
+        let mut tokens = Known::default();
+        config.http.tokens().for_each(|token| tokens.add_token(token.expose()));
+        let pipeline = Pipeline::start(config, key.clone(), sinks);
+        Self { service: Arc::new(service), flags, tokens, pipeline }
     }
 
     /// Opens the event of an operation that begins now. `plugins` is the set
@@ -69,6 +75,7 @@ impl Events {
                 client_request_id: None,
                 trace_id: None,
                 parent_request_id: None,
+                known: self.tokens.clone(),
                 timings: Timings::default(),
                 business: Fields::default(),
                 technical: Fields::default(),
@@ -264,6 +271,9 @@ pub struct Open<D> {
     pub trace_id: Option<String>,
     /// The operation that this one is a part of.
     pub parent_request_id: Option<Uuid>,
+    /// What the request is known to say of its sender, and tokens: no text of the
+    /// event, or of what is kept of the request, may repeat that.
+    pub known: Known,
     /// Where the time went.
     pub timings: Timings,
     /// What it means for the business.
@@ -374,8 +384,9 @@ impl<D: Opening> DerefMut for WideEvent<D> {
 impl<D: Opening> Drop for WideEvent<D> {
     fn drop(&mut self) {
         let trip = self.open.shadow_trip.take();
+        let known = std::mem::take(&mut self.open.known);
         let record = self.record();
-        self.events.pipeline.hand_over(Finished { record, trip });
+        self.events.pipeline.hand_over(Finished { record, trip, known });
     }
 }
 

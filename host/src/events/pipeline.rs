@@ -23,6 +23,7 @@ use crate::identity::IdentityKey;
 use crate::live::Live;
 use crate::plugin_host::{self, Facts, PluginError, PluginErrorKind, Shadowed, Slot, Summary};
 use crate::supervision::{PanicPoint, caught, guarded};
+use crate::torque::Known;
 
 /// Event tasks: one that waits for a slow policy leaves the other free.
 const TASKS: usize = 2;
@@ -50,10 +51,12 @@ pub(super) struct Pipeline {
     next: Arc<AtomicUsize>,
 }
 
-/// A finished event, and the trip that a shadow is asked about.
+/// A finished event, the trip that a shadow is asked about, and what the event
+/// must not say.
 pub(super) struct Finished {
     pub(super) record: Record,
     pub(super) trip: Option<Shadowed<Summary>>,
+    pub(super) known: Known,
 }
 
 /// Where an event is while it is decided on: a panic leaves it there.
@@ -132,6 +135,7 @@ impl Pipeline {
     /// kept without asking the policy.
     pub(super) fn hand_over(&self, mut finished: Finished) {
         self.shared.ledger.received();
+        finished.record.hide(&finished.known, &self.shared.key);
         finished.record.bound();
         if finished.record.operation.always_kept() {
             return self.shared.emit(finished.record, Verdict::always("always_kept"), None);
@@ -249,7 +253,7 @@ impl Shared {
     /// Decides on an event, and lets it go or emits it; comes back with one
     /// that is kept and whose shadows have not answered yet. One that a panic
     /// leaves undecided is kept.
-    async fn process(&self, Finished { record, trip }: Finished) -> Option<Decided> {
+    async fn process(&self, Finished { record, trip, .. }: Finished) -> Option<Decided> {
         if self.in_a_hurry.load(Ordering::Relaxed) {
             self.emit(record, Verdict::always("policy_overload"), None);
             return None;

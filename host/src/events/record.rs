@@ -323,57 +323,66 @@ impl Record {
 
     /// Cuts every text that somebody outside can make long.
     pub(super) fn bound(&mut self) {
-        let cut_fields = &mut self.truncated_fields;
-        if let Details::Upload(upload) = &mut self.details {
-            for (name, text) in [
-                ("user_agent", &mut upload.user_agent),
-                ("method", &mut upload.method),
-                ("app_version", &mut upload.app_version),
-                ("profile_name", &mut upload.profile_name),
-                ("notice", &mut upload.notice),
-            ] {
-                cut_some(name, text.as_mut(), cut_fields);
+        let mut cut_fields = std::mem::take(&mut self.truncated_fields);
+        if let Details::PluginSwap(swap) = &mut self.details
+            && swap.problems.len() > MOST_PROBLEMS
+        {
+            swap.problems.truncate(MOST_PROBLEMS);
+            cut_fields.push("problems".to_owned());
+        }
+        self.each_text(|name, text| cut(name, text, &mut cut_fields));
+        self.truncated_fields = cut_fields;
+    }
+
+    /// Every text that comes from outside, with the field's name.
+    pub(super) fn each_text(&mut self, mut look: impl FnMut(&str, &mut Cow<'static, str>)) {
+        let mut at = |name: &str, text: Option<&mut String>| {
+            let Some(text) = text else { return };
+            let mut cow = Cow::Owned(std::mem::take(text));
+            look(name, &mut cow);
+            *text = cow.into_owned();
+        };
+        match &mut self.details {
+            Details::Upload(upload) => {
+                for (name, text) in [
+                    ("user_agent", &mut upload.user_agent),
+                    ("method", &mut upload.method),
+                    ("app_version", &mut upload.app_version),
+                    ("profile_name", &mut upload.profile_name),
+                    ("notice", &mut upload.notice),
+                ] {
+                    at(name, text.as_mut());
+                }
+                let conflicts = upload.unit_conflicts.iter_mut().flatten();
+                conflicts.for_each(|conflict| at("unit_conflicts", Some(conflict)));
             }
-        }
-        if let Details::Finalization(trip) = &mut self.details {
-            cut_some("profile_name", trip.profile_name.as_mut(), cut_fields);
-        }
-        if let Details::ApiRequest(request) = &mut self.details {
-            cut_some("method", Some(&mut request.method), cut_fields);
-            cut_some("user_agent", request.user_agent.as_mut(), cut_fields);
-        }
-        if let Details::Import(import) = &mut self.details {
-            cut_some("user_agent", import.user_agent.as_mut(), cut_fields);
-            cut_some("method", Some(&mut import.method), cut_fields);
-        }
-        if let Details::Weather(weather) = &mut self.details {
-            cut_some("url", Some(&mut weather.url), cut_fields);
-        }
-        if let Details::PluginSwap(swap) = &mut self.details {
-            cut_some("settings", swap.settings.as_mut(), cut_fields);
-            if swap.problems.len() > MOST_PROBLEMS {
-                swap.problems.truncate(MOST_PROBLEMS);
-                cut_fields.push("problems".to_owned());
+            Details::Finalization(trip) => at("profile_name", trip.profile_name.as_mut()),
+            Details::ApiRequest(request) => {
+                at("method", Some(&mut request.method));
+                at("user_agent", request.user_agent.as_mut());
             }
-            swap.problems.iter_mut().for_each(|problem| cut_some("problems", Some(problem), cut_fields));
+            Details::Import(import) => {
+                at("user_agent", import.user_agent.as_mut());
+                at("method", Some(&mut import.method));
+            }
+            Details::Weather(weather) => at("url", Some(&mut weather.url)),
+            Details::PluginSwap(swap) => {
+                at("settings", swap.settings.as_mut());
+                swap.problems.iter_mut().for_each(|problem| at("problems", Some(problem)));
+            }
+            _ => {}
         }
-        cut_some("client_request_id", self.client_request_id.as_mut(), cut_fields);
+        at("client_request_id", self.client_request_id.as_mut());
         if let Some(error) = &mut self.error {
-            cut_cow("error.message", &mut error.message, cut_fields);
-            if let Some(message) = &mut error.exception_message {
-                cut_cow("error.exception_message", message, cut_fields);
-            }
+            look("error.message", &mut error.message);
+            error.exception_message.iter_mut().for_each(|text| look("error.exception_message", text));
         }
-        if let Some(reason) = &mut self.failure_reason {
-            cut_cow("failure_reason", reason, cut_fields);
-        }
+        self.failure_reason.iter_mut().for_each(|reason| look("failure_reason", reason));
         for (group, fields) in [
             ("business_metrics", &mut self.business_metrics),
             ("technical_metrics", &mut self.technical_metrics),
         ] {
-            for (name, text) in fields.texts_mut() {
-                cut_cow(&format!("{group}.{name}"), text, cut_fields);
-            }
+            fields.texts_mut().for_each(|(name, text)| look(&format!("{group}.{name}"), text));
         }
     }
 
@@ -393,16 +402,11 @@ impl Record {
     }
 }
 
-fn cut_some(name: &str, text: Option<&mut String>, cut_fields: &mut Vec<String>) {
-    if let Some(text) = text.filter(|text| text.len() > LONGEST_TEXT) {
+fn cut(name: &str, text: &mut Cow<'static, str>, cut_fields: &mut Vec<String>) {
+    if text.len() > LONGEST_TEXT {
+        let text = text.to_mut();
         text.truncate(text.floor_char_boundary(LONGEST_TEXT));
         cut_fields.push(name.to_owned());
-    }
-}
-
-fn cut_cow(name: &str, text: &mut Cow<'static, str>, cut_fields: &mut Vec<String>) {
-    if text.len() > LONGEST_TEXT {
-        cut_some(name, Some(text.to_mut()), cut_fields);
     }
 }
 

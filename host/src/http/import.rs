@@ -21,8 +21,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use super::api::store_problem;
 use super::detached::Gone;
+use super::head::Head;
 use super::problem::{Problem, ProblemDetails, Problems, status_of};
-use super::tokens::bearer;
 use super::upload::came_too_often;
 use crate::app::App;
 use crate::events::{Code, Failure, ImportDetails, Outcome, WideEvent};
@@ -94,19 +94,17 @@ pub(super) async fn import(
 }
 
 fn open(app: &App, request: &Request, client: SocketAddr) -> WideEvent<ImportDetails> {
-    let header = |name| {
-        request.headers().get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
-    };
     let details = ImportDetails {
-        method: request.method().to_string(),
         route: "/api/import",
         remote_addr: client.ip().to_string(),
-        user_agent: header(header::USER_AGENT),
-        has_token: bearer(request.headers()).is_some(),
         ..ImportDetails::default()
     };
     let mut event = app.events.open(app.plugins.pin(), details);
-    event.client_request_id = header(header::HeaderName::from_static("x-request-id"));
+    let head = Head::of(request, None, &mut event.known);
+    event.details.method = head.method.to_owned();
+    event.details.user_agent = head.user_agent;
+    event.details.has_token = head.has_token;
+    event.client_request_id = head.client_request_id;
     event
 }
 

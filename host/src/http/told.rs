@@ -8,14 +8,14 @@ use std::task::{Context, Poll, ready};
 
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{Extension, MatchedPath, Request, State};
-use axum::http::{Method, header};
+use axum::http::Method;
 use axum::middleware::Next;
 use axum::response::Response;
 use hyper::body::{Frame, SizeHint};
 use uuid::Uuid;
 
 use super::detached::Gone;
-use super::tokens::bearer;
+use super::head::Head;
 use crate::app::App;
 use crate::events::{ApiRequestDetails, Code, Failure, Outcome, WideEvent};
 use crate::store::StoreError;
@@ -69,19 +69,17 @@ fn open(
     client: SocketAddr,
     route: &MatchedPath,
 ) -> WideEvent<ApiRequestDetails> {
-    let header = |name| {
-        request.headers().get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
-    };
     let details = ApiRequestDetails {
-        method: request.method().to_string(),
         route: route.as_str().to_owned(),
         remote_addr: client.ip().to_string(),
-        user_agent: header(header::USER_AGENT),
-        has_token: bearer(request.headers()).is_some(),
         ..ApiRequestDetails::default()
     };
     let mut event = app.events.open(app.plugins.pin(), details);
-    event.client_request_id = header(header::HeaderName::from_static("x-request-id"));
+    let head = Head::of(request, None, &mut event.known);
+    event.details.method = head.method.to_owned();
+    event.details.user_agent = head.user_agent;
+    event.details.has_token = head.has_token;
+    event.client_request_id = head.client_request_id;
     event
 }
 

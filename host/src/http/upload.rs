@@ -15,8 +15,8 @@ use axum::response::{IntoResponse, Response};
 
 use super::body::read_body;
 use super::detached::Gone;
+use super::head::Head;
 use super::problem::{RETRY_AFTER, status_of};
-use super::tokens::bearer;
 use crate::app::App;
 use crate::events::{Code, Failure, Outcome, UploadDetails, WideEvent};
 use crate::ingest::{self, RawUpload, Received};
@@ -55,9 +55,10 @@ pub(super) async fn refuse_method(
 pub(super) async fn refuse_path(
     State(app): State<Arc<App>>,
     Extension(client): Extension<SocketAddr>,
+    path: Result<RawPathParams, RawPathParamsRejection>,
     request: Request,
 ) -> Response {
-    let mut event = open(&app, &request, client, None);
+    let mut event = open(&app, &request, client, token_in(&path).as_deref());
     event.details.route = None;
     let message = "there is no such page: upload to /torque/upload/{token}";
     refuse(&app, event, client, StatusCode::NOT_FOUND, message)
@@ -88,19 +89,17 @@ fn token_in(path: &Result<RawPathParams, RawPathParamsRejection>) -> Option<Stri
 }
 
 fn open(app: &App, request: &Request, client: SocketAddr, token: Option<&str>) -> WideEvent<UploadDetails> {
-    let header = |name| {
-        request.headers().get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
-    };
     let details = UploadDetails {
-        method: Some(request.method().to_string()),
         route: Some(if token.is_some() { "/torque/upload/{token}" } else { "/torque/upload" }),
         remote_addr: Some(client.ip().to_string()),
-        user_agent: header(header::USER_AGENT),
-        has_token: Some(token.is_some() || bearer(request.headers()).is_some()),
         ..UploadDetails::default()
     };
     let mut event = app.events.open(app.plugins.pin(), details);
-    event.client_request_id = header(header::HeaderName::from_static("x-request-id"));
+    let head = Head::of(request, token, &mut event.known);
+    event.details.method = Some(head.method.to_owned());
+    event.details.user_agent = head.user_agent;
+    event.details.has_token = Some(head.has_token);
+    event.client_request_id = head.client_request_id;
     event
 }
 

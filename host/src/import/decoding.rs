@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use super::drives::{Drive, Gathering};
 use crate::identity::IdentityKey;
 use crate::torque::track_log::{self, Rows, Survey, TrackLogError};
-use crate::torque::{Catalogue, Reading};
+use crate::torque::{Catalogue, Hiding, Known, Reading, Shapes};
 
 /// Rows of a chunk: what the store is given at one time. An upload that is
 /// committed together with them waits a few milliseconds longer.
@@ -21,6 +21,8 @@ pub(super) struct Work {
     pub(super) file: File,
     pub(super) catalogue: &'static Catalogue,
     pub(super) key: IdentityKey,
+    /// What of the file is to be hidden.
+    pub(super) known: Known,
     pub(super) received_ms: i64,
     pub(super) gap_ms: i64,
 }
@@ -49,7 +51,10 @@ pub(super) struct LoggedAt {
 /// Reads a file to its end, or until nobody takes what is read.
 pub(super) fn decode(mut work: Work, steps: &mpsc::Sender<Step>) -> Result<(), TrackLogError> {
     let mut survey = track_log::survey(work.catalogue, &work.file)?;
-    survey.redact(|identity| work.key.pseudonym(identity));
+    let (key, known) = (work.key.clone(), work.known.clone());
+    let replace = |identity: &str| key.pseudonym(identity);
+    let hiding = Hiding { known: &known, shapes: Shapes::All, replace };
+    survey.redact(&hiding);
     let Some(drives) = drives(&mut work, &survey, steps)? else { return Ok(()) };
     let mut rows = work.begin(&survey)?;
     if steps.blocking_send(Step::Planned { survey, drives }).is_err() {
@@ -63,7 +68,7 @@ pub(super) fn decode(mut work: Work, steps: &mpsc::Sender<Step>) -> Result<(), T
                 Some(row) => {
                     match row.read() {
                         Ok(mut logged) => {
-                            logged.reading.redact(|identity| work.key.pseudonym(identity));
+                            logged.reading.redact(&hiding);
                             chunk.dropped_values += u64::from(logged.dropped_values_count);
                             chunk.readings.push(LoggedAt { line: row.line, reading: logged.reading });
                         }

@@ -1,211 +1,155 @@
-//! What names a person or a device, out of what is kept and told: their keyed
-//! hash takes its place. Whose key that is, is not known here.
+//! What names a person or a device, and tokens, out of what is kept and told:
+//! which texts of a request are looked through. How secrets are found in them is
+//! `hiding`'s business.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::ops::Range;
 
 use super::form::decoded;
+use super::hiding::{Hiding, Known};
 use super::track_log::Survey;
 use super::{Content, Header, Reading, Refusal, Upload};
 
 impl Upload {
-    /// Replaces whatever names somebody in what was sent: identities by what
-    /// `replace` makes of them. Of telemetry these are the texts of unknown PIDs.
-    pub fn redact(&mut self, replace: impl Fn(&str) -> String) {
-        self.header.redact(&replace);
+    /// Hides whatever names somebody in what was sent. Of telemetry these are the
+    /// texts of unknown PIDs.
+    pub fn redact<F: Fn(&str) -> String>(&mut self, hiding: &Hiding<'_, F>) {
+        self.header.redact(hiding);
         match &mut self.content {
-            Content::Reading(reading) => reading.redact(&replace),
+            Content::Reading(reading) => reading.redact(hiding),
             Content::Profile(profile) => {
-                profile.name.iter_mut().for_each(|name| redact_in_place(name, &replace));
-                redact_all(&mut profile.values, &replace);
+                profile.name.iter_mut().for_each(|name| hiding.hide(name));
+                redact_all(&mut profile.values, hiding);
             }
             Content::DefaultUnits { units, conflicts } => {
-                redact_all(units, &replace);
+                redact_all(units, hiding);
                 for conflict in conflicts {
-                    redact_in_place(&mut conflict.pid, &replace);
-                    redact_in_place(&mut conflict.reported, &replace);
+                    hiding.hide(&mut conflict.pid);
+                    hiding.hide(&mut conflict.reported);
                 }
             }
-            Content::UserUnits(units) => redact_all(units, &replace),
+            Content::UserUnits(units) => redact_all(units, hiding),
             Content::Notice { text, class } => {
-                redact_in_place(text, &replace);
-                class.iter_mut().for_each(|class| redact_in_place(class, &replace));
+                hiding.hide(text);
+                class.iter_mut().for_each(|class| hiding.hide(class));
             }
         }
     }
 }
 
 impl Reading {
-    /// Replaces whatever names somebody in the texts that the catalogue does
-    /// not know.
-    pub fn redact(&mut self, replace: impl Fn(&str) -> String) {
+    /// Hides whatever names somebody in the texts that the catalogue does not
+    /// know.
+    pub fn redact<F: Fn(&str) -> String>(&mut self, hiding: &Hiding<'_, F>) {
         for (name, text) in &mut self.unknown {
-            redact_in_place(name, &replace);
-            redact_in_place(text, &replace);
+            hiding.hide(name);
+            hiding.hide(text);
         }
     }
 }
 
 impl Survey {
-    /// Replaces whatever names somebody in the names of columns.
-    pub fn redact(&mut self, replace: impl Fn(&str) -> String) {
-        self.odd_units.iter_mut().for_each(|name| redact_in_place(name, &replace));
+    /// Hides whatever names somebody in the names of columns.
+    pub fn redact<F: Fn(&str) -> String>(&mut self, hiding: &Hiding<'_, F>) {
+        self.odd_units.iter_mut().for_each(|name| hiding.hide(name));
     }
 }
 
 impl Refusal {
-    /// Replaces whatever names somebody in what was sent.
-    pub fn redact(&mut self, replace: impl Fn(&str) -> String) {
-        self.header.redact(replace);
+    /// Hides whatever names somebody in what was sent.
+    pub fn redact<F: Fn(&str) -> String>(&mut self, hiding: &Hiding<'_, F>) {
+        self.header.redact(hiding);
     }
 }
 
 impl Header {
-    fn redact(&mut self, replace: impl Fn(&str) -> String) {
-        self.app_version.iter_mut().for_each(|version| redact_in_place(version, &replace));
+    fn redact<F: Fn(&str) -> String>(&mut self, hiding: &Hiding<'_, F>) {
+        self.app_version.iter_mut().for_each(|version| hiding.hide(version));
     }
 }
 
-fn redact_all(texts: &mut BTreeMap<String, String>, replace: &impl Fn(&str) -> String) {
+fn redact_all<F: Fn(&str) -> String>(texts: &mut BTreeMap<String, String>, hiding: &Hiding<'_, F>) {
     *texts = std::mem::take(texts)
         .into_iter()
         .map(|(mut name, mut text)| {
-            redact_in_place(&mut name, replace);
-            redact_in_place(&mut text, replace);
+            hiding.hide(&mut name);
+            hiding.hide(&mut text);
             (name, text)
         })
         .collect();
 }
 
-/// The form text with the value of every `id` and `eml` replaced by what
-/// `replace` makes of it, for keeping a request that could not be stored.
+/// The form text with the value of every `id`, `eml` and `token` hidden, for
+/// keeping a request that could not be stored.
 ///
-/// `replace` is given the value as [`decode`](super::decode) would take it:
-/// unescaped, trimmed. All else stays as it was sent, made valid UTF-8 (lossily)
-/// and freed of NUL. A whole request target (`/torque/upload?id=…`) may be given
-/// too.
-pub fn redact(raw: &[u8], replace: impl Fn(&str) -> String) -> String {
+/// What takes the place of an identity is made of the value as
+/// [`decode`](super::decode) would take it: unescaped, trimmed. All else stays as
+/// it was sent, made valid UTF-8 (lossily) and freed of NUL. A whole request
+/// target (`/torque/upload?id=…`) may be given too.
+pub fn redact<F: Fn(&str) -> String>(raw: &[u8], hiding: &Hiding<'_, F>) -> String {
     let mut kept = String::with_capacity(raw.len());
     for (index, segment) in raw.split(|&byte| byte == b'&').enumerate() {
         if index > 0 {
             kept.push('&');
         }
-        match personal_value(segment) {
-            Some((key, value)) => {
-                kept.push_str(&redact_text(&text_of(key), &replace));
+        match Personal::of(segment) {
+            Some(personal) => {
+                kept.push_str(&hiding.hidden(&text_of(personal.key)));
                 kept.push('=');
-                kept.push_str(&replace(value.trim()));
+                match personal.value {
+                    Value::Identity(value) => kept.push_str(&(hiding.replace)(value.trim())),
+                    Value::Token(_) => kept.push_str(super::hiding::TOKEN),
+                }
             }
-            None => kept.push_str(&redact_text(&text_of(segment), &replace)),
+            None => kept.push_str(&hiding.hidden(&text_of(segment))),
         }
     }
     kept
 }
 
-/// The raw key and the decoded value of a segment that says who drives.
-fn personal_value(segment: &[u8]) -> Option<(&[u8], Cow<'_, str>)> {
-    let equals = segment.iter().position(|&byte| byte == b'=')?;
-    let key = &segment[..equals];
-    let name = key.rsplit(|&byte| byte == b'?').next().unwrap_or(key);
-    let (name, _) = decoded(name)?;
-    let name = name.trim();
-    if !name.eq_ignore_ascii_case("id") && !name.eq_ignore_ascii_case("eml") {
-        return None;
-    }
-    let (_, value) = decoded(&segment[equals..])?;
-    (!value.trim().is_empty()).then_some((key, value))
-}
-
-/// Replaces what looks like an e-mail or a device id wherever it stands: in a
-/// name, a notice, or a request that is no form.
-fn redact_text(text: &str, replace: impl Fn(&str) -> String) -> String {
-    let mut kept = String::with_capacity(text.len());
-    let (mut word, mut at) = (0, 0);
-    while let Some(character) = text[at..].chars().next() {
-        let next = match delimiter(&text[at..], character) {
-            0 => at + character.len_utf8(),
-            length => {
-                redact_word(&text[word..at], &replace, &mut kept);
-                kept.push_str(&text[at..at + length]);
-                word = at + length;
-                word
+impl Known {
+    /// Adds what a form says of its sender.
+    pub fn add_form(&mut self, raw: &[u8]) {
+        for personal in raw.split(|&byte| byte == b'&').filter_map(Personal::of) {
+            match personal.value {
+                Value::Identity(value) => self.add_identity(&value),
+                Value::Token(value) => self.add_token(&value),
             }
-        };
-        at = next;
-    }
-    redact_word(&text[word..], &replace, &mut kept);
-    kept
-}
-
-/// Replaces a text by [`redact_text`] of it. Most texts are short and name
-/// nobody, and cost no more than a look.
-fn redact_in_place(text: &mut String, replace: impl Fn(&str) -> String) {
-    let mail = memchr::memchr2(b'@', b'%', text.as_bytes()).is_some();
-    if mail || ids(text).next().is_some() {
-        *text = redact_text(text, replace);
-    }
-}
-
-/// How much of the beginning of a text stands between two words: bytes.
-fn delimiter(text: &str, first: char) -> usize {
-    const ESCAPED: [&str; 7] = ["%26", "%3D", "%3d", "%3B", "%3b", "%22", "%20"];
-    if first == '%' {
-        return if ESCAPED.iter().any(|escape| text.starts_with(escape)) { "%26".len() } else { 0 };
-    }
-    let delimits = first.is_whitespace() || first.is_control() || "&=;,\"'<>(){}[]".contains(first);
-    if delimits { first.len_utf8() } else { 0 }
-}
-
-fn redact_word(word: &str, replace: &impl Fn(&str) -> String, kept: &mut String) {
-    if word.contains('@') || word.contains("%40") {
-        kept.push_str(&replace(word));
-        return;
-    }
-    let mut copied = 0;
-    for id in ids(word) {
-        kept.push_str(&word[copied..id.start]);
-        kept.push_str(&replace(&word[id.clone()]));
-        copied = id.end;
-    }
-    kept.push_str(&word[copied..]);
-}
-
-/// The shortest run of hexadecimal digits that is taken for a device's id.
-const SHORTEST_ID: usize = 16;
-
-/// Where device ids are, whatever stands around them.
-fn ids(text: &str) -> impl Iterator<Item = Range<usize>> {
-    let bytes = text.as_bytes();
-    let mut at = 0;
-    std::iter::from_fn(move || {
-        // What is too short for an id is not looked through.
-        while at + SHORTEST_ID <= bytes.len() {
-            let start = at;
-            if is_escape(&bytes[at..]) {
-                at += "%3A".len();
-                continue;
-            }
-            at += bytes[at..].iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
-            if at - start >= SHORTEST_ID && !is_fraction(&bytes[..start], &bytes[start..at]) {
-                return Some(start..at);
-            }
-            at = at.max(start + 1);
         }
-        None
-    })
+    }
 }
 
-/// Whether a text begins with an escaped character, whose digits are no id's.
-fn is_escape(text: &[u8]) -> bool {
-    matches!(text, [b'%', high, low, ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit())
+/// A segment of a form that says who drives, or lets in.
+struct Personal<'q> {
+    /// As it was sent.
+    key: &'q [u8],
+    /// As a reader of forms takes it.
+    value: Value<'q>,
 }
 
-/// Whether a run of digits is what a number has behind its point: phones send
-/// up to seventeen digits there.
-fn is_fraction(before: &[u8], run: &[u8]) -> bool {
-    let mut parts = run.splitn(2, |byte| byte.eq_ignore_ascii_case(&b'e'));
-    before.ends_with(b".") && parts.all(|part| part.iter().all(u8::is_ascii_digit))
+enum Value<'q> {
+    Identity(Cow<'q, str>),
+    Token(Cow<'q, str>),
+}
+
+impl<'q> Personal<'q> {
+    fn of(segment: &'q [u8]) -> Option<Self> {
+        let equals = segment.iter().position(|&byte| byte == b'=')?;
+        let key = &segment[..equals];
+        let name = key.rsplit(|&byte| byte == b'?').next().unwrap_or(key);
+        let (name, _) = decoded(name)?;
+        let name = name.trim();
+        let value: fn(Cow<'q, str>) -> Value<'q> =
+            if ["id", "eml", "device_id"].iter().any(|personal| name.eq_ignore_ascii_case(personal)) {
+                Value::Identity
+            } else if name.eq_ignore_ascii_case("token") {
+                Value::Token
+            } else {
+                return None;
+            };
+        let (_, text) = decoded(&segment[equals..])?;
+        (!text.trim().is_empty()).then(|| Self { key, value: value(text) })
+    }
 }
 
 fn text_of(raw: &[u8]) -> String {
@@ -215,9 +159,11 @@ fn text_of(raw: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::torque::Shapes;
+    use crate::torque::hiding::by_shape;
 
     fn masked(raw: &[u8]) -> String {
-        redact(raw, |value| format!("<{}>", value.len()))
+        redact(raw, &by_shape(|value: &str| format!("<{}>", value.len())))
     }
 
     #[test]
@@ -235,10 +181,11 @@ mod tests {
     #[test]
     fn the_replacement_is_asked_for_the_trimmed_and_decoded_value() {
         let seen = std::cell::RefCell::new(Vec::new());
-        redact(b"eml=+driver%40example.com%00", |value| {
+        let see = |value: &str| {
             seen.borrow_mut().push(value.to_owned());
             String::new()
-        });
+        };
+        redact(b"eml=+driver%40example.com%00", &by_shape(see));
         assert_eq!(seen.into_inner(), ["driver@example.com"]);
     }
 
@@ -268,7 +215,7 @@ mod tests {
             let text = format!("{before}{id}{after}");
             assert_eq!(masked(text.as_bytes()), format!("{before}<32>{after}"), "{text}");
             let mut in_place = text.clone();
-            redact_in_place(&mut in_place, |value| format!("<{}>", value.len()));
+            by_shape(|value: &str| format!("<{}>", value.len())).hide(&mut in_place);
             assert_eq!(in_place, format!("{before}<32>{after}"), "{text}");
         }
         let two = format!("{id},{id}/{id}");
@@ -280,12 +227,12 @@ mod tests {
         for text in
             ["0.10000000149011612", "-7.0700000000000001E-4", "1.23456789012345678e10", "deadbeefdeadbee", ""]
         {
-            assert_eq!(redact_text(text, |_| "hidden".to_owned()), text);
+            assert_eq!(by_shape(|_: &str| "hidden".to_owned()).hidden(text), text);
             let mut in_place = text.to_owned();
-            redact_in_place(&mut in_place, |_| "hidden".to_owned());
+            by_shape(|_: &str| "hidden".to_owned()).hide(&mut in_place);
             assert_eq!(in_place, text);
         }
-        assert_eq!(redact_text("1234567890123456", |_| "hidden".to_owned()), "hidden");
+        assert_eq!(by_shape(|_: &str| "hidden".to_owned()).hidden("1234567890123456"), "hidden");
     }
 
     #[test]
@@ -303,5 +250,20 @@ mod tests {
     #[test]
     fn broken_utf8_is_replaced_and_nul_is_removed() {
         assert_eq!(masked(b"notice=\xb0C\0&id=\xff"), "notice=\u{fffd}C&id=<3>");
+    }
+
+    #[test]
+    fn a_token_in_a_parameter_is_hidden_and_what_a_form_says_of_its_sender_is_known() {
+        assert_eq!(
+            masked(b"token=s3cret&Token=%73&kc=900&tokens=5"),
+            "token=[token]&Token=[token]&kc=900&tokens=5"
+        );
+        let mut known = Known::default();
+        known.add_form(b"token=s3cret&id=+Annas+Pixel+&kc=900&e%6dl=&v=9");
+        let hiding = Hiding { known: &known, shapes: Shapes::All, replace: |_: &str| "<who>".to_owned() };
+        assert_eq!(
+            redact(b"notice=by%20annas%20pixel&x=S3CRET&v=9", &hiding),
+            "notice=by <who>&x=[token]&v=9"
+        );
     }
 }

@@ -6,6 +6,7 @@ mod fuzz;
 mod properties;
 mod units;
 
+use super::hiding::by_shape;
 use super::*;
 
 /// When the requests of these tests are received.
@@ -221,13 +222,13 @@ fn who_drives_is_told_by_no_text_of_any_kind_of_upload() {
     ] {
         let mut upload = uploaded(&parameters);
         assert!(format!("{upload:?}").contains(id), "{upload:?}");
-        upload.redact(|identity| format!("[{}]", identity.len()));
+        upload.redact(&by_shape(|identity| format!("[{}]", identity.len())));
         let shown = format!("{upload:?}");
         assert!(!shown.contains(id) && !shown.contains("driver@b"), "{shown}");
         assert!(shown.contains("[32]") && shown.contains("[16]"), "{shown}");
     }
     let mut refusal = refused(&format!("id=d1&v={id}&kc=1"));
-    refusal.redact(|_| "hidden".to_owned());
+    refusal.redact(&by_shape(|_| "hidden".to_owned()));
     assert_eq!(refusal.header.app_version.as_deref(), Some("hidden"));
 }
 

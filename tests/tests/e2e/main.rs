@@ -22,6 +22,7 @@ mod metrics;
 mod new_plugin;
 mod plugin_files;
 mod plugins;
+mod privacy;
 mod queries;
 mod real_drive;
 mod sampling;

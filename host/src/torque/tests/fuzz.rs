@@ -111,16 +111,16 @@ fn names_nobody(catalogue: &Catalogue, input: &[u8], secret: &str) {
     let hide = |_: &str| "hidden".to_owned();
     let told = match decode(catalogue, input, b"", RECEIVED_MS) {
         Ok(mut upload) => {
-            upload.redact(hide);
+            upload.redact(&by_shape(hide));
             format!("{upload:?}")
         }
         Err(mut refusal) => {
-            refusal.redact(hide);
+            refusal.redact(&by_shape(hide));
             format!("{refusal:?} {refusal}")
         }
     };
     assert!(!told.contains(secret), "{told}");
-    let kept = redact(input, hide);
+    let kept = redact(input, &by_shape(hide));
     assert!(!kept.contains('\0') && !kept.contains(secret), "{kept}");
 }
 

@@ -4,6 +4,7 @@ mod fuzz;
 mod properties;
 
 use super::*;
+use crate::torque::hiding::by_shape;
 
 pub(super) const RECEIVED_MS: i64 = 1_780_000_000_000;
 
@@ -210,12 +211,12 @@ fn who_drives_is_told_by_no_text_of_a_log() {
     let id = "00c0ffeedeadbeefdeadbeef00c0ffee";
     let odd = format!("GPS Time,Altitude({id}),Speed (OBD)(driver@b.example)\n2026-01-07 10:15:00,1,2\n");
     let mut survey = survey(Catalogue::volt_gen2(), odd.as_bytes()).expect("a track log");
-    survey.redact(|_| "hidden".to_owned());
+    survey.redact(&by_shape(|_| "hidden".to_owned()));
     assert_eq!(survey.odd_units, ["Altitude(hidden)", "Speed (OBD)(hidden)"]);
     let log =
         format!("GPS Time,Speed of {id},mail@b.example,Odd\n2026-01-07 10:15:00,1,2,1234567890123456\n");
     let mut reading = readings(log).remove(0);
-    reading.redact(|_| "hidden".to_owned());
+    reading.redact(&by_shape(|_| "hidden".to_owned()));
     let shown = format!("{reading:?}");
     assert!(
         !shown.contains(id) && !shown.contains("mail@") && !shown.contains("1234567890123456"),

@@ -72,7 +72,7 @@ fn read_any(input: &[u8]) -> u64 {
         assert!(reading.unknown.is_sorted_by(|a, b| a.0 < b.0));
         assert!(!reading.unknown_to_json().contains("\\u0000"));
         let mut told = reading.clone();
-        told.redact(|_| "hidden".to_owned());
+        told.redact(&by_shape(|_| "hidden".to_owned()));
         assert!(!format!("{told:?}").contains("driver@b.example"), "{told:?}");
     }
     assert!(bad.is_sorted_by(|a, b| a.0 < b.0), "{bad:?}");
