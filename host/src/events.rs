@@ -10,6 +10,7 @@ mod fields;
 mod ledger;
 mod life;
 mod lookup;
+mod names;
 mod pipeline;
 mod record;
 mod shadow;
@@ -24,9 +25,10 @@ pub use details::{
     ApiRequestDetails, ChargingDetails, Details, FinalizationDetails, ImportDetails, PluginSwapDetails,
     ServiceStartDetails, ServiceStopDetails, SwappedPlugin, UploadDetails, WeatherDetails,
 };
-pub use fields::{Fields, Timings, Value, cut_coordinate};
+pub use fields::{Fields, Timings, cut_coordinate};
 pub use ledger::{Counts, DURATION_EDGES_US, EventCount, Totals};
 pub use life::{Events, WideEvent};
+pub use names::{Business, Technical, Timing};
 pub use pipeline::Drained;
 pub use record::{FeatureFlags, Operation, Outcome, OutcomeName};
 pub use sink::{Heard, KeptEvent, Listener, SinkTotals, Tail};

@@ -15,6 +15,7 @@ use super::details::{
 };
 use super::fields::{Fields, Timings};
 use super::ledger::{Counts, Totals};
+use super::names::{Business, Technical};
 use super::pipeline::{Drained, Finished, Pipeline};
 use super::record::{
     FeatureFlags, Operation, Outcome, OutcomeName, Record, SCHEMA_VERSION, ServiceInfo, ServiceRecord,
@@ -267,9 +268,9 @@ pub struct Open<D> {
     /// Where the time went.
     pub timings: Timings,
     /// What it means for the business.
-    pub business: Fields,
+    pub business: Fields<Business>,
     /// What it means for the operator.
-    pub technical: Fields,
+    pub technical: Fields<Technical>,
     /// What is known of the vehicle.
     pub vehicle: Option<VehicleContext>,
     /// The trip that a shadow is asked about.

@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
 use super::details::Details;
-use super::fields::Value;
 use super::ledger::{Counts, Ledger, Totals};
 use super::lookup::Lookup;
+use super::names::{Business, Timing};
 use super::record::{Operation, Record, SamplingRecord};
 use super::shadow::ShadowVerdict;
 use super::sink::{KeptEvent, Sinks};
@@ -307,7 +307,7 @@ impl Shared {
         let started = Instant::now();
         let plugins = record.service.plugins.clone();
         let tier = plugins.classify(stats, at_ms).await;
-        record.performance_breakdown.add_since("usage_tier", started);
+        record.performance_breakdown.add_since(Timing::USAGE_TIER, started);
         let beside = plugins.shadow_classify(stats, at_ms, tier.as_deref().ok());
         match tier {
             Ok(tier) => {
@@ -323,11 +323,11 @@ impl Shared {
     /// Tells the live view of a trip's upload or end, and says of an upload
     /// whether charging started with it.
     async fn follow_trip(&self, record: &mut Record) {
-        let is_set = |flag: &str| record.business_metrics.get(flag) == Some(&Value::Flag(true));
+        let is_set = |flag| record.business_metrics.is_set(flag);
         let question = match &record.details {
             Details::Finalization(trip) if record.success => return self.live.ended(&trip.trip_id),
-            Details::Upload(upload) if record.success && !is_set("duplicate_reading") => {
-                self.live.saw(upload, is_set("trip_created"))
+            Details::Upload(upload) if record.success && !is_set(Business::DUPLICATE_READING) => {
+                self.live.saw(upload, is_set(Business::TRIP_CREATED))
             }
             _ => None,
         };
@@ -336,11 +336,11 @@ impl Shared {
         let plugins = record.service.plugins.clone();
         let at_ms = record.timestamp.as_millisecond();
         let answer = plugins.sessions(Arc::new(question.reading()), 0, at_ms).await;
-        record.performance_breakdown.add_since("charging_started", started);
+        record.performance_breakdown.add_since(Timing::CHARGING_STARTED, started);
         match answer {
             Ok(sessions) => {
                 let started = self.live.judged(&question, !sessions.is_empty());
-                record.business_metrics.set("charging_started", started);
+                record.business_metrics.set(Business::CHARGING_STARTED, started);
             }
             Err(error) => {
                 self.live.pause();

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::details::Details;
 use super::fields::{Fields, Timings};
+use super::names::{Business, Technical};
 use super::shadow::{ShadowTrip, ShadowVerdict};
 use super::taxonomy::{Category, Code, Failure, Severity};
 use super::vehicle::VehicleContext;
@@ -274,9 +275,9 @@ pub(super) struct Record {
     pub(super) feature_flags: FeatureFlags,
     pub(super) performance_breakdown: Timings,
     #[serde(skip_serializing_if = "Fields::is_empty")]
-    pub(super) business_metrics: Fields,
+    pub(super) business_metrics: Fields<Business>,
     #[serde(skip_serializing_if = "Fields::is_empty")]
-    pub(super) technical_metrics: Fields,
+    pub(super) technical_metrics: Fields<Technical>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) vehicle_context: Option<VehicleContext>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -366,14 +367,6 @@ impl Record {
         }
         if let Some(reason) = &mut self.failure_reason {
             cut_cow("failure_reason", reason, cut_fields);
-        }
-        for (group, fields) in [
-            ("business_metrics", &mut self.business_metrics),
-            ("technical_metrics", &mut self.technical_metrics),
-        ] {
-            for (name, text) in fields.texts_mut() {
-                cut_cow(&format!("{group}.{name}"), text, cut_fields);
-            }
         }
     }
 

@@ -11,8 +11,8 @@ use serde_json::Value as Json;
 
 use super::sink::Sinks;
 use super::{
-    Code, Drained, Events, Failure, FinalizationDetails, Outcome, UploadDetails, VehicleContext,
-    WeatherDetails,
+    Business, Code, Drained, Events, Failure, FinalizationDetails, Outcome, Timing, UploadDetails,
+    VehicleContext, WeatherDetails,
 };
 use crate::activation::tests::first_start;
 use crate::config::Config;
@@ -62,8 +62,8 @@ const ALWAYS: &str = "[sampling-policy]\ndeadline_ms = 2000\n[sampling-policy.se
 async fn a_finished_event_says_what_happened_once() {
     let rig = Rig::start(ALWAYS, &[]).await;
     let mut event = rig.upload();
-    event.business.set("trip_created", true);
-    event.timings.add("parse_telemetry", 0.25);
+    event.business.set(Business::TRIP_CREATED, true);
+    event.timings.add(Timing::PARSE_TELEMETRY, 0.25);
     event.finish(Outcome::Rejected(Failure::new(Code::E005, "no session")));
 
     let written = rig.written().await;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::lookup::Lookup;
+use super::names::Timing;
 use super::pipeline::Shared;
 use super::record::Record;
 use super::shadow::{ShadowTier, ShadowVerdict};
@@ -81,7 +82,7 @@ impl Decided {
     pub(super) fn into_parts(self) -> (Record, Verdict, Option<ShadowVerdict>) {
         let Self { event, mut verdict, policy_ms, beside, .. } = self;
         let mut record = event.into_record();
-        record.performance_breakdown.add("sampling_policy", policy_ms);
+        record.performance_breakdown.add(Timing::SAMPLING_POLICY, policy_ms);
         if let Some(failure) = verdict.failure.take() {
             record.note(failure);
         }
