@@ -13,11 +13,13 @@ mod lookup;
 mod names;
 mod pipeline;
 mod record;
+mod schema;
+mod service;
 mod shadow;
 pub mod sink;
 mod taxonomy;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod vehicle;
 mod waiting;
 
@@ -31,6 +33,7 @@ pub use life::{Events, WideEvent};
 pub use names::{Business, Technical, Timing};
 pub use pipeline::Drained;
 pub use record::{FeatureFlags, Operation, Outcome, OutcomeName};
+pub use schema::schema;
 pub use sink::{Heard, KeptEvent, Listener, SinkTotals, Tail};
 pub use taxonomy::{Category, Code, Failure, Severity};
 pub use vehicle::{BatteryHealth, VehicleContext};

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::shadow::ShadowTrip;
@@ -32,7 +33,7 @@ pub enum Details {
 }
 
 /// What is known of an upload. Absent is what the request does not say.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub struct UploadDetails {
     /// Request method.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -57,6 +58,7 @@ pub struct UploadDetails {
     pub client_gone: Option<bool>,
     /// `telemetry`, `profile`, `default_units`, `user_units` or `notice`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("enum" = ["telemetry", "profile", "default_units", "user_units", "notice"]))]
     pub upload_kind: Option<&'static str>,
     /// Number of parameters.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -160,7 +162,7 @@ pub struct UploadDetails {
 }
 
 /// What is known of an import of a track log.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub struct ImportDetails {
     /// Request method.
     pub method: String,
@@ -217,7 +219,7 @@ pub struct ImportDetails {
 }
 
 /// What is known of a trip's end.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub struct FinalizationDetails {
     /// Whether somebody asked for it: then it is a recalculation.
     #[serde(skip)]
@@ -303,7 +305,7 @@ pub struct FinalizationDetails {
 }
 
 /// What is known of a charging session within a trip that ended.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub struct ChargingDetails {
     /// The trip.
     pub trip_id: String,
@@ -347,9 +349,10 @@ pub struct ChargingDetails {
 }
 
 /// One request to the weather service, with its attempts.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub struct WeatherDetails {
     /// Who is asked: `open_meteo`.
+    #[schemars(extend("enum" = ["open_meteo"]))]
     pub peer_service: &'static str,
     /// What is asked, without a key.
     pub url: String,
@@ -370,7 +373,7 @@ pub struct WeatherDetails {
 }
 
 /// One request of the API, uploads not among them.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub struct ApiRequestDetails {
     /// Request method.
     pub method: String,
@@ -401,22 +404,25 @@ pub struct ApiRequestDetails {
 }
 
 /// One try to put another plugin into a slot.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub struct PluginSwapDetails {
     /// The slot; absent where `plugins.toml` itself cannot be used.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("enum" = ["trip-calculator", "usage-tier", "sampling-policy"]))]
     pub slot: Option<&'static str>,
     /// What it came to: `activation`, `refusal` or `rollback`; `unchanged` where
     /// it served already, and `renewal` where it then began anew since it served
     /// badly; `given_up` where a stop came before, and `undecided` where the
     /// library did not say whether it has it; or `shadow` and `discard`, where
     /// what serves the slot stays.
+    #[schemars(extend("enum" = ["activation", "refusal", "rollback", "unchanged", "renewal", "given_up", "undecided", "shadow", "discard"]))]
     pub swap: &'static str,
     /// Which way it came: `start`, `watch`, `sighup`, `api`, `rollback`,
     /// `auto_rollback`, `shared` from another host or a library that did not say
     /// in time what it has, `promotion` of a shadow;
     /// `shadow` and `auto_discard` where it is about a shadow; a shadow that
     /// serves after another way than its promotion is discarded by that way.
+    #[schemars(extend("enum" = ["start", "watch", "sighup", "api", "rollback", "auto_rollback", "shared", "promotion", "shadow", "auto_discard"]))]
     pub way: &'static str,
     /// Where the component or the settings come from: a file, or words.
     #[serde(skip_serializing_if = "String::is_empty")]
@@ -440,7 +446,7 @@ pub struct PluginSwapDetails {
 }
 
 /// One side of a swap; what is not known of a refused plugin is absent.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct SwappedPlugin {
     /// What it calls itself.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -459,20 +465,22 @@ pub struct SwappedPlugin {
 }
 
 /// What a start finds.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub struct ServiceStartDetails {
     /// Address it listens on.
     pub bind_addr: String,
     /// `sqlite` or `postgres`.
+    #[schemars(extend("enum" = ["sqlite", "postgres"]))]
     pub database: &'static str,
     /// Name of the PID catalogue.
     pub pid_catalogue: String,
     /// How the process before it ended: `clean`, `unclean` or `none`.
+    #[schemars(extend("enum" = ["clean", "unclean", "none"]))]
     pub previous_shutdown: &'static str,
 }
 
 /// What a stop leaves.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub struct ServiceStopDetails {
     /// What ended it.
     pub stop_reason: String,

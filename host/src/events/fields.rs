@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::marker::PhantomData;
 use std::time::Instant;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::names::{Business, Count, Group, Name, Timing, Worth};
@@ -130,8 +131,24 @@ impl<G> Serialize for Fields<G> {
     }
 }
 
+impl<G> JsonSchema for Fields<G> {
+    fn schema_name() -> Cow<'static, str> {
+        "Fields".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    /// Which names there are, each operation says for itself.
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "object"})
+    }
+}
+
 /// Named times in milliseconds. Times of one name add up.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, JsonSchema)]
+#[schemars(with = "Fields<Timing>")]
 pub struct Timings(Vec<(Cow<'static, str>, f64)>);
 
 impl Timings {

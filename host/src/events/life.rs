@@ -17,9 +17,8 @@ use super::fields::{Fields, Timings};
 use super::ledger::{Counts, Totals};
 use super::names::{Business, Technical};
 use super::pipeline::{Drained, Finished, Pipeline};
-use super::record::{
-    FeatureFlags, Operation, Outcome, OutcomeName, Record, SCHEMA_VERSION, ServiceInfo, ServiceRecord,
-};
+use super::record::{FeatureFlags, Operation, Outcome, OutcomeName, Record, SCHEMA_VERSION, cut};
+use super::service::{ServiceInfo, ServiceRecord};
 use super::sink::{SinkTotals, Sinks, Tail};
 use super::taxonomy::{Code, Failure};
 use super::vehicle::VehicleContext;
@@ -41,15 +40,16 @@ impl Events {
     pub fn start(config: &Config, key: &IdentityKey, sinks: Sinks) -> Self {
         let now = Timestamp::now();
         let service = ServiceInfo {
-            version: config.service.app_version.clone(),
+            version: cut(&config.service.app_version),
             environment: config.service.environment.as_str(),
             deployment_id: config
                 .service
                 .deployment_id
-                .clone()
+                .as_deref()
+                .map(cut)
                 .unwrap_or_else(|| format!("local-{}", hostname())),
             deployed_at: micros(config.service.deployment_timestamp.unwrap_or(now)),
-            region: config.service.region.clone(),
+            region: cut(&config.service.region),
             instance_id: Uuid::now_v7(),
         };
         let flags = FeatureFlags {

@@ -117,6 +117,15 @@ const SWAP: &[Operation] = &[Operation::PluginSwap];
 const UPLOAD_AND_IMPORT: &[Operation] = &[Operation::TelemetryUpload, Operation::CsvImport];
 const UPLOAD_AND_TRIP: &[Operation] =
     &[Operation::TelemetryUpload, Operation::TripFinalization, Operation::TripRecalculation];
+/// Those that the policy is asked about.
+const SAMPLED: &[Operation] = &[
+    Operation::TelemetryUpload,
+    Operation::TripFinalization,
+    Operation::TripRecalculation,
+    Operation::ChargingSession,
+    Operation::ApiRequest,
+    Operation::CsvImport,
+];
 const OF_VEHICLES: &[Operation] = &[
     Operation::TelemetryUpload,
     Operation::TripFinalization,
@@ -210,7 +219,27 @@ names! { Timing:
     TRIAL "trial_ms" f64, SWAP, "Starting and trying the plugin.";
     LIBRARY "library_ms" f64, SWAP, "Writing to the library.";
     USAGE_TIER "usage_tier_ms" f64, OF_VEHICLES, "Asking for the owner's tier.";
-    SAMPLING_POLICY "sampling_policy_ms" f64, &Operation::ALL, "Asking whether the event is kept.";
+    SAMPLING_POLICY "sampling_policy_ms" f64, SAMPLED, "Asking whether the event is kept.";
+}
+
+/// Why the host keeps an event by itself: a `sampling.reason`.
+pub struct Reason {
+    /// The reason as written.
+    pub name: &'static str,
+    /// What it means.
+    pub meaning: &'static str,
+}
+
+impl Reason {
+    pub(super) const ALWAYS_KEPT: Self =
+        Self { name: "always_kept", meaning: "Events of this operation are kept without asking the policy." };
+    pub(super) const POLICY_OVERLOAD: Self =
+        Self { name: "policy_overload", meaning: "There was no time to ask the policy." };
+    pub(super) const POLICY_ERROR: Self =
+        Self { name: "policy_error", meaning: "The policy, or asking it, failed." };
+
+    /// Every reason of the host's.
+    pub const ALL: [Self; 3] = [Self::ALWAYS_KEPT, Self::POLICY_OVERLOAD, Self::POLICY_ERROR];
 }
 
 #[cfg(test)]
@@ -233,5 +262,12 @@ mod tests {
         check::<Business>("");
         check::<Technical>("");
         check::<Timing>("_ms");
+    }
+
+    #[test]
+    fn of_what_is_always_kept_the_policy_is_not_asked() {
+        for operation in Operation::ALL {
+            assert_eq!(SAMPLED.contains(&operation), !operation.always_kept(), "{operation:?}");
+        }
     }
 }

@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::details::Details;
 use super::ledger::{Counts, Ledger, Totals};
 use super::lookup::Lookup;
-use super::names::{Business, Timing};
+use super::names::{Business, Reason, Timing};
 use super::record::{Operation, Record, SamplingRecord};
 use super::shadow::ShadowVerdict;
 use super::sink::{KeptEvent, Sinks};
@@ -134,7 +134,7 @@ impl Pipeline {
         self.shared.ledger.received();
         finished.record.bound();
         if finished.record.operation.always_kept() {
-            return self.shared.emit(finished.record, Verdict::always("always_kept"), None);
+            return self.shared.emit(finished.record, Verdict::always(Reason::ALWAYS_KEPT), None);
         }
         // Those of a trip stay in order: what charges was seen idle before.
         let first = match &finished.record.trace_id {
@@ -155,7 +155,7 @@ impl Pipeline {
             }
         }
         if let Job::Event(finished) = job {
-            self.shared.emit(finished.record, Verdict::always("policy_overload"), None);
+            self.shared.emit(finished.record, Verdict::always(Reason::POLICY_OVERLOAD), None);
         }
     }
 
@@ -251,7 +251,7 @@ impl Shared {
     /// leaves undecided is kept.
     async fn process(&self, Finished { record, trip }: Finished) -> Option<Decided> {
         if self.in_a_hurry.load(Ordering::Relaxed) {
-            self.emit(record, Verdict::always("policy_overload"), None);
+            self.emit(record, Verdict::always(Reason::POLICY_OVERLOAD), None);
             return None;
         }
         let mut in_hand = InHand::Finished(record);
@@ -259,7 +259,7 @@ impl Shared {
         decided.unwrap_or_else(|panicked| {
             if let Some(mut record) = in_hand.take() {
                 record.note(Failure::from(panicked));
-                self.emit(record, Verdict::always("policy_error"), None);
+                self.emit(record, Verdict::always(Reason::POLICY_ERROR), None);
             }
             None
         })

@@ -1,7 +1,9 @@
 //! What becomes of an operation's event, whatever the operation, the policy
 //! or the queue does. The guests in `tests/guests` are the plugins here.
 
+pub(crate) mod contract;
 mod counts;
+mod reference;
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -52,7 +54,9 @@ impl Rig {
         let totals = self.events.totals();
         assert_eq!(totals.received, totals.kept + totals.sampled_out + totals.lost_by_sink);
         assert_eq!(totals.received, self.events.counts().events().map(|counted| counted.count).sum::<u64>());
-        self.written.lock().expect("no writer panicked").clone()
+        let written = self.written.lock().expect("no writer panicked").clone();
+        contract::assert_as_published(&written);
+        written
     }
 }
 
