@@ -56,7 +56,7 @@ pub struct UploadDetails {
     /// Whether the client was gone before the answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_gone: Option<bool>,
-    /// `telemetry`, `profile`, `default_units`, `user_units` or `notice`.
+    /// What kind of request it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("enum" = ["telemetry", "profile", "default_units", "user_units", "notice"]))]
     pub upload_kind: Option<&'static str>,
@@ -96,7 +96,7 @@ pub struct UploadDetails {
     /// When the reading was taken.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reading_time: Option<jiff::Timestamp>,
-    /// From then to its receipt: milliseconds.
+    /// From the reading to its receipt: milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reading_lag_ms: Option<i64>,
     /// Number of values in the reading.
@@ -192,13 +192,13 @@ pub struct ImportDetails {
     pub imported_rows: u64,
     /// Rows whose trip has a reading of that time already.
     pub duplicate_rows: u64,
-    /// Of these, those where it says something else.
+    /// Duplicate rows that say something else than that reading.
     pub conflicting_rows: u64,
     /// Rows whose trip was closed too long ago.
     pub late_rows: u64,
     /// Rows that say nothing that can be kept.
     pub bad_rows: u64,
-    /// The first of the latter two, with their lines.
+    /// The first rows that are late or bad, with their lines.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub bad_row_examples: Vec<String>,
     /// Number of values that were no number or not plausible.
@@ -272,7 +272,7 @@ pub struct FinalizationDetails {
     /// Whether the engine took over.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gas_mode_entered: Option<bool>,
-    /// When it took over.
+    /// When the engine took over.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gas_mode_entry_time: Option<jiff::Timestamp>,
     /// Mean ambient temperature by the car: °F.
@@ -351,7 +351,7 @@ pub struct ChargingDetails {
 /// One request to the weather service, with its attempts.
 #[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub struct WeatherDetails {
-    /// Who is asked: `open_meteo`.
+    /// Who is asked.
     #[schemars(extend("enum" = ["open_meteo"]))]
     pub peer_service: &'static str,
     /// What is asked, without a key.
@@ -367,7 +367,7 @@ pub struct WeatherDetails {
     /// Status of the last attempt's answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status_code: Option<u16>,
-    /// Length of its body.
+    /// Length of the body of that answer: bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub response_size_bytes: Option<u64>,
 }
@@ -392,7 +392,7 @@ pub struct ApiRequestDetails {
     /// Whether the client was gone before the end of the answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_gone: Option<bool>,
-    /// Length of the answer's body as far as it went.
+    /// Length of the answer's body as far as it went: bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub response_size_bytes: Option<u64>,
     /// The trip that it was about.
@@ -469,12 +469,12 @@ pub struct SwappedPlugin {
 pub struct ServiceStartDetails {
     /// Address it listens on.
     pub bind_addr: String,
-    /// `sqlite` or `postgres`.
+    /// The engine of the store.
     #[schemars(extend("enum" = ["sqlite", "postgres"]))]
     pub database: &'static str,
     /// Name of the PID catalogue.
     pub pid_catalogue: String,
-    /// How the process before it ended: `clean`, `unclean` or `none`.
+    /// How the process before it ended; `none` is the first one.
     #[schemars(extend("enum" = ["clean", "unclean", "none"]))]
     pub previous_shutdown: &'static str,
 }
@@ -494,6 +494,6 @@ pub struct ServiceStopDetails {
     pub events_sampled_out: u64,
     /// Events that a sink lost, one or several.
     pub events_lost_by_sink: u64,
-    /// What became of them in each sink.
+    /// What became of the kept events in each sink, by its name.
     pub sinks: BTreeMap<&'static str, SinkTotals>,
 }

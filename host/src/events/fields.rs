@@ -148,7 +148,7 @@ impl<G> JsonSchema for Fields<G> {
 
 /// Named times in milliseconds. Times of one name add up.
 #[derive(Debug, Clone, Default, JsonSchema)]
-#[schemars(with = "Fields<Timing>")]
+#[schemars(inline, with = "Fields<Timing>")]
 pub struct Timings(Vec<(Cow<'static, str>, f64)>);
 
 impl Timings {

@@ -131,6 +131,7 @@ const OF_VEHICLES: &[Operation] = &[
     Operation::TripFinalization,
     Operation::TripRecalculation,
     Operation::ChargingSession,
+    Operation::CsvImport,
 ];
 
 macro_rules! names {
@@ -157,7 +158,7 @@ names! { Business:
     TRIP_CREATED "trip_created" bool, UPLOAD_AND_IMPORT, "Whether a trip began with it.";
     TRIP_REOPENED "trip_reopened" bool, UPLOAD, "Whether it came late and opened a closed trip again.";
     DUPLICATE_READING "duplicate_reading" bool, UPLOAD, "Whether the trip had a reading of that time.";
-    CONFLICTING_READING "conflicting_reading" bool, UPLOAD, "Whether that reading says something else; the first stays.";
+    CONFLICTING_READING "conflicting_reading" bool, UPLOAD, "Whether the trip had a reading of that time that says something else; the first stays.";
     CHARGING_STARTED "charging_started" bool, UPLOAD, "Whether charging started with it.";
     TELEMETRY_POINTS "telemetry_points" Count, TRIP, "Readings of the trip.";
     GAS_MODE_ENTERED "gas_mode_entered" bool, TRIP, "Whether the engine took over.";
@@ -171,12 +172,12 @@ names! { Business:
     CHARGING_SESSIONS "charging_sessions" Count, TRIP, "Charging sessions within the trip.";
     ELECTRIC_COST "electric_cost" f64, TRIP, "What the energy cost: $.";
     GAS_COST "gas_cost" f64, TRIP, "What the fuel cost: $.";
-    TOTAL_COST "total_cost" f64, TRIP, "What both cost: $.";
+    TOTAL_COST "total_cost" f64, TRIP, "What energy and fuel cost: $.";
     COST_PER_MILE "cost_per_mile" f64, TRIP, "What a mile cost: $.";
     ROUTE_TRIPS "route_trips" Count, TRIP, "Trips on the trip's route, this one among them.";
     PREDICTED_RANGE_MILES "predicted_range_miles" f64, TRIP, "How far the battery still reaches: miles.";
     KWH_ADDED "kwh_added" f64, CHARGING, "Energy charged: kWh.";
-    CHARGING_COST "charging_cost" f64, CHARGING, "What it cost: $.";
+    CHARGING_COST "charging_cost" f64, CHARGING, "What the energy charged cost: $.";
 }
 
 names! { Technical:
@@ -185,20 +186,20 @@ names! { Technical:
     IGNORED_PARAMS_COUNT "ignored_params_count" Count, UPLOAD, "Parameters of another kind of upload, which are not looked at.";
     READING_COLUMNS "reading_columns" Count, TRIP, "Fields that the trip's readings have.";
     WEATHER_POINTS "weather_points" Count, TRIP, "Places and hours whose weather was wanted.";
-    WEATHER_REQUESTS "weather_requests" Count, TRIP, "Requests made for it; each has its event.";
-    WEATHER_MISSED "weather_missed" &'static str, TRIP, "Why some is missing: `failed`, `out_of_time` or `paused`.";
+    WEATHER_REQUESTS "weather_requests" Count, TRIP, "Requests made for the weather; each has its event.";
+    WEATHER_MISSED "weather_missed" &'static str, TRIP, "Why weather is missing: `failed`, `out_of_time` or `paused`.";
     GAVE_UP "gave_up" bool, TRIP, "Whether the trip is not tried again before another calculator serves.";
     WEATHER_SOURCE "weather_source" &'static str, WEATHER, "Which service is asked: `forecast` or `archive`.";
     HOURS_ASKED "hours_asked" Count, WEATHER, "Hours whose weather was wanted.";
     HOURS_FOUND "hours_found" Count, WEATHER, "Hours whose weather was told.";
     RETRY_AFTER_SECONDS "retry_after_seconds" Count, WEATHER, "How long the service wants to be left alone: seconds.";
-    PAUSED_FOR_SECONDS "paused_for_seconds" Count, WEATHER, "How long it is left alone: seconds.";
+    PAUSED_FOR_SECONDS "paused_for_seconds" Count, WEATHER, "How long the service is left alone: seconds.";
     AGREEMENTS "agreements" Count, SWAP, "Answers of a discarded shadow that were those of the plugin that serves.";
-    DISAGREEMENTS "disagreements" Count, SWAP, "Answers of it that were others.";
-    KEEPS_GAINED "keeps_gained" Count, SWAP, "Events that it would have kept and that were let go.";
-    KEEPS_LOST "keeps_lost" Count, SWAP, "Events that it would have let go and that were kept.";
-    SKIPPED "skipped" Count, SWAP, "Questions that it had no time for.";
-    LATE "late" Count, SWAP, "Answers of it that came when the event had gone.";
+    DISAGREEMENTS "disagreements" Count, SWAP, "Answers of a discarded shadow that were others than those of the plugin that serves.";
+    KEEPS_GAINED "keeps_gained" Count, SWAP, "Events that a discarded shadow would have kept and that were let go.";
+    KEEPS_LOST "keeps_lost" Count, SWAP, "Events that a discarded shadow would have let go and that were kept.";
+    SKIPPED "skipped" Count, SWAP, "Questions that a discarded shadow had no time for.";
+    LATE "late" Count, SWAP, "Answers of a discarded shadow that came when their event had gone.";
 }
 
 names! { Timing:
@@ -211,7 +212,7 @@ names! { Timing:
     CHARGING_STARTED "charging_started_ms" f64, UPLOAD, "Asking whether charging started with it.";
     DB_QUERY_TELEMETRY "db_query_telemetry_ms" f64, TRIP, "Reading the trip from the store.";
     TRIP_CALCULATOR "trip_calculator_ms" f64, TRIP, "Asking the calculator for the trip, its charging sessions and costs.";
-    CHARGING_SESSIONS "charging_sessions_ms" f64, TRIP, "Of that, asking for charging sessions.";
+    CHARGING_SESSIONS "charging_sessions_ms" f64, TRIP, "Asking the calculator for charging sessions, within `trip_calculator_ms`.";
     FETCH_WEATHER "fetch_weather_ms" f64, TRIP, "Fetching the weather, and asking the calculator what it did.";
     RECEIVE_FILE "receive_file_ms" f64, IMPORT, "Receiving the file.";
     IMPORT_ROWS "import_rows_ms" f64, IMPORT, "Importing its rows.";

@@ -188,7 +188,7 @@ pub(super) struct SamplingRecord {
     /// The policy that said so; absent where the host did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) policy: Option<String>,
-    /// Its version.
+    /// The version of that policy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) policy_version: Option<String>,
     /// What the policy beside it wanted: it decides nothing.

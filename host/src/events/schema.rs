@@ -16,8 +16,11 @@ use super::record::{LONGEST_TEXT, Operation, Record};
 /// What a calculator's own figures are called.
 const OWN_FIGURE: &str = "A figure of the calculator's own, under the name that it gives it.";
 /// Times of an operation whose names are made as it goes, as a pattern.
-const TIMES_OF_TRIP: (&str, &str) =
-    ("^[a-z][a-z0-9_]*_ms$", "A stage of the calculation, under the name that the calculator gives it.");
+const TIMES_OF_TRIP: (&str, &str) = (
+    "^[a-z][a-z0-9_]*_ms$",
+    "A stage of the calculation, under the name that the calculator gives it: by custom `calculate_basics`, \
+     `process_gas_mode`, `calculate_efficiency`.",
+);
 const TIMES_OF_WEATHER: (&str, &str) = ("^request_attempt_[1-9][0-9]*_ms$", "One attempt at the request.");
 
 /// The schema of an event.

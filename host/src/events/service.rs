@@ -50,10 +50,10 @@ impl Serialize for ServiceRecord {
 /// The process, and the plugins that the operation used.
 #[derive(serde::Serialize, JsonSchema)]
 pub(super) struct Service<'a> {
-    /// Always `volttracker`.
+    /// What it is.
     #[schemars(extend("const" = "volttracker"))]
     name: &'static str,
-    /// Its version (`APP_VERSION`).
+    /// The version of it (`APP_VERSION`).
     version: &'a str,
     /// `ENVIRONMENT`.
     #[schemars(extend("enum" = ["development", "staging", "production"]))]
@@ -99,7 +99,12 @@ impl JsonSchema for Plugins<'_> {
         let slots = Slot::ALL.map(Slot::as_str);
         let properties: serde_json::Map<_, _> =
             slots.map(|slot| (slot.to_owned(), plugin.clone().into())).into_iter().collect();
-        json_schema!({"type": "object", "properties": properties, "required": slots})
+        json_schema!({
+        "type": "object",
+        "description": "The plugin of each slot.",
+        "properties": properties,
+        "required": slots,
+        })
     }
 }
 

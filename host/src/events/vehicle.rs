@@ -42,7 +42,7 @@ struct Written<'a> {
     /// Closed trips.
     #[serde(skip_serializing_if = "Option::is_none")]
     total_trips: Option<u32>,
-    /// Miles of these.
+    /// Miles of closed trips.
     #[serde(skip_serializing_if = "Option::is_none")]
     total_miles: Option<f64>,
     /// Days since the first upload.
@@ -57,7 +57,7 @@ struct Written<'a> {
     /// The owner's tier, in the words of the `usage-tier` plugin.
     #[serde(skip_serializing_if = "Option::is_none")]
     usage_tier: Option<&'a str>,
-    /// The same, as the plugin beside it sees it: it decides nothing.
+    /// The owner's tier, as the plugin beside sees it: it decides nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     shadow_tier: Option<&'a ShadowTier>,
     /// Whether the figures are from a cache because the store did not answer.
@@ -66,13 +66,13 @@ struct Written<'a> {
     /// Mean electric miles of the last trips with any, this one included.
     #[serde(skip_serializing_if = "Option::is_none")]
     recent_avg_electric_miles: Option<f64>,
-    /// Mean consumption of these: kWh per mile.
+    /// Mean consumption of the last trips with electric miles: kWh per mile.
     #[serde(skip_serializing_if = "Option::is_none")]
     recent_avg_efficiency_kwh_per_mile: Option<f64>,
-    /// Mean drop of the state of charge down to gas mode: percent.
+    /// Mean drop of the state of charge down to gas mode of the last trips with electric miles: percent.
     #[serde(skip_serializing_if = "Option::is_none")]
     recent_avg_soc_drop_percent: Option<f64>,
-    /// Number of trips in these means, at most 30.
+    /// Number of the last trips in these means, at most 30.
     #[serde(skip_serializing_if = "Option::is_none")]
     sample_size_trips: Option<u32>,
 }

@@ -138,13 +138,14 @@ impl Reference {
         let required = object["required"].as_array().cloned().unwrap_or_default();
         let (mut rows, mut objects) = (Vec::new(), Vec::new());
         for (name, value) in object["properties"].as_object().into_iter().flatten() {
-            let always = if required.iter().any(|other| other == name) { ", always there" } else { "" };
+            let always = if required.iter().any(|other| other == name) { "; always there" } else { "" };
             rows.push((format!("`{name}`"), format!("{}{always}", self.kind(value)), words(value)));
             let of_each = value.get("additionalProperties").filter(|each| each.is_object());
             if let Some(definition) = definition_of(of_each.unwrap_or(value)) {
                 if self.definition(definition)["type"] == "object" {
                     let dot = if path.is_empty() { "" } else { "." };
-                    objects.push((format!("{path}{dot}{name}"), definition.to_owned()));
+                    let each = if of_each.is_some() { ".…" } else { "" };
+                    objects.push((format!("{path}{dot}{name}{each}"), definition.to_owned()));
                 }
             }
         }
