@@ -359,16 +359,19 @@ async fn read_events(
     counts: watch::Sender<HashMap<String, usize>>,
     violation: watch::Sender<Option<String>>,
 ) {
-    let mut lines = BufReader::new(output).lines();
-    while let Ok(Some(line)) = lines.next_line().await {
+    let (mut output, mut line) = (BufReader::new(output), Vec::new());
+    while let Ok(1..) = output.read_until(b'\n', &mut line).await {
         // What is no JSON must not go unseen: no expectation holds of it.
-        let event = serde_json::from_str(&line).unwrap_or(Value::String(line));
-        if violation.borrow().is_none() {
+        let text = || Value::String(String::from_utf8_lossy(&line).into_owned());
+        let event = serde_json::from_slice(&line).unwrap_or_else(|_| text());
+        // A process that is killed may leave half a line.
+        if line.ends_with(b"\n") && violation.borrow().is_none() {
             violation.send_replace(contract::violation(&event));
         }
         let operation = event["operation"].as_str().unwrap_or_default().to_owned();
         events.send_modify(|events| events.push(event));
         counts.send_modify(|counts| *counts.entry(operation).or_default() += 1);
+        line.clear();
     }
 }
 

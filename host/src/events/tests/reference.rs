@@ -55,6 +55,12 @@ struct Reference {
     text: String,
 }
 
+/// Fields that are objects of one kind, and what defines it.
+struct Object {
+    paths: Vec<String>,
+    definition: String,
+}
+
 impl Reference {
     fn written(mut self) -> String {
         self.envelope();
@@ -76,17 +82,12 @@ impl Reference {
         self.text.push_str("\n## Every event\n");
         let mut objects = self.fields(&self.schema.clone(), "");
         // An object within an object comes after it.
-        let mut told = Vec::new();
         while !objects.is_empty() {
-            let (path, definition) = objects.remove(0);
-            if told.contains(&definition) {
-                continue;
-            }
+            let Object { paths, definition } = objects.remove(0);
             let object = self.definition(&definition);
-            writeln!(self.text, "\n### `{path}`\n\n{}", words(&object)).expect("a text");
-            let within = self.fields(&object, &path);
+            writeln!(self.text, "\n### `{}`\n\n{}", paths.join("`, `"), words(&object)).expect("a text");
+            let within = self.fields(&object, &paths[0]);
             objects.splice(0..0, within);
-            told.push(definition);
         }
     }
 
@@ -104,15 +105,14 @@ impl Reference {
             }
             let of_operation = self.definition(name);
             let details = self.definition(definition_of(&of_operation).expect("it has fields"));
-            let mut objects = self.fields(&details, "");
+            let objects = self.fields(&details, "");
             for group in ["business_metrics", "technical_metrics", "performance_breakdown"] {
                 self.group(&of_operation["properties"][group], group);
             }
-            objects.dedup_by(|(_, one), (_, other)| one == other);
-            for (path, definition) in objects {
+            for Object { paths, definition } in objects {
                 let object = self.definition(&definition);
-                writeln!(self.text, "\n`{path}`: {}", words(&object)).expect("a text");
-                self.fields(&object, &path);
+                writeln!(self.text, "\n`{}`: {}", paths.join("`, `"), words(&object)).expect("a text");
+                self.fields(&object, &paths[0]);
             }
         }
     }
@@ -132,11 +132,10 @@ impl Reference {
         }
     }
 
-    /// The fields of an object; comes back with those that are objects, and
-    /// what defines them.
-    fn fields(&mut self, object: &Json, path: &str) -> Vec<(String, String)> {
+    /// The fields of an object; comes back with those that are objects.
+    fn fields(&mut self, object: &Json, path: &str) -> Vec<Object> {
         let required = object["required"].as_array().cloned().unwrap_or_default();
-        let (mut rows, mut objects) = (Vec::new(), Vec::new());
+        let (mut rows, mut objects) = (Vec::new(), Vec::<Object>::new());
         for (name, value) in object["properties"].as_object().into_iter().flatten() {
             let always = if required.iter().any(|other| other == name) { "; always there" } else { "" };
             rows.push((format!("`{name}`"), format!("{}{always}", self.kind(value)), words(value)));
@@ -145,7 +144,11 @@ impl Reference {
                 if self.definition(definition)["type"] == "object" {
                     let dot = if path.is_empty() { "" } else { "." };
                     let each = if of_each.is_some() { ".…" } else { "" };
-                    objects.push((format!("{path}{dot}{name}{each}"), definition.to_owned()));
+                    let path = format!("{path}{dot}{name}{each}");
+                    match objects.iter_mut().find(|other| other.definition == definition) {
+                        Some(same) => same.paths.push(path),
+                        None => objects.push(Object { paths: vec![path], definition: definition.to_owned() }),
+                    }
                 }
             }
         }
