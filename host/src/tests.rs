@@ -1,9 +1,10 @@
 //! What holds over several modules at once: the reference implementation's
 //! answers, and the same drive in any order. What one module promises is
-//! tested beside it; the fuzzer that some of these tests use is here, and what
-//! holds `docs/` to the code.
+//! tested beside it; the fuzzer that some of these tests use is here, what holds
+//! `docs/` to the code, and the error taxonomy to the end-to-end tests.
 
 mod any_order;
+mod codes;
 mod conformance;
 pub(crate) mod docs;
 pub(crate) mod fuzz;

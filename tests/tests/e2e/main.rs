@@ -10,6 +10,7 @@ mod command_line;
 mod compiling;
 mod crashes;
 mod demo;
+mod error_codes;
 mod events;
 mod faults;
 mod hopeless_trips;

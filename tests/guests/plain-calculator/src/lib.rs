@@ -66,6 +66,9 @@ impl trips::Guest for Plugin {
         let told = IN_CALL.with_borrow(String::clone);
         if readings.times().len() < LONG {
             guest_habits::indulge(&told);
+            if let Some(stage) = told.strip_prefix("fail_in_") {
+                return Err(Failure { stage: stage.into(), message: "told to".into() });
+            }
         }
         let mut distance_miles = odometer.last().map(|last| last - odometer[0]);
         match trip.start_soc {
