@@ -224,6 +224,7 @@ names! { Timing:
 }
 
 /// Why the host keeps an event by itself: a `sampling.reason`.
+#[derive(Debug, Clone, Copy)]
 pub struct Reason {
     /// The reason as written.
     pub name: &'static str,

@@ -140,15 +140,15 @@ impl Reference {
             let always = if required.iter().any(|other| other == name) { "; always there" } else { "" };
             rows.push((format!("`{name}`"), format!("{}{always}", self.kind(value)), words(value)));
             let of_each = value.get("additionalProperties").filter(|each| each.is_object());
-            if let Some(definition) = definition_of(of_each.unwrap_or(value)) {
-                if self.definition(definition)["type"] == "object" {
-                    let dot = if path.is_empty() { "" } else { "." };
-                    let each = if of_each.is_some() { ".…" } else { "" };
-                    let path = format!("{path}{dot}{name}{each}");
-                    match objects.iter_mut().find(|other| other.definition == definition) {
-                        Some(same) => same.paths.push(path),
-                        None => objects.push(Object { paths: vec![path], definition: definition.to_owned() }),
-                    }
+            if let Some(definition) = definition_of(of_each.unwrap_or(value))
+                && self.definition(definition)["type"] == "object"
+            {
+                let dot = if path.is_empty() { "" } else { "." };
+                let each = if of_each.is_some() { ".…" } else { "" };
+                let path = format!("{path}{dot}{name}{each}");
+                match objects.iter_mut().find(|other| other.definition == definition) {
+                    Some(same) => same.paths.push(path),
+                    None => objects.push(Object { paths: vec![path], definition: definition.to_owned() }),
                 }
             }
         }
