@@ -27,6 +27,8 @@ pub enum Control {
     /// A route that answers `OK!`.
     Bare,
     /// Commits the query's text as it came, with others, then answers `OK!`.
+    Unread,
+    /// Reads the query and commits its values, with others, then answers `OK!`.
     Minimal,
 }
 
@@ -37,11 +39,15 @@ pub fn serve(control: Control, listen: SocketAddr, data_dir: &Path) -> anyhow::R
         let listener = tokio::net::TcpListener::bind(listen).await?;
         let writer = match control {
             Control::Bare => None,
-            Control::Minimal => Some(Arc::new(GroupCommit::start(Queries::open(data_dir).await?))),
+            Control::Unread | Control::Minimal => {
+                Some(Arc::new(GroupCommit::start(Uploads::open(data_dir).await?)))
+            }
         };
-        let router = match &writer {
-            None => Router::new().route("/torque/upload", get(async || "OK!")),
-            Some(writer) => Router::new().route("/torque/upload", get(keep)).with_state(writer.clone()),
+        let route = |uploads| Router::new().route("/torque/upload", uploads);
+        let router = match (control, &writer) {
+            (Control::Unread, Some(writer)) => route(get(keep_unread)).with_state(writer.clone()),
+            (Control::Minimal, Some(writer)) => route(get(keep)).with_state(writer.clone()),
+            _ => Router::new().route("/torque/upload", get(async || "OK!")),
         };
         let server = Server::start(router, listener, |_, _| {});
         terminate.recv().await;
@@ -53,20 +59,59 @@ pub fn serve(control: Control, listen: SocketAddr, data_dir: &Path) -> anyhow::R
     })
 }
 
-async fn keep(
-    State(writer): State<Arc<GroupCommit<Queries>>>,
-    RawQuery(query): RawQuery,
-) -> (StatusCode, &'static str) {
-    match writer.submit(query.unwrap_or_default()).await {
+type Writer = State<Arc<GroupCommit<Uploads>>>;
+
+async fn keep_unread(writer: Writer, RawQuery(query): RawQuery) -> (StatusCode, &'static str) {
+    let unread = Upload { session: query.unwrap_or_default(), time_ms: 0, values: Vec::new() };
+    commit(&writer, unread).await
+}
+
+async fn keep(writer: Writer, RawQuery(query): RawQuery) -> (StatusCode, &'static str) {
+    match Upload::read(&query.unwrap_or_default()) {
+        Some(upload) => commit(&writer, upload).await,
+        None => (StatusCode::BAD_REQUEST, "no upload"),
+    }
+}
+
+async fn commit(writer: &GroupCommit<Uploads>, upload: Upload) -> (StatusCode, &'static str) {
+    match writer.submit(upload).await {
         Ok(_) => (StatusCode::OK, "OK!"),
         Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "not kept"),
     }
 }
 
-/// One table of query texts, as durable as the receiver's.
-struct Queries(AnyConnection);
+/// The least that an upload is read to be.
+struct Upload {
+    session: String,
+    time_ms: i64,
+    /// The PID and the value of each reading, in bytes.
+    values: Vec<u8>,
+}
 
-impl Queries {
+impl Upload {
+    fn read(query: &str) -> Option<Self> {
+        let (mut session, mut time_ms, mut values) = (None, None, Vec::with_capacity(1024));
+        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+            match &*name {
+                "session" => session = Some(value.into_owned()),
+                "time" => time_ms = value.parse().ok(),
+                _ => {
+                    let pid = name.strip_prefix('k').and_then(|pid| u32::from_str_radix(pid, 16).ok());
+                    if let Some((pid, value)) = pid.zip(value.parse::<f64>().ok()) {
+                        values.extend_from_slice(&pid.to_le_bytes());
+                        values.extend_from_slice(&value.to_le_bytes());
+                    }
+                }
+            }
+        }
+        Some(Self { session: session?, time_ms: time_ms?, values })
+    }
+}
+
+/// One table of uploads, as durable as the receiver's.
+struct Uploads(AnyConnection);
+
+impl Uploads {
     async fn open(data_dir: &Path) -> anyhow::Result<Self> {
         sqlx::any::install_default_drivers();
         let url = format!("sqlite://{}?mode=rwc", data_dir.join(DATABASE).display());
@@ -74,21 +119,26 @@ impl Queries {
         connection
             .execute(
                 "PRAGMA busy_timeout = 2000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
-                 CREATE TABLE uploads (upload_id INTEGER PRIMARY KEY, query TEXT NOT NULL);",
+                 CREATE TABLE uploads (
+                     upload_id INTEGER PRIMARY KEY, session TEXT NOT NULL, time_ms BIGINT NOT NULL, vals BLOB NOT NULL
+                 );",
             )
             .await?;
         Ok(Self(connection))
     }
 }
 
-impl Batch for Queries {
-    type Item = String;
+impl Batch for Uploads {
+    type Item = Upload;
     type Outcome = ();
 
-    async fn commit(&mut self, items: &[String]) -> Result<Vec<()>, StoreError> {
+    async fn commit(&mut self, items: &[Upload]) -> Result<Vec<()>, StoreError> {
         let mut transaction = self.0.begin_with("BEGIN IMMEDIATE").await?;
-        let text = format!("INSERT INTO uploads (query) VALUES {}", vec!["(?)"; items.len()].join(","));
-        let insert = items.iter().fold(sqlx::query(AssertSqlSafe(text)), sqlx::query::Query::bind);
+        let rows = vec!["(?,?,?)"; items.len()].join(",");
+        let text = format!("INSERT INTO uploads (session, time_ms, vals) VALUES {rows}");
+        let insert = items.iter().fold(sqlx::query(AssertSqlSafe(text)), |insert, upload| {
+            insert.bind(&upload.session).bind(upload.time_ms).bind(&upload.values)
+        });
         insert.execute(&mut *transaction).await?;
         transaction.commit().await?;
         Ok(vec![(); items.len()])

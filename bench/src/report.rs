@@ -92,6 +92,7 @@ impl Report {
             servers: measured.iter().map(Row::of).collect(),
             ratios: vec![
                 ratio(Variant::Empty, Variant::Minimal),
+                ratio(Variant::Empty, Variant::Unread),
                 ratio(Variant::History, Variant::Empty),
                 ratio(Variant::Minimal, Variant::Bare),
             ],

@@ -1,4 +1,4 @@
-//! The four servers that are measured: how each is started, and where it
+//! The five servers that are measured: how each is started, and where it
 //! keeps what it was sent.
 
 use std::fs::File;
@@ -24,7 +24,9 @@ pub const ID_KEY: &str = "the key of the bench";
 pub enum Variant {
     /// A route that answers `OK!`.
     Bare,
-    /// The least that keeps the query and then answers.
+    /// The least that keeps the query's text and then answers.
+    Unread,
+    /// The least that reads an upload, keeps it, and then answers.
     Minimal,
     /// The receiver with an empty store.
     Empty,
@@ -57,12 +59,13 @@ pub struct Kept {
 
 impl Variant {
     /// All of them, in the order of a round.
-    pub const ALL: [Self; 4] = [Self::Bare, Self::Minimal, Self::Empty, Self::History];
+    pub const ALL: [Self; 5] = [Self::Bare, Self::Unread, Self::Minimal, Self::Empty, Self::History];
 
     /// The name in tables.
     pub fn name(self) -> &'static str {
         match self {
             Self::Bare => "bare axum route",
+            Self::Unread => "handler that keeps queries unread",
             Self::Minimal => "minimal handler",
             Self::Empty => "receiver, empty store",
             Self::History => "receiver, 100,000 closed trips",
@@ -72,13 +75,14 @@ impl Variant {
     fn control(self) -> Option<Control> {
         match self {
             Self::Bare => Some(Control::Bare),
+            Self::Unread => Some(Control::Unread),
             Self::Minimal => Some(Control::Minimal),
             Self::Empty | Self::History => None,
         }
     }
 
     fn database(self, dir: &Path) -> PathBuf {
-        dir.join(if self == Self::Minimal { DATABASE } else { "volttracker.db" })
+        dir.join(if self.control().is_some() { DATABASE } else { "volttracker.db" })
     }
 
     /// Starts it with `dir` as its own.
@@ -100,7 +104,7 @@ impl Variant {
     pub fn kept(self, dir: &Path) -> anyhow::Result<Kept> {
         let readings = match self {
             Self::Bare => return Ok(Kept::default()),
-            Self::Minimal => "SELECT COUNT(*) AS readings, 0 AS duplicates FROM uploads",
+            Self::Unread | Self::Minimal => "SELECT COUNT(*) AS readings, 0 AS duplicates FROM uploads",
             // The history is closed, what was uploaded is open.
             Self::Empty | Self::History => {
                 "SELECT COUNT(*) AS readings,
@@ -127,6 +131,7 @@ fn control_command(own: &Path, control: Control, address: SocketAddr, dir: &Path
     let mut command = Command::new(own);
     let control = match control {
         Control::Bare => "bare",
+        Control::Unread => "unread",
         Control::Minimal => "minimal",
     };
     command.args(["control", control, "--listen", &address.to_string(), "--data-dir"]).arg(dir);

@@ -10,14 +10,17 @@ mod fields;
 mod ledger;
 mod life;
 mod lookup;
+mod names;
 mod pipeline;
 mod record;
+mod schema;
 mod secrecy;
+mod service;
 mod shadow;
 pub mod sink;
 mod taxonomy;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod vehicle;
 mod waiting;
 
@@ -25,11 +28,13 @@ pub use details::{
     ApiRequestDetails, ChargingDetails, Details, FinalizationDetails, ImportDetails, PluginSwapDetails,
     ServiceStartDetails, ServiceStopDetails, SwappedPlugin, UploadDetails, WeatherDetails,
 };
-pub use fields::{Fields, Timings, Value, cut_coordinate};
+pub use fields::{Fields, Timings, cut_coordinate};
 pub use ledger::{Counts, DURATION_EDGES_US, EventCount, Totals};
 pub use life::{Events, WideEvent};
+pub use names::{Business, Technical, Timing};
 pub use pipeline::Drained;
 pub use record::{FeatureFlags, Operation, Outcome, OutcomeName};
+pub use schema::schema;
 pub use sink::{Heard, KeptEvent, Listener, SinkTotals, Tail};
 pub use taxonomy::{Category, Code, Failure, Severity};
 pub use vehicle::{BatteryHealth, VehicleContext};

@@ -14,7 +14,9 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::app::App;
-use crate::events::{Code, Failure, FinalizationDetails, Outcome, VehicleContext, WideEvent};
+use crate::events::{
+    Business, Code, Failure, FinalizationDetails, Outcome, Technical, Timing, VehicleContext, WideEvent,
+};
 use crate::plugin_host::{Calculation, Impact, PluginSet, Slot, SummarizeError, Trip, Trouble};
 use crate::store::{Calculator, Claim, ClaimRequest, Closed, Closing, Retry, StoreError, TripData};
 use crate::supervision::guarded;
@@ -186,7 +188,7 @@ async fn attempt(
     }
     let started = Instant::now();
     let data = app.store.trip_data(claim).await.map_err(|error| Failure::from(&error))?;
-    event.timings.add_since("db_query_telemetry", started);
+    event.timings.add_since(Timing::DB_QUERY_TELEMETRY, started);
     let asked = Instant::now();
     let calculation = calculate(claim, event, &data).await?;
     let weather = weather(app, event, &data, weather_by).await;
@@ -207,7 +209,7 @@ async fn attempt(
     };
     let started = Instant::now();
     let closed = app.store.close_trip(claim, &closing).await.map_err(|error| Failure::from(&error))?;
-    event.timings.add_since("context_enrichment", started);
+    event.timings.add_since(Timing::CONTEXT_ENRICHMENT, started);
     match closed {
         Closed::Done { finalization_number, vehicle, battery_health, charging, route } => {
             app.known_vehicles.insert(claim.vehicle.clone(), vehicle);
@@ -247,13 +249,12 @@ async fn calculate(
         previous_fuel_level_percent: data.previous_fuel_level_percent,
     };
     let readings = &data.readings;
-    let points = i64::try_from(readings.times_ms.len()).unwrap_or(i64::MAX);
-    event.business.set("telemetry_points", points);
+    event.business.set(Business::TELEMETRY_POINTS, readings.times_ms.len());
     let started = Instant::now();
     let plugins = event.plugins().clone();
     let (trip_id, at_ms) = (&claim.trip_id, event.began_ms());
     let result = plugins.calculate(trip_id, trip, readings.clone(), at_ms).await;
-    event.timings.add_since("trip_calculator", started);
+    event.timings.add_since(Timing::TRIP_CALCULATOR, started);
     let served = result.as_ref().ok().map(|calculation| &calculation.summary);
     event.shadow_trip = plugins.shadow_summarize(trip_id, trip, readings.clone(), at_ms, served);
     let stages = match &result {
@@ -261,7 +262,7 @@ async fn calculate(
         Err(SummarizeError::Failed { stages, .. } | SummarizeError::Plugin { stages, .. }) => stages,
     };
     for (stage, ms) in stages {
-        event.timings.add(stage.clone(), *ms);
+        event.timings.add_stage(stage, *ms);
     }
     result.map_err(|error| Failure::from(&Trouble::from(&error)))
 }
@@ -284,10 +285,10 @@ async fn weather(
     };
     let found = weather.along(&data.readings, by, app.stopping.subscribe(), open).await;
     let impact = found.impact(event.plugins(), event.began_ms()).await;
-    event.timings.add_since("fetch_weather", started);
-    event.technical.set("weather_points", u32::try_from(found.points).unwrap_or(u32::MAX));
-    event.technical.set("weather_requests", found.requests);
-    event.technical.set_some("weather_missed", found.missed.map(Missed::as_str));
+    event.timings.add_since(Timing::FETCH_WEATHER, started);
+    event.technical.set(Technical::WEATHER_POINTS, found.points);
+    event.technical.set(Technical::WEATHER_REQUESTS, found.requests);
+    event.technical.set_some(Technical::WEATHER_MISSED, found.missed.map(Missed::as_str));
     impact.unwrap_or_else(|error| {
         // The trip's figures are there: it is closed without this one.
         event.note(Failure::from(&error));
@@ -337,7 +338,7 @@ async fn give_back(
         _ if claim.attempt >= ATTEMPTS => Retry::WithAnotherCalculator(&calculator),
         _ => Retry::At(after_pause(claim.attempt - 1)),
     };
-    event.technical.set("gave_up", matches!(retry, Retry::WithAnotherCalculator(_)));
+    event.technical.set(Technical::GAVE_UP, matches!(retry, Retry::WithAnotherCalculator(_)));
     if let Err(error) = app.store.fail_attempt(claim, retry).await {
         // The claim runs out by itself, and the trip is tried again.
         event.note(Failure::from(&error));

@@ -6,7 +6,9 @@ use std::time::Instant;
 use serde::Serialize;
 
 use crate::app::App;
-use crate::events::{Code, Failure, UploadDetails, VehicleContext, WideEvent, cut_coordinate};
+use crate::events::{
+    Business, Code, Failure, Technical, Timing, UploadDetails, VehicleContext, WideEvent, cut_coordinate,
+};
 use crate::identity::{PhoneId, VehicleId};
 use crate::rate_limit::TooOften;
 use crate::store::{NamedCar, Put, QuarantinedRequest, ReadingRow, Record, SessionFacts, StoreError, Stored};
@@ -44,7 +46,7 @@ pub async fn receive(app: &App, event: &mut WideEvent<UploadDetails>, raw: RawUp
     let received_ms = event.began_ms();
     let started = Instant::now();
     let decoded = torque::decode(app.catalogue, raw.query, raw.body, received_ms);
-    event.timings.add_since("parse_telemetry", started);
+    event.timings.add_since(Timing::PARSE_TELEMETRY, started);
     event.known.add_form(raw.query);
     event.known.add_form(raw.body);
     match decoded {
@@ -169,17 +171,17 @@ async fn kept(
         } => {
             event.details.trip_id = Some(trip_id);
             name_vehicle(event, &vehicle_id);
-            event.business.set("trip_created", trip_created);
-            event.business.set("trip_reopened", trip_reopened);
-            event.business.set("duplicate_reading", duplicate);
-            event.business.set("conflicting_reading", conflicting);
+            event.business.set(Business::TRIP_CREATED, trip_created);
+            event.business.set(Business::TRIP_REOPENED, trip_reopened);
+            event.business.set(Business::DUPLICATE_READING, duplicate);
+            event.business.set(Business::CONFLICTING_READING, conflicting);
             let known = event.vehicle.as_ref().and_then(|known| known.stats);
             if known != Some(stats) {
                 app.known_vehicles.insert(vehicle_id, stats);
             }
             event.vehicle = Some(VehicleContext { stats: Some(stats), ..VehicleContext::default() });
-            event.timings.add("context_enrichment", put.vehicle_ms);
-            event.timings.add_since("context_enrichment", started);
+            event.timings.add(Timing::CONTEXT_ENRICHMENT, put.vehicle_ms);
+            event.timings.add_since(Timing::CONTEXT_ENRICHMENT, started);
             Received::Kept
         }
         Stored::TooLate { trip_id, vehicle_id } => {
@@ -283,7 +285,7 @@ fn describe_header(event: &mut WideEvent<UploadDetails>, header: &Header, kind: 
     details.unknown_params_count = Some(header.unknown_params_count);
     details.dropped_values_count = Some(header.dropped_values_count);
     if header.ignored_params_count > 0 {
-        event.technical.set("ignored_params_count", header.ignored_params_count);
+        event.technical.set(Technical::IGNORED_PARAMS_COUNT, header.ignored_params_count);
     }
 }
 
@@ -326,12 +328,12 @@ fn describe_put(event: &mut WideEvent<UploadDetails>, put: &Put) {
             "the batch was rolled back, and its uploads were retried one by one",
         ));
     }
-    event.timings.add("db_queue", put.queue_ms);
-    event.timings.add("db_trip_query", put.trip_query_ms);
-    event.timings.add("db_telemetry_insert", put.insert_ms);
-    event.timings.add("db_commit", put.commit_ms);
-    event.technical.set("batch_size", u32::try_from(put.batch_size).unwrap_or(u32::MAX));
-    event.technical.set("batch_retried", put.retried);
+    event.timings.add(Timing::DB_QUEUE, put.queue_ms);
+    event.timings.add(Timing::DB_TRIP_QUERY, put.trip_query_ms);
+    event.timings.add(Timing::DB_TELEMETRY_INSERT, put.insert_ms);
+    event.timings.add(Timing::DB_COMMIT, put.commit_ms);
+    event.technical.set(Technical::BATCH_SIZE, put.batch_size);
+    event.technical.set(Technical::BATCH_RETRIED, put.retried);
 }
 
 /// A conflict in words, bounded: the unit is whatever the client sent.

@@ -62,7 +62,7 @@ pub use compiler::Compiling;
 pub use error::{Fault, PluginError, PluginErrorKind, Refusal, StartError, SummarizeError};
 pub use health::Trouble;
 pub use imports::{EventFields, FieldValue};
-pub use prepared::{Candidate, Placed, Prepared};
+pub use prepared::{Candidate, CheckTimes, Placed, Prepared};
 pub use readings::TripReadings;
 pub use runtime::PluginRuntime;
 pub use set::{PluginIdentity, PluginSet};

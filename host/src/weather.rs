@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 
 use crate::config::WeatherConfig;
-use crate::events::{Outcome, WeatherDetails, WideEvent};
+use crate::events::{Outcome, Technical, WeatherDetails, WideEvent};
 use crate::plugin_host::{Impact, PluginError, PluginSet, Sample, TripReadings};
 
 use self::answer::Hour;
@@ -149,14 +149,14 @@ impl Weather {
         stop: &mut watch::Receiver<bool>,
         mut event: WideEvent<WeatherDetails>,
     ) -> Option<BTreeMap<PlaceHour, Hour>> {
-        event.technical.set("weather_source", request.source.as_str());
-        event.technical.set("hours_asked", u32::try_from(request.hours.len()).unwrap_or(u32::MAX));
+        event.technical.set(Technical::WEATHER_SOURCE, request.source.as_str());
+        event.technical.set(Technical::HOURS_ASKED, request.hours.len());
         let answer = self.client.ask(request, by, stop, &mut event).await;
         match answer {
             Ok(hours) => {
                 self.pause.end();
                 let told = request.hours.iter().filter(|hour| hours.contains_key(hour)).count();
-                event.technical.set("hours_found", u32::try_from(told).unwrap_or(u32::MAX));
+                event.technical.set(Technical::HOURS_FOUND, told);
                 event.finish(Outcome::Success);
                 let of_place = |(hour, weather)| (PlaceHour { place: request.place, hour }, weather);
                 let hours: BTreeMap<_, _> = hours.into_iter().map(of_place).collect();
@@ -164,11 +164,11 @@ impl Weather {
                 Some(hours)
             }
             Err(trouble) => {
-                let seconds = |duration: Duration| i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
-                event.technical.set_some("retry_after_seconds", trouble.retry_after.map(seconds));
+                let retry_after = trouble.retry_after.map(|pause| pause.as_secs());
+                event.technical.set_some(Technical::RETRY_AFTER_SECONDS, retry_after);
                 if trouble.is_unwell {
                     let pause = self.pause.begin(Instant::now(), trouble.retry_after);
-                    event.technical.set("paused_for_seconds", seconds(pause));
+                    event.technical.set(Technical::PAUSED_FOR_SECONDS, pause.as_secs());
                 }
                 event.finish(Outcome::Failure(trouble.failure));
                 None

@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::binary::{binary, patient_plugins};
+use crate::contract;
 use crate::database::{Database, Engine, Look};
 use crate::http_client;
 use crate::phone::{self, Answer};
@@ -45,7 +46,8 @@ pub struct Stopped {
     pub events: Vec<Value>,
 }
 
-/// A running receiver. Dropping it kills it.
+/// A running receiver. Dropping it kills it; then it panics if an event was not
+/// as published, so that no test passes that saw one.
 pub struct Server {
     child: Child,
     address: SocketAddr,
@@ -58,6 +60,8 @@ pub struct Server {
     counts: watch::Receiver<HashMap<String, usize>>,
     readers: [JoinHandle<()>; 2],
     stderr: watch::Receiver<String>,
+    /// The first event that is not as published, and why it is not.
+    violation: watch::Receiver<Option<String>>,
 }
 
 impl Server {
@@ -72,10 +76,11 @@ impl Server {
         let (event_sender, mut events) = watch::channel(Vec::new());
         let (count_sender, counts) = watch::channel(HashMap::new());
         let (stderr_sender, stderr) = watch::channel(String::new());
+        let (violation_sender, violation) = watch::channel(None);
         let stdout = child.stdout.take().context("standard output is piped")?;
         let errors = child.stderr.take().context("standard error is piped")?;
         let readers = [
-            tokio::spawn(read_events(stdout, event_sender, count_sender)),
+            tokio::spawn(read_events(stdout, event_sender, count_sender, violation_sender)),
             tokio::spawn(read_text(errors, stderr_sender)),
         ];
         let first = events.wait_for(|events| !events.is_empty());
@@ -85,7 +90,18 @@ impl Server {
         };
         let address = address.context("the first event is service_start")?.parse()?;
         let (database, _plugin_dir) = (settings.database, plugin_dir);
-        Ok(Self { child, address, data_dir, _plugin_dir, database, events, counts, readers, stderr })
+        Ok(Self {
+            child,
+            address,
+            data_dir,
+            _plugin_dir,
+            database,
+            events,
+            counts,
+            readers,
+            stderr,
+            violation,
+        })
     }
 
     /// Starts one that is expected to refuse, and waits for its end.
@@ -286,6 +302,15 @@ impl Server {
     }
 }
 
+impl Drop for Server {
+    fn drop(&mut self) {
+        let violation = self.violation.borrow();
+        if let (Some(violation), false) = (&*violation, std::thread::panicking()) {
+            panic!("an event is not as published: {violation}");
+        }
+    }
+}
+
 pub(crate) fn fresh_dir() -> anyhow::Result<Arc<TempDir>> {
     Ok(Arc::new(tempfile::Builder::new().prefix("volttracker-e2e-").tempdir()?))
 }
@@ -332,14 +357,21 @@ async fn read_events(
     output: impl AsyncRead + Unpin,
     events: watch::Sender<Vec<Value>>,
     counts: watch::Sender<HashMap<String, usize>>,
+    violation: watch::Sender<Option<String>>,
 ) {
-    let mut lines = BufReader::new(output).lines();
-    while let Ok(Some(line)) = lines.next_line().await {
+    let (mut output, mut line) = (BufReader::new(output), Vec::new());
+    while let Ok(1..) = output.read_until(b'\n', &mut line).await {
         // What is no JSON must not go unseen: no expectation holds of it.
-        let event = serde_json::from_str(&line).unwrap_or(Value::String(line));
+        let text = || Value::String(String::from_utf8_lossy(&line).into_owned());
+        let event = serde_json::from_slice(&line).unwrap_or_else(|_| text());
+        // A process that is killed may leave half a line.
+        if line.ends_with(b"\n") && violation.borrow().is_none() {
+            violation.send_replace(contract::violation(&event));
+        }
         let operation = event["operation"].as_str().unwrap_or_default().to_owned();
         events.send_modify(|events| events.push(event));
         counts.send_modify(|counts| *counts.entry(operation).or_default() += 1);
+        line.clear();
     }
 }
 

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use super::attempt::{Attempt, Ended};
 use super::{NotSwapped, Swapped, Way, shadow, telling};
 use crate::app::App;
+use crate::events::Timing;
 use crate::plugin_host::{Placed, PluginSet, Prepared, Slot};
 use crate::store::{Activated, Activation, NewActivation, Rejection, Store, StoreError};
 
@@ -67,7 +68,7 @@ fn serve(
 ) -> Ended {
     let (mut placed, mut swapped) = (Vec::new(), Vec::new());
     for ((mut attempt, prepared), activation) in ready.into_iter().zip(activations) {
-        attempt.event.timings.add_since("library", started);
+        attempt.event.timings.add_since(Timing::LIBRARY, started);
         telling::describe(&mut attempt.event, &prepared);
         let (slot, from, to) = (attempt.slot, before.identity(attempt.slot).clone(), activation.identity());
         let changed = from.generation != to.generation;

@@ -90,7 +90,7 @@ async fn publish(
     let candidate = Candidate::new(slot, origin, bytes, settings).await;
     let prepared = prepare(app.plugins.runtime(), candidate).await?;
     report.details.compiled = Some(prepared.compiled());
-    report.timings = prepared.timings().to_vec();
+    report.times = Some(prepared.times());
     let _turn = app.activations.publishing.lock().await;
     if app.plugins.pin().identity(slot).generation >= newest.generation {
         return Ok(false);
@@ -117,5 +117,5 @@ fn report(app: &App, newest: &Activation) -> Report {
         settings: reset.then(|| newest.settings.clone()),
         ..PluginSwapDetails::default()
     };
-    Report { began: std::time::Instant::now(), details, timings: Vec::new(), ended: Ok(()) }
+    Report { began: std::time::Instant::now(), details, times: None, ended: Ok(()) }
 }

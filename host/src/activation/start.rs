@@ -241,7 +241,7 @@ impl<'a> Start<'a> {
             to: target.digest.is_some().then_some(target),
             ..PluginSwapDetails::default()
         };
-        Report { began: Instant::now(), details, timings: Vec::new(), ended: Ok(()) }
+        Report { began: Instant::now(), details, times: None, ended: Ok(()) }
     }
 
     /// A slot that never had a plugin has nothing to fall back to: its file is
@@ -275,7 +275,7 @@ impl<'a> Start<'a> {
             ..PluginSwapDetails::default()
         };
         let ended = Err(unusable_settings(problem));
-        self.reports.push(Report { began: Instant::now(), details, timings: Vec::new(), ended });
+        self.reports.push(Report { began: Instant::now(), details, times: None, ended });
         let reason = format!("{} cannot be used: {problem}", file.display());
         self.degraded = Slot::ALL.into_iter().map(|slot| (slot, reason.clone())).collect();
         Ok(())
@@ -350,7 +350,7 @@ impl<'a> Start<'a> {
             report.details.settings = reset.then(|| activation.settings.clone());
             report.details.to = Some(SwappedPlugin::from(&activation.identity()));
             report.details.compiled = Some(prepared.compiled());
-            report.timings = prepared.timings().to_vec();
+            report.times = Some(prepared.times());
             self.reports.push(report);
             placed.push(place(prepared, &activation, Way::Start, None));
         }

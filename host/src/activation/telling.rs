@@ -7,8 +7,10 @@ use std::time::Instant;
 use super::attempt::Attempt;
 use super::{Beside, NotSwapped, Swapped, Way};
 use crate::app::App;
-use crate::events::{Code, Failure, Outcome, PluginSwapDetails, SwappedPlugin, WideEvent};
-use crate::plugin_host::{Candidate, Placed, PluginIdentity, Prepared, Refusal, ShadowStatus, Slot};
+use crate::events::{Code, Failure, Outcome, PluginSwapDetails, SwappedPlugin, Technical, Timing, WideEvent};
+use crate::plugin_host::{
+    Candidate, CheckTimes, Placed, PluginIdentity, Prepared, Refusal, ShadowStatus, Slot,
+};
 use crate::supervision::Panicked;
 
 /// What a swap aims at, as far as it is known.
@@ -52,9 +54,12 @@ pub(super) fn open(
 /// Adds what the checks found out.
 pub(super) fn describe(event: &mut WideEvent<PluginSwapDetails>, prepared: &Prepared) {
     event.details.compiled = Some(prepared.compiled());
-    for (step, ms) in prepared.timings() {
-        event.timings.add(*step, *ms);
-    }
+    add_times(event, prepared.times());
+}
+
+fn add_times(event: &mut WideEvent<PluginSwapDetails>, times: CheckTimes) {
+    event.timings.add(Timing::COMPILE, times.compile_ms);
+    event.timings.add(Timing::TRIAL, times.trial_ms);
 }
 
 /// Ends a swap's event; the result goes on to whoever asked.
@@ -190,14 +195,14 @@ pub(super) fn tell_of_discard(app: &App, way: Way, ended: &Beside, trouble: Opti
     };
     let mut event = app.events.open(app.plugins.pin(), details);
     for (name, count) in [
-        ("agreements", shadow.compared.agreements),
-        ("disagreements", shadow.compared.disagreements),
-        ("keeps_gained", shadow.compared.keeps_gained),
-        ("keeps_lost", shadow.compared.keeps_lost),
-        ("skipped", shadow.compared.skipped),
-        ("late", shadow.compared.late),
+        (Technical::AGREEMENTS, shadow.compared.agreements),
+        (Technical::DISAGREEMENTS, shadow.compared.disagreements),
+        (Technical::KEEPS_GAINED, shadow.compared.keeps_gained),
+        (Technical::KEEPS_LOST, shadow.compared.keeps_lost),
+        (Technical::SKIPPED, shadow.compared.skipped),
+        (Technical::LATE, shadow.compared.late),
     ] {
-        event.technical.set(name, i64::try_from(count).unwrap_or(i64::MAX));
+        event.technical.set(name, count);
     }
     let ShadowStatus { name, version, digest, .. } = shadow;
     match trouble {
@@ -264,7 +269,7 @@ pub(super) fn unusable_settings(problem: &str) -> Failure {
 pub struct Report {
     pub(super) began: Instant,
     pub(super) details: PluginSwapDetails,
-    pub(super) timings: Vec<(&'static str, f64)>,
+    pub(super) times: Option<CheckTimes>,
     pub(super) ended: Result<(), Failure>,
 }
 
@@ -288,16 +293,16 @@ pub(super) fn report_unfit(
     };
     let message = format!("the slot {slot} is degraded: what PLUGIN_DIR holds for it is not tried again");
     let ended = Err(Failure::new(code, message).caused_by("Refusal", reason));
-    Report { began: Instant::now(), details, timings: Vec::new(), ended }
+    Report { began: Instant::now(), details, times: None, ended }
 }
 
 /// Tells of swaps that have ended, such as those of a start.
 pub fn tell(app: &App, reports: Vec<Report>) {
-    for Report { began, details, timings, ended } in reports {
+    for Report { began, details, times, ended } in reports {
         let mut event = app.events.open(app.plugins.pin(), details);
         event.began_before(began);
-        for (step, ms) in timings {
-            event.timings.add(step, ms);
+        if let Some(times) = times {
+            add_times(&mut event, times);
         }
         event.finish(match ended {
             Ok(()) => Outcome::Success,

@@ -22,6 +22,7 @@ use super::{Started, start};
 use crate::app::App;
 use crate::config::Config;
 use crate::events::sink::Sinks;
+use crate::events::tests::contract::assert_as_published;
 use crate::plugin_host::tests::plugin_dir;
 use crate::plugin_host::{Compiling, PluginHost, Slot, StartError, sha256_hex};
 use crate::store::{Layout, NewActivation, Store};
@@ -102,6 +103,7 @@ impl Process {
     /// Its swaps so far, oldest first.
     fn swaps(&self) -> Vec<Value> {
         let written = self.written.lock().expect("no writer panicked");
+        assert_as_published(&written);
         written.iter().filter(|event| event["operation"] == "plugin_swap").cloned().collect()
     }
 

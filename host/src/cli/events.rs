@@ -17,6 +17,7 @@ use serde_json::Value;
 use crate::cli::output::print;
 use crate::cli::receiver;
 use crate::config::Secret;
+use crate::events;
 
 /// Events that a running receiver keeps.
 #[derive(Args)]
@@ -37,6 +38,8 @@ enum EventsCommand {
     Trace(trace::TraceArgs),
     /// Show failures by deployment, durations, failures of the weather service, or those of heavy users.
     Dashboard(dashboard::DashboardArgs),
+    /// Print the JSON Schema of events.
+    Schema,
 }
 
 /// Runs one of the commands.
@@ -47,6 +50,7 @@ pub async fn run(args: EventsArgs) -> anyhow::Result<()> {
         EventsCommand::Show(args) => show::run(args).await,
         EventsCommand::Trace(args) => trace::run(args).await,
         EventsCommand::Dashboard(args) => dashboard::run(args).await,
+        EventsCommand::Schema => print(&format!("{:#}\n", events::schema())),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::shadow::ShadowTrip;
@@ -32,7 +33,7 @@ pub enum Details {
 }
 
 /// What is known of an upload. Absent is what the request does not say.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub struct UploadDetails {
     /// Request method.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -55,8 +56,9 @@ pub struct UploadDetails {
     /// Whether the client was gone before the answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_gone: Option<bool>,
-    /// `telemetry`, `profile`, `default_units`, `user_units` or `notice`.
+    /// What kind of request it is.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("enum" = ["telemetry", "profile", "default_units", "user_units", "notice"]))]
     pub upload_kind: Option<&'static str>,
     /// Number of parameters.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -94,7 +96,7 @@ pub struct UploadDetails {
     /// When the reading was taken.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reading_time: Option<jiff::Timestamp>,
-    /// From then to its receipt: milliseconds.
+    /// From the reading to its receipt: milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reading_lag_ms: Option<i64>,
     /// Number of values in the reading.
@@ -160,7 +162,7 @@ pub struct UploadDetails {
 }
 
 /// What is known of an import of a track log.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub struct ImportDetails {
     /// Request method.
     pub method: String,
@@ -190,13 +192,13 @@ pub struct ImportDetails {
     pub imported_rows: u64,
     /// Rows whose trip has a reading of that time already.
     pub duplicate_rows: u64,
-    /// Of these, those where it says something else.
+    /// Duplicate rows that say something else than that reading.
     pub conflicting_rows: u64,
     /// Rows whose trip was closed too long ago.
     pub late_rows: u64,
     /// Rows that say nothing that can be kept.
     pub bad_rows: u64,
-    /// The first of the latter two, with their lines.
+    /// The first rows that are late or bad, with their lines.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub bad_row_examples: Vec<String>,
     /// Number of values that were no number or not plausible.
@@ -217,7 +219,7 @@ pub struct ImportDetails {
 }
 
 /// What is known of a trip's end.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub struct FinalizationDetails {
     /// Whether somebody asked for it: then it is a recalculation.
     #[serde(skip)]
@@ -270,7 +272,7 @@ pub struct FinalizationDetails {
     /// Whether the engine took over.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gas_mode_entered: Option<bool>,
-    /// When it took over.
+    /// When the engine took over.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gas_mode_entry_time: Option<jiff::Timestamp>,
     /// Mean ambient temperature by the car: °F.
@@ -303,7 +305,7 @@ pub struct FinalizationDetails {
 }
 
 /// What is known of a charging session within a trip that ended.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub struct ChargingDetails {
     /// The trip.
     pub trip_id: String,
@@ -347,9 +349,10 @@ pub struct ChargingDetails {
 }
 
 /// One request to the weather service, with its attempts.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub struct WeatherDetails {
-    /// Who is asked: `open_meteo`.
+    /// Who is asked.
+    #[schemars(extend("enum" = ["open_meteo"]))]
     pub peer_service: &'static str,
     /// What is asked, without a key.
     pub url: String,
@@ -364,13 +367,13 @@ pub struct WeatherDetails {
     /// Status of the last attempt's answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status_code: Option<u16>,
-    /// Length of its body.
+    /// Length of the body of that answer: bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub response_size_bytes: Option<u64>,
 }
 
 /// One request of the API, uploads not among them.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub struct ApiRequestDetails {
     /// Request method.
     pub method: String,
@@ -389,7 +392,7 @@ pub struct ApiRequestDetails {
     /// Whether the client was gone before the end of the answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_gone: Option<bool>,
-    /// Length of the answer's body as far as it went.
+    /// Length of the answer's body as far as it went: bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub response_size_bytes: Option<u64>,
     /// The trip that it was about.
@@ -401,22 +404,25 @@ pub struct ApiRequestDetails {
 }
 
 /// One try to put another plugin into a slot.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub struct PluginSwapDetails {
     /// The slot; absent where `plugins.toml` itself cannot be used.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("enum" = ["trip-calculator", "usage-tier", "sampling-policy"]))]
     pub slot: Option<&'static str>,
     /// What it came to: `activation`, `refusal` or `rollback`; `unchanged` where
     /// it served already, and `renewal` where it then began anew since it served
     /// badly; `given_up` where a stop came before, and `undecided` where the
     /// library did not say whether it has it; or `shadow` and `discard`, where
     /// what serves the slot stays.
+    #[schemars(extend("enum" = ["activation", "refusal", "rollback", "unchanged", "renewal", "given_up", "undecided", "shadow", "discard"]))]
     pub swap: &'static str,
     /// Which way it came: `start`, `watch`, `sighup`, `api`, `rollback`,
     /// `auto_rollback`, `shared` from another host or a library that did not say
     /// in time what it has, `promotion` of a shadow;
     /// `shadow` and `auto_discard` where it is about a shadow; a shadow that
     /// serves after another way than its promotion is discarded by that way.
+    #[schemars(extend("enum" = ["start", "watch", "sighup", "api", "rollback", "auto_rollback", "shared", "promotion", "shadow", "auto_discard"]))]
     pub way: &'static str,
     /// Where the component or the settings come from: a file, or words.
     #[serde(skip_serializing_if = "String::is_empty")]
@@ -440,7 +446,7 @@ pub struct PluginSwapDetails {
 }
 
 /// One side of a swap; what is not known of a refused plugin is absent.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct SwappedPlugin {
     /// What it calls itself.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -459,20 +465,22 @@ pub struct SwappedPlugin {
 }
 
 /// What a start finds.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub struct ServiceStartDetails {
     /// Address it listens on.
     pub bind_addr: String,
-    /// `sqlite` or `postgres`.
+    /// The engine of the store.
+    #[schemars(extend("enum" = ["sqlite", "postgres"]))]
     pub database: &'static str,
     /// Name of the PID catalogue.
     pub pid_catalogue: String,
-    /// How the process before it ended: `clean`, `unclean` or `none`.
+    /// How the process before it ended; `none` is the first one.
+    #[schemars(extend("enum" = ["clean", "unclean", "none"]))]
     pub previous_shutdown: &'static str,
 }
 
 /// What a stop leaves.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub struct ServiceStopDetails {
     /// What ended it.
     pub stop_reason: String,
@@ -486,6 +494,6 @@ pub struct ServiceStopDetails {
     pub events_sampled_out: u64,
     /// Events that a sink lost, one or several.
     pub events_lost_by_sink: u64,
-    /// What became of them in each sink.
+    /// What became of the kept events in each sink, by its name.
     pub sinks: BTreeMap<&'static str, SinkTotals>,
 }

@@ -15,10 +15,10 @@ use super::details::{
 };
 use super::fields::{Fields, Timings};
 use super::ledger::{Counts, Totals};
+use super::names::{Business, Technical};
 use super::pipeline::{Drained, Finished, Pipeline};
-use super::record::{
-    FeatureFlags, Operation, Outcome, OutcomeName, Record, SCHEMA_VERSION, ServiceInfo, ServiceRecord,
-};
+use super::record::{FeatureFlags, Operation, Outcome, OutcomeName, Record, SCHEMA_VERSION, cut};
+use super::service::{ServiceInfo, ServiceRecord};
 use super::sink::{SinkTotals, Sinks, Tail};
 use super::taxonomy::{Code, Failure};
 use super::vehicle::VehicleContext;
@@ -43,15 +43,16 @@ impl Events {
     pub fn start(config: &Config, key: &IdentityKey, sinks: Sinks) -> Self {
         let now = Timestamp::now();
         let service = ServiceInfo {
-            version: config.service.app_version.clone(),
+            version: cut(&config.service.app_version),
             environment: config.service.environment.as_str(),
             deployment_id: config
                 .service
                 .deployment_id
-                .clone()
+                .as_deref()
+                .map(cut)
                 .unwrap_or_else(|| format!("local-{}", hostname())),
             deployed_at: micros(config.service.deployment_timestamp.unwrap_or(now)),
-            region: config.service.region.clone(),
+            region: cut(&config.service.region),
             instance_id: Uuid::now_v7(),
         };
         let flags = FeatureFlags {
@@ -277,9 +278,9 @@ pub struct Open<D> {
     /// Where the time went.
     pub timings: Timings,
     /// What it means for the business.
-    pub business: Fields,
+    pub business: Fields<Business>,
     /// What it means for the operator.
-    pub technical: Fields,
+    pub technical: Fields<Technical>,
     /// What is known of the vehicle.
     pub vehicle: Option<VehicleContext>,
     /// The trip that a shadow is asked about.

@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
 use super::details::Details;
-use super::fields::Value;
 use super::ledger::{Counts, Ledger, Totals};
 use super::lookup::Lookup;
+use super::names::{Business, Reason, Timing};
 use super::record::{Operation, Record, SamplingRecord};
 use super::shadow::ShadowVerdict;
 use super::sink::{KeptEvent, Sinks};
@@ -138,7 +138,7 @@ impl Pipeline {
         finished.record.hide(&finished.known, &self.shared.key);
         finished.record.bound();
         if finished.record.operation.always_kept() {
-            return self.shared.emit(finished.record, Verdict::always("always_kept"), None);
+            return self.shared.emit(finished.record, Verdict::always(Reason::ALWAYS_KEPT), None);
         }
         // Those of a trip stay in order: what charges was seen idle before.
         let first = match &finished.record.trace_id {
@@ -159,7 +159,7 @@ impl Pipeline {
             }
         }
         if let Job::Event(finished) = job {
-            self.shared.emit(finished.record, Verdict::always("policy_overload"), None);
+            self.shared.emit(finished.record, Verdict::always(Reason::POLICY_OVERLOAD), None);
         }
     }
 
@@ -255,7 +255,7 @@ impl Shared {
     /// leaves undecided is kept.
     async fn process(&self, Finished { record, trip, .. }: Finished) -> Option<Decided> {
         if self.in_a_hurry.load(Ordering::Relaxed) {
-            self.emit(record, Verdict::always("policy_overload"), None);
+            self.emit(record, Verdict::always(Reason::POLICY_OVERLOAD), None);
             return None;
         }
         let mut in_hand = InHand::Finished(record);
@@ -263,7 +263,7 @@ impl Shared {
         decided.unwrap_or_else(|panicked| {
             if let Some(mut record) = in_hand.take() {
                 record.note(Failure::from(panicked));
-                self.emit(record, Verdict::always("policy_error"), None);
+                self.emit(record, Verdict::always(Reason::POLICY_ERROR), None);
             }
             None
         })
@@ -311,7 +311,7 @@ impl Shared {
         let started = Instant::now();
         let plugins = record.service.plugins.clone();
         let tier = plugins.classify(stats, at_ms).await;
-        record.performance_breakdown.add_since("usage_tier", started);
+        record.performance_breakdown.add_since(Timing::USAGE_TIER, started);
         let beside = plugins.shadow_classify(stats, at_ms, tier.as_deref().ok());
         match tier {
             Ok(tier) => {
@@ -327,11 +327,11 @@ impl Shared {
     /// Tells the live view of a trip's upload or end, and says of an upload
     /// whether charging started with it.
     async fn follow_trip(&self, record: &mut Record) {
-        let is_set = |flag: &str| record.business_metrics.get(flag) == Some(&Value::Flag(true));
+        let is_set = |flag| record.business_metrics.is_set(flag);
         let question = match &record.details {
             Details::Finalization(trip) if record.success => return self.live.ended(&trip.trip_id),
-            Details::Upload(upload) if record.success && !is_set("duplicate_reading") => {
-                self.live.saw(upload, is_set("trip_created"))
+            Details::Upload(upload) if record.success && !is_set(Business::DUPLICATE_READING) => {
+                self.live.saw(upload, is_set(Business::TRIP_CREATED))
             }
             _ => None,
         };
@@ -340,11 +340,11 @@ impl Shared {
         let plugins = record.service.plugins.clone();
         let at_ms = record.timestamp.as_millisecond();
         let answer = plugins.sessions(Arc::new(question.reading()), 0, at_ms).await;
-        record.performance_breakdown.add_since("charging_started", started);
+        record.performance_breakdown.add_since(Timing::CHARGING_STARTED, started);
         match answer {
             Ok(sessions) => {
                 let started = self.live.judged(&question, !sessions.is_empty());
-                record.business_metrics.set("charging_started", started);
+                record.business_metrics.set(Business::CHARGING_STARTED, started);
             }
             Err(error) => {
                 self.live.pause();

@@ -1,23 +1,24 @@
 //! The envelope of every event, as it is written out.
 
 use std::borrow::Cow;
-use std::sync::Arc;
 
-use serde::ser::{Serialize, SerializeMap, SerializeStruct, Serializer};
+use schemars::JsonSchema;
 use uuid::Uuid;
 
 use super::details::Details;
 use super::fields::{Fields, Timings};
+use super::names::{Business, Technical};
+use super::service::{Service, ServiceRecord};
 use super::shadow::{ShadowTrip, ShadowVerdict};
 use super::taxonomy::{Category, Code, Failure, Severity};
 use super::vehicle::VehicleContext;
-use crate::plugin_host::{PluginIdentity, PluginSet, Said, Slot, Summary};
+use crate::plugin_host::{Said, Summary};
 
 /// Version of the event schema; it grows when a field changes its meaning.
 pub(super) const SCHEMA_VERSION: u32 = 1;
 
 /// What was done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Operation {
     /// A phone's upload, refused ones included.
@@ -99,7 +100,7 @@ pub enum Outcome {
 }
 
 /// `outcome` as written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OutcomeName {
     /// It did what it was asked to.
@@ -127,76 +128,8 @@ impl OutcomeName {
     }
 }
 
-/// Service metadata that the process keeps.
-#[derive(Debug, Clone)]
-pub(super) struct ServiceInfo {
-    pub(super) version: String,
-    pub(super) environment: &'static str,
-    pub(super) deployment_id: String,
-    pub(super) deployed_at: jiff::Timestamp,
-    pub(super) region: String,
-    pub(super) instance_id: Uuid,
-}
-
-/// Service metadata of one event: the process, and the plugins it pinned.
-#[derive(Clone)]
-pub(super) struct ServiceRecord {
-    pub(super) info: Arc<ServiceInfo>,
-    pub(super) plugins: Arc<PluginSet>,
-}
-
-impl Serialize for ServiceRecord {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut service = serializer.serialize_struct("service", 9)?;
-        service.serialize_field("name", "volttracker")?;
-        service.serialize_field("version", &self.info.version)?;
-        service.serialize_field("environment", self.info.environment)?;
-        service.serialize_field("deployment_id", &self.info.deployment_id)?;
-        service.serialize_field("deployed_at", &self.info.deployed_at)?;
-        service.serialize_field("region", &self.info.region)?;
-        service.serialize_field("instance_id", &self.info.instance_id)?;
-        service.serialize_field("wasmtime_version", crate::plugin_host::WASMTIME_VERSION)?;
-        service.serialize_field("plugins", &PluginsRecord(&self.plugins))?;
-        service.end()
-    }
-}
-
-struct PluginsRecord<'a>(&'a PluginSet);
-
-impl Serialize for PluginsRecord<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(Slot::ALL.len()))?;
-        for slot in Slot::ALL {
-            map.serialize_entry(slot.as_str(), &PluginRecord { set: self.0, slot })?;
-        }
-        map.end()
-    }
-}
-
-struct PluginRecord<'a> {
-    set: &'a PluginSet,
-    slot: Slot,
-}
-
-impl Serialize for PluginRecord<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let PluginIdentity { name, version, digest, generation, settings_digest } =
-            self.set.identity(self.slot);
-        let mut plugin = serializer.serialize_struct("plugin", 6)?;
-        plugin.serialize_field("name", name)?;
-        plugin.serialize_field("version", version)?;
-        plugin.serialize_field("digest", digest)?;
-        plugin.serialize_field("generation", generation)?;
-        plugin.serialize_field("settings_digest", settings_digest)?;
-        if self.set.is_degraded(self.slot) {
-            plugin.serialize_field("degraded", &true)?;
-        }
-        plugin.end()
-    }
-}
-
 /// Which features are on.
-#[derive(Debug, Clone, Copy, serde::Serialize)]
+#[derive(Debug, Clone, Copy, serde::Serialize, JsonSchema)]
 pub struct FeatureFlags {
     /// The weather along trips.
     pub weather_integration: bool,
@@ -207,15 +140,22 @@ pub struct FeatureFlags {
 }
 
 /// A failure as written.
-#[derive(Debug, Clone, serde::Serialize)]
+#[derive(Debug, Clone, serde::Serialize, JsonSchema)]
 pub(super) struct ErrorRecord {
+    /// The code.
     pub(super) code: Code,
+    /// Where the failure comes from.
     category: Category,
+    /// What went wrong, in one sentence.
     message: Cow<'static, str>,
+    /// How grave it is.
     severity: Severity,
+    /// Whether somebody should be told at once.
     alert: bool,
+    /// Type of the cause.
     #[serde(skip_serializing_if = "Option::is_none")]
     exception_type: Option<&'static str>,
+    /// The cause in its own words.
     #[serde(skip_serializing_if = "Option::is_none")]
     exception_message: Option<Cow<'static, str>>,
 }
@@ -235,14 +175,20 @@ impl From<Failure> for ErrorRecord {
 }
 
 /// The verdict, and what the coin made of it.
-#[derive(Debug, Clone, serde::Serialize)]
+#[derive(Debug, Clone, serde::Serialize, JsonSchema)]
 pub(super) struct SamplingRecord {
+    /// With what probability an event like it is kept.
+    #[schemars(range(min = 0.0, max = 1.0))]
     pub(super) probability: f64,
     /// This event stands for that many.
+    #[schemars(range(min = 1.0))]
     pub(super) rate: f64,
+    /// Why.
     pub(super) reason: Cow<'static, str>,
+    /// The policy that said so; absent where the host did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) policy: Option<String>,
+    /// The version of that policy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) policy_version: Option<String>,
     /// What the policy beside it wanted: it decides nothing.
@@ -251,47 +197,72 @@ pub(super) struct SamplingRecord {
 }
 
 /// One finished event.
-#[derive(Clone, serde::Serialize)]
+#[derive(Clone, serde::Serialize, JsonSchema)]
 pub(super) struct Record {
+    /// Version of the schema: it grows when a field changes its meaning.
+    #[schemars(extend("const" = SCHEMA_VERSION))]
     pub(super) schema_version: u32,
+    /// What was done.
     pub(super) operation: Operation,
+    /// When it began.
     pub(super) timestamp: jiff::Timestamp,
+    /// Identity of the operation.
     pub(super) request_id: Uuid,
+    /// The client's own identity of the request: its `x-request-id`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) client_request_id: Option<String>,
+    /// The session of the trip, of all that belongs to a trip.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) trace_id: Option<String>,
+    /// The operation that this one is a part of.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) parent_request_id: Option<Uuid>,
+    /// How long it took: milliseconds.
+    #[schemars(range(min = 0.0))]
     pub(super) duration_ms: f64,
+    /// Whether it did what it was asked to.
     pub(super) success: bool,
+    /// How it ended.
     pub(super) outcome: OutcomeName,
+    /// Why it failed, in one sentence.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) failure_reason: Option<Cow<'static, str>>,
+    /// The fields of the operation.
     #[serde(flatten)]
+    #[schemars(skip)]
     pub(super) details: Details,
+    /// The process, and the plugins that the operation used.
+    #[schemars(with = "Service<'static>")]
     pub(super) service: ServiceRecord,
+    /// Which features are on.
     pub(super) feature_flags: FeatureFlags,
+    /// Where the time went: milliseconds.
     pub(super) performance_breakdown: Timings,
+    /// What it means for the business.
     #[serde(skip_serializing_if = "Fields::is_empty")]
-    pub(super) business_metrics: Fields,
+    pub(super) business_metrics: Fields<Business>,
+    /// What it means for the operator.
     #[serde(skip_serializing_if = "Fields::is_empty")]
-    pub(super) technical_metrics: Fields,
+    pub(super) technical_metrics: Fields<Technical>,
+    /// What is known of the vehicle.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) vehicle_context: Option<VehicleContext>,
+    /// The failure that decided the outcome, or beside a success the gravest of those that did not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) error: Option<ErrorRecord>,
     /// Codes of further failures that did not decide the outcome.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) further_error_codes: Vec<Code>,
+    /// Fields that were too long, and were cut.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) truncated_fields: Vec<String>,
+    /// Why the event is kept, and how many it stands for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) sampling: Option<SamplingRecord>,
 }
 
 /// The longest text that a field holds: bytes.
-const LONGEST_TEXT: usize = 1024;
+pub(super) const LONGEST_TEXT: usize = 1024;
 /// The most problems that a refusal lists.
 const MOST_PROBLEMS: usize = 40;
 /// The largest event: bytes.
@@ -330,7 +301,7 @@ impl Record {
             swap.problems.truncate(MOST_PROBLEMS);
             cut_fields.push("problems".to_owned());
         }
-        self.each_text(|name, text| cut(name, text, &mut cut_fields));
+        self.each_text(|name, text| cut_field(name, text, &mut cut_fields));
         self.truncated_fields = cut_fields;
     }
 
@@ -367,9 +338,11 @@ impl Record {
             }
             Details::Weather(weather) => at("url", Some(&mut weather.url)),
             Details::PluginSwap(swap) => {
+                at("origin", Some(&mut swap.origin));
                 at("settings", swap.settings.as_mut());
                 swap.problems.iter_mut().for_each(|problem| at("problems", Some(problem)));
             }
+            Details::ServiceStart(start) => at("pid_catalogue", Some(&mut start.pid_catalogue)),
             _ => {}
         }
         at("client_request_id", self.client_request_id.as_mut());
@@ -378,12 +351,6 @@ impl Record {
             error.exception_message.iter_mut().for_each(|text| look("error.exception_message", text));
         }
         self.failure_reason.iter_mut().for_each(|reason| look("failure_reason", reason));
-        for (group, fields) in [
-            ("business_metrics", &mut self.business_metrics),
-            ("technical_metrics", &mut self.technical_metrics),
-        ] {
-            fields.texts_mut().for_each(|(name, text)| look(&format!("{group}.{name}"), text));
-        }
     }
 
     /// The event as one line of JSON, its newline included.
@@ -402,7 +369,12 @@ impl Record {
     }
 }
 
-fn cut(name: &str, text: &mut Cow<'static, str>, cut_fields: &mut Vec<String>) {
+/// A text, cut to the longest that a field holds.
+pub(super) fn cut(text: &str) -> String {
+    text[..text.floor_char_boundary(LONGEST_TEXT)].to_owned()
+}
+
+fn cut_field(name: &str, text: &mut Cow<'static, str>, cut_fields: &mut Vec<String>) {
     if text.len() > LONGEST_TEXT {
         let text = text.to_mut();
         text.truncate(text.floor_char_boundary(LONGEST_TEXT));

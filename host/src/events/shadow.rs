@@ -1,18 +1,22 @@
 //! What shadows say of an event, as it is written: beside what decided, and
 //! without any weight.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::taxonomy::{Code, Failure};
 use crate::plugin_host::{Said, Summary, Trouble, Verdict};
 
 /// The tier that a shadow names, or how it failed.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct ShadowTier {
+    /// What it says.
     #[serde(skip_serializing_if = "Option::is_none")]
     tier: Option<String>,
+    /// How it failed instead.
     #[serde(skip_serializing_if = "Option::is_none")]
     error_code: Option<Code>,
+    /// The component: SHA-256 in hex.
     digest: String,
 }
 
@@ -24,14 +28,18 @@ impl From<Said<String>> for ShadowTier {
 }
 
 /// The verdict of a shadow, or how it failed.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub(super) struct ShadowVerdict {
+    /// With what probability it would keep the event.
     #[serde(skip_serializing_if = "Option::is_none")]
     probability: Option<f64>,
+    /// Why.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
+    /// How it failed instead.
     #[serde(skip_serializing_if = "Option::is_none")]
     error_code: Option<Code>,
+    /// The component: SHA-256 in hex.
     digest: String,
 }
 
@@ -44,10 +52,11 @@ impl From<Said<Verdict>> for ShadowVerdict {
 }
 
 /// A trip's figures as a shadow sees them, or how it failed.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct ShadowTrip {
     /// The component: SHA-256 in hex.
     digest: String,
+    /// How it failed instead.
     #[serde(skip_serializing_if = "Option::is_none")]
     error_code: Option<Code>,
     #[serde(flatten)]
@@ -55,35 +64,50 @@ pub struct ShadowTrip {
 }
 
 /// The figures that an event tells, by the names that it tells its own.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 struct Figures {
+    /// Last known odometer: miles.
     #[serde(skip_serializing_if = "Option::is_none")]
     end_odometer: Option<f64>,
+    /// Distance: miles.
     #[serde(skip_serializing_if = "Option::is_none")]
     distance_miles: Option<f64>,
+    /// What the distance comes from.
     #[serde(skip_serializing_if = "Option::is_none")]
     distance_source: Option<String>,
+    /// Miles on the battery.
     #[serde(skip_serializing_if = "Option::is_none")]
     electric_miles: Option<f64>,
+    /// Miles on the engine.
     #[serde(skip_serializing_if = "Option::is_none")]
     gas_miles: Option<f64>,
+    /// Whether the engine took over.
     gas_mode_entered: bool,
+    /// Mean ambient temperature by the car: °F.
     #[serde(skip_serializing_if = "Option::is_none")]
     avg_temp_f: Option<f64>,
+    /// Fuel level when the engine took over: percent.
     #[serde(skip_serializing_if = "Option::is_none")]
     fuel_level_at_gas_entry: Option<f64>,
+    /// Last known fuel level: percent.
     #[serde(skip_serializing_if = "Option::is_none")]
     fuel_level_at_end: Option<f64>,
+    /// State of charge when the engine took over: percent.
     #[serde(skip_serializing_if = "Option::is_none")]
     soc_at_gas_transition: Option<f64>,
+    /// Energy taken from the battery: kWh.
     #[serde(skip_serializing_if = "Option::is_none")]
     electric_kwh_used: Option<f64>,
+    /// Energy for a mile on the battery: kWh.
     #[serde(skip_serializing_if = "Option::is_none")]
     kwh_per_mile: Option<f64>,
+    /// Miles on the engine for a US gallon.
     #[serde(skip_serializing_if = "Option::is_none")]
     gas_mpg: Option<f64>,
+    /// Fuel burnt: US gallons.
     #[serde(skip_serializing_if = "Option::is_none")]
     fuel_used_gallons: Option<f64>,
+    /// Whether the tank was filled.
     refuel_detected: bool,
 }
 

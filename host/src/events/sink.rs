@@ -24,6 +24,9 @@ use tokio::runtime::Handle;
 
 use crate::config::{Config, EventConfig, SinkName};
 
+#[cfg(test)]
+pub(super) use otlp::renamed;
+
 pub use kept::KeptEvent;
 pub use queue::{Consumer, Queue, SinkTotals};
 pub use tail::{Heard, Listener, Tail};

@@ -1,10 +1,11 @@
 //! The error taxonomy: every code, what it means and how grave it is. Which
 //! path raises a code is that path's business.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// How grave a failure is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
     /// Worth knowing.
@@ -30,7 +31,7 @@ impl Severity {
 }
 
 /// Where a failure comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Category {
     /// What was sent breaks a rule of the interface.
@@ -64,7 +65,7 @@ impl Category {
 macro_rules! taxonomy {
     ($($code:ident $category:ident $severity:ident $alert:literal $doc:literal;)*) => {
         /// An error code.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
         pub enum Code { $(#[doc = $doc] $code,)* }
 
         impl Code {

@@ -1,7 +1,9 @@
 //! What becomes of an operation's event, whatever the operation, the policy
 //! or the queue does. The guests in `tests/guests` are the plugins here.
 
+pub(crate) mod contract;
 mod counts;
+mod reference;
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -11,8 +13,8 @@ use serde_json::Value as Json;
 
 use super::sink::Sinks;
 use super::{
-    Code, Drained, Events, Failure, FinalizationDetails, Outcome, UploadDetails, VehicleContext,
-    WeatherDetails,
+    Business, Code, Drained, Events, Failure, FinalizationDetails, Outcome, Timing, UploadDetails,
+    VehicleContext, WeatherDetails,
 };
 use crate::activation::tests::first_start;
 use crate::config::Config;
@@ -52,7 +54,9 @@ impl Rig {
         let totals = self.events.totals();
         assert_eq!(totals.received, totals.kept + totals.sampled_out + totals.lost_by_sink);
         assert_eq!(totals.received, self.events.counts().events().map(|counted| counted.count).sum::<u64>());
-        self.written.lock().expect("no writer panicked").clone()
+        let written = self.written.lock().expect("no writer panicked").clone();
+        contract::assert_as_published(&written);
+        written
     }
 }
 
@@ -62,8 +66,8 @@ const ALWAYS: &str = "[sampling-policy]\ndeadline_ms = 2000\n[sampling-policy.se
 async fn a_finished_event_says_what_happened_once() {
     let rig = Rig::start(ALWAYS, &[]).await;
     let mut event = rig.upload();
-    event.business.set("trip_created", true);
-    event.timings.add("parse_telemetry", 0.25);
+    event.business.set(Business::TRIP_CREATED, true);
+    event.timings.add(Timing::PARSE_TELEMETRY, 0.25);
     event.finish(Outcome::Rejected(Failure::new(Code::E005, "no session")));
 
     let written = rig.written().await;

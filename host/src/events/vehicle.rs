@@ -1,12 +1,14 @@
 //! What an event says of the vehicle. How it is counted is not known here.
 
-use serde::ser::{Serialize, SerializeMap, Serializer};
+use schemars::JsonSchema;
+use serde::{Serialize, Serializer};
 
 use super::shadow::ShadowTier;
 use crate::plugin_host::VehicleStats;
 
 /// What is known of the vehicle.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, JsonSchema)]
+#[schemars(with = "Written<'static>")]
 pub struct VehicleContext {
     /// Closed trips, added up.
     pub stats: Option<VehicleStats>,
@@ -33,35 +35,65 @@ pub struct BatteryHealth {
     pub trips: u32,
 }
 
-impl Serialize for VehicleContext {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        if let Some(stats) = &self.stats {
-            map.serialize_entry("total_trips", &stats.total_trips)?;
-            map.serialize_entry("total_miles", &stats.total_miles)?;
-            map.serialize_entry("account_age_days", &stats.account_age_days)?;
-            entry_some(&mut map, "avg_kwh_per_mile", stats.avg_kwh_per_mile)?;
-            entry_some(&mut map, "avg_gas_mpg", stats.avg_gas_mpg)?;
-        }
-        entry_some(&mut map, "usage_tier", self.usage_tier.as_deref())?;
-        entry_some(&mut map, "shadow_tier", self.shadow_tier.as_ref())?;
-        if self.stale {
-            map.serialize_entry("stale", &true)?;
-        }
-        if let Some(health) = &self.battery_health {
-            map.serialize_entry("recent_avg_electric_miles", &health.electric_miles)?;
-            entry_some(&mut map, "recent_avg_efficiency_kwh_per_mile", health.kwh_per_mile)?;
-            entry_some(&mut map, "recent_avg_soc_drop_percent", health.soc_drop_percent)?;
-            map.serialize_entry("sample_size_trips", &health.trips)?;
-        }
-        map.end()
-    }
+/// What is known of the vehicle, as it is written.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "VehicleContext")]
+struct Written<'a> {
+    /// Closed trips.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total_trips: Option<u32>,
+    /// Miles of closed trips.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total_miles: Option<f64>,
+    /// Days since the first upload.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    account_age_days: Option<u32>,
+    /// Mean consumption: kWh for a mile on the battery.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    avg_kwh_per_mile: Option<f64>,
+    /// Mean miles on the engine for a US gallon.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    avg_gas_mpg: Option<f64>,
+    /// The owner's tier, in the words of the `usage-tier` plugin.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    usage_tier: Option<&'a str>,
+    /// The owner's tier, as the plugin beside sees it: it decides nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shadow_tier: Option<&'a ShadowTier>,
+    /// Whether the figures are from a cache because the store did not answer.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    stale: bool,
+    /// Mean electric miles of the last trips with any, this one included.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recent_avg_electric_miles: Option<f64>,
+    /// Mean consumption of the last trips with electric miles: kWh per mile.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recent_avg_efficiency_kwh_per_mile: Option<f64>,
+    /// Mean drop of the state of charge down to gas mode of the last trips with electric miles: percent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recent_avg_soc_drop_percent: Option<f64>,
+    /// Number of the last trips in these means, at most 30.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sample_size_trips: Option<u32>,
 }
 
-fn entry_some<M: SerializeMap>(
-    map: &mut M,
-    name: &str,
-    value: Option<impl Serialize>,
-) -> Result<(), M::Error> {
-    value.map_or(Ok(()), |value| map.serialize_entry(name, &value))
+impl Serialize for VehicleContext {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let (stats, health) = (self.stats.as_ref(), self.battery_health.as_ref());
+        let written = Written {
+            total_trips: stats.map(|stats| stats.total_trips),
+            total_miles: stats.map(|stats| stats.total_miles),
+            account_age_days: stats.map(|stats| stats.account_age_days),
+            avg_kwh_per_mile: stats.and_then(|stats| stats.avg_kwh_per_mile),
+            avg_gas_mpg: stats.and_then(|stats| stats.avg_gas_mpg),
+            usage_tier: self.usage_tier.as_deref(),
+            shadow_tier: self.shadow_tier.as_ref(),
+            stale: self.stale,
+            recent_avg_electric_miles: health.map(|health| health.electric_miles),
+            recent_avg_efficiency_kwh_per_mile: health.and_then(|health| health.kwh_per_mile),
+            recent_avg_soc_drop_percent: health.and_then(|health| health.soc_drop_percent),
+            sample_size_trips: health.map(|health| health.trips),
+        };
+        written.serialize(serializer)
+    }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::lookup::Lookup;
+use super::names::{Reason, Timing};
 use super::pipeline::Shared;
 use super::record::Record;
 use super::shadow::{ShadowTier, ShadowVerdict};
@@ -29,8 +30,8 @@ pub(super) struct Verdict {
 }
 
 impl Verdict {
-    pub(super) fn always(reason: &'static str) -> Self {
-        Self { probability: 1.0, reason: reason.into(), by_policy: false, failure: None }
+    pub(super) fn always(reason: Reason) -> Self {
+        Self { probability: 1.0, reason: reason.name.into(), by_policy: false, failure: None }
     }
 }
 
@@ -40,7 +41,7 @@ impl From<Result<plugin_host::Verdict, PluginError>> for Verdict {
             Ok(plugin_host::Verdict { probability, reason }) => {
                 Self { probability, reason: reason.into(), by_policy: true, failure: None }
             }
-            Err(error) => Self { failure: Some(Failure::from(&error)), ..Self::always("policy_error") },
+            Err(error) => Self { failure: Some(Failure::from(&error)), ..Self::always(Reason::POLICY_ERROR) },
         }
     }
 }
@@ -81,7 +82,7 @@ impl Decided {
     pub(super) fn into_parts(self) -> (Record, Verdict, Option<ShadowVerdict>) {
         let Self { event, mut verdict, policy_ms, beside, .. } = self;
         let mut record = event.into_record();
-        record.performance_breakdown.add("sampling_policy", policy_ms);
+        record.performance_breakdown.add(Timing::SAMPLING_POLICY, policy_ms);
         if let Some(failure) = verdict.failure.take() {
             record.note(failure);
         }

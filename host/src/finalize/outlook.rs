@@ -3,7 +3,7 @@
 //! is calculated.
 
 use crate::app::App;
-use crate::events::{Failure, FinalizationDetails, WideEvent};
+use crate::events::{Business, Failure, FinalizationDetails, WideEvent};
 use crate::fixes::{self, Fix};
 use crate::plugin_host::{Ends, Place, TripReadings};
 use crate::store::{Claim, Route, RouteRow, TripData};
@@ -59,7 +59,7 @@ pub(super) async fn predict_range(
         return;
     };
     match event.plugins().predict_range(charge, kwh_per_mile, event.began_ms()).await {
-        Ok(miles) => event.business.set_some("predicted_range_miles", miles),
+        Ok(miles) => event.business.set_some(Business::PREDICTED_RANGE_MILES, miles),
         Err(error) => event.note(Failure::from(&error)),
     }
 }

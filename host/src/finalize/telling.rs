@@ -6,7 +6,8 @@ use jiff::Timestamp;
 
 use crate::app::App;
 use crate::events::{
-    ChargingDetails, FinalizationDetails, Outcome, VehicleContext, WideEvent, cut_coordinate,
+    Business, ChargingDetails, FinalizationDetails, Outcome, Technical, VehicleContext, WideEvent,
+    cut_coordinate,
 };
 use crate::fixes;
 use crate::plugin_host::{Calculation, Impact, Summary, TripReadings};
@@ -21,24 +22,24 @@ pub(super) fn describe(
     let summary = &calculation.summary;
     describe_trip(event, data, summary);
     let business = &mut event.business;
-    business.set("gas_mode_entered", summary.gas_mode_entered);
-    business.set("refuel_detected", !summary.refuels.is_empty());
-    business.set_some("electric_kwh_used", summary.electric_kwh_used);
-    business.set_some("kwh_per_mile", summary.kwh_per_mile);
-    business.set_some("soc_at_gas_transition", summary.soc_at_gas_transition);
-    business.set_some("gas_mpg", summary.gas_mpg);
-    business.set_some("fuel_used_gallons", summary.fuel_used_gallons);
+    business.set(Business::GAS_MODE_ENTERED, summary.gas_mode_entered);
+    business.set(Business::REFUEL_DETECTED, !summary.refuels.is_empty());
+    business.set_some(Business::ELECTRIC_KWH_USED, summary.electric_kwh_used);
+    business.set_some(Business::KWH_PER_MILE, summary.kwh_per_mile);
+    business.set_some(Business::SOC_AT_GAS_TRANSITION, summary.soc_at_gas_transition);
+    business.set_some(Business::GAS_MPG, summary.gas_mpg);
+    business.set_some(Business::FUEL_USED_GALLONS, summary.fuel_used_gallons);
     let gallons: f64 = summary.refuels.iter().map(|refuel| refuel.gallons).sum();
-    business.set_some("refueled_gallons", (!summary.refuels.is_empty()).then_some(gallons));
-    business.set("charging_sessions", u32::try_from(calculation.charging.len()).unwrap_or(u32::MAX));
-    business.set_some("electric_cost", calculation.cost.map(|cost| cost.electric_cost));
-    business.set_some("gas_cost", calculation.cost.map(|cost| cost.gas_cost));
-    business.set_some("total_cost", calculation.cost.map(|cost| cost.total_cost));
-    business.set_some("cost_per_mile", calculation.cost.and_then(|cost| cost.cost_per_mile));
+    business.set_some(Business::REFUELED_GALLONS, (!summary.refuels.is_empty()).then_some(gallons));
+    business.set(Business::CHARGING_SESSIONS, calculation.charging.len());
+    business.set_some(Business::ELECTRIC_COST, calculation.cost.map(|cost| cost.electric_cost));
+    business.set_some(Business::GAS_COST, calculation.cost.map(|cost| cost.gas_cost));
+    business.set_some(Business::TOTAL_COST, calculation.cost.map(|cost| cost.total_cost));
+    business.set_some(Business::COST_PER_MILE, calculation.cost.and_then(|cost| cost.cost_per_mile));
     for (name, figure) in &summary.metrics {
-        business.set(name.clone(), *figure);
+        business.set_own(name, *figure);
     }
-    event.technical.set("reading_columns", u32::try_from(data.readings.columns.len()).unwrap_or(u32::MAX));
+    event.technical.set(Technical::READING_COLUMNS, data.readings.columns.len());
 }
 
 fn describe_trip(event: &mut WideEvent<FinalizationDetails>, data: &TripData, summary: &Summary) {
@@ -78,7 +79,7 @@ pub(super) fn describe_weather(event: &mut WideEvent<FinalizationDetails>, weath
 pub(super) fn describe_route(event: &mut WideEvent<FinalizationDetails>, route: Option<OnRoute>) {
     let Some(OnRoute { route_id, trips }) = route else { return };
     event.details.route_id = Some(route_id);
-    event.business.set("route_trips", trips);
+    event.business.set(Business::ROUTE_TRIPS, trips);
 }
 
 /// Tells of a charging session within the trip, unless it was told as it is.
@@ -120,8 +121,8 @@ pub(super) fn tell_of_charging(
         .vehicle
         .as_ref()
         .map(|vehicle| VehicleContext { stats: vehicle.stats, ..VehicleContext::default() });
-    event.business.set_some("kwh_added", session.kwh_added);
-    event.business.set_some("charging_cost", session.cost);
+    event.business.set_some(Business::KWH_ADDED, session.kwh_added);
+    event.business.set_some(Business::CHARGING_COST, session.cost);
     event.finish(Outcome::Success);
 }
 

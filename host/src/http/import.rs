@@ -25,7 +25,7 @@ use super::head::Head;
 use super::problem::{Problem, ProblemDetails, Problems, status_of};
 use super::upload::came_too_often;
 use crate::app::App;
-use crate::events::{Code, Failure, ImportDetails, Outcome, WideEvent};
+use crate::events::{Business, Code, Failure, ImportDetails, Outcome, Timing, WideEvent};
 use crate::import::{self, LARGEST_FILE, Progress, Spool, Tally, TrackLogFile};
 use crate::store::Car;
 
@@ -149,7 +149,7 @@ async fn admit(
     let mut spool = Spool::create(&app.data_dir)?;
     let started = std::time::Instant::now();
     let taken = take(app, &mut spool, body).await;
-    event.timings.add_since("receive_file", started);
+    event.timings.add_since(Timing::RECEIVE_FILE, started);
     event.details.request_bytes = spool.bytes();
     taken?;
     Ok((TrackLogFile { file: spool.end().await?, car }, place))
@@ -320,9 +320,9 @@ async fn run(
     let mut tally = Tally::default();
     let started = std::time::Instant::now();
     let result = import::import(app, &mut event, log, &mut tally, progress).await;
-    event.timings.add_since("import_rows", started);
+    event.timings.add_since(Timing::IMPORT_ROWS, started);
     tally.describe(&mut event.details);
-    event.business.set("trip_created", tally.trips_created > 0);
+    event.business.set(Business::TRIP_CREATED, tally.trips_created > 0);
     if result.is_ok() && tally.bad > 0 {
         event.note(Failure::new(Code::E305, "some rows cannot be used"));
     }

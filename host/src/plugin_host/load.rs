@@ -9,6 +9,7 @@ use super::bindings::identity::PluginInfo;
 use super::code_cache::Origin;
 use super::error::{Fault, PluginError, PluginErrorKind, Unfit};
 use super::pool::{Instance, Pool, Template};
+use super::prepared::CheckTimes;
 use super::questions::Ask;
 use super::settings::SlotSettings;
 use super::world::{PACKAGE, VERSION, World};
@@ -25,7 +26,7 @@ pub(super) struct Loaded<W: World> {
     /// Whether its code had to be compiled.
     pub(super) compiled: bool,
     /// How long each step took: milliseconds.
-    pub(super) timings: Vec<(&'static str, f64)>,
+    pub(super) times: CheckTimes,
 }
 
 /// Why a component is not ready to serve.
@@ -57,8 +58,8 @@ pub(super) async fn load<W: Ask>(
     let started = Instant::now();
     let tried = try_in_time::<W>(&component, settings).await;
     let (info, pool) = tried.map_err(|unfit| Unready { unfit, compiled })?;
-    let timings = vec![("compile", compile_ms), ("trial", ms_since(started))];
-    Ok(Loaded { info, pool, compiled, timings })
+    let times = CheckTimes { compile_ms, trial_ms: ms_since(started) };
+    Ok(Loaded { info, pool, compiled, times })
 }
 
 /// Starts a plugin and tries it out, again if it was late: only one that is

@@ -50,6 +50,15 @@ impl Candidate {
     }
 }
 
+/// How long the checks of a plugin took: milliseconds.
+#[derive(Debug, Clone, Copy)]
+pub struct CheckTimes {
+    /// Compiling it, or loading its compiled code.
+    pub compile_ms: f64,
+    /// Starting it and trying it out.
+    pub trial_ms: f64,
+}
+
 /// A plugin that passed every check. Clones share its instances.
 #[derive(Clone)]
 pub struct Prepared {
@@ -58,7 +67,7 @@ pub struct Prepared {
     pub(super) digest: String,
     pub(super) settings: SlotSettings,
     pub(super) compiled: bool,
-    pub(super) timings: Vec<(&'static str, f64)>,
+    pub(super) times: CheckTimes,
     pub(super) code: Held,
     pub(super) ready: Ready,
 }
@@ -127,9 +136,9 @@ impl Prepared {
         Arc::ptr_eq(&self.bytes, &other.bytes)
     }
 
-    /// How long each step took: milliseconds.
-    pub fn timings(&self) -> &[(&'static str, f64)] {
-        &self.timings
+    /// How long its checks took.
+    pub fn times(&self) -> CheckTimes {
+        self.times
     }
 }
 

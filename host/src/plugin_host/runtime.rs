@@ -79,7 +79,7 @@ impl PluginRuntime {
             digest,
             settings,
             compiled: loaded.compiled,
-            timings: loaded.timings,
+            times: loaded.times,
             code: held,
             ready: ready(Arc::new(loaded.pool)),
         })

@@ -23,7 +23,7 @@ use super::open::{Durability, Engine, PATIENCE, engine_of, pool_options, sqlite_
 use crate::config::{EventStoreConfig, Secret, StoreConfig};
 use crate::query::QueryError;
 
-use writing::Numbers;
+use writing::{Numbers, Services};
 
 pub use reading::Found;
 
@@ -40,6 +40,7 @@ pub struct EventStore {
     reads: AnyPool,
     writes: AnyPool,
     numbers: Numbers,
+    services: Services,
     longest: Duration,
     most_bytes: i64,
 }
@@ -100,6 +101,7 @@ impl EventStore {
             reads,
             writes,
             numbers: Numbers::default(),
+            services: Services::default(),
             longest: Duration::from_secs(events.event_store_max_age_days * 86_400),
             most_bytes: i64::try_from(events.event_store_max_mb << 20).unwrap_or(i64::MAX),
         })

@@ -97,7 +97,7 @@ impl Client {
             event.details.attempts = attempt;
             let started = Instant::now();
             let answered = self.attempt(url.clone(), &request.hours, &mut event.details).await;
-            event.timings.add(format!("request_attempt_{attempt}"), started.elapsed().as_secs_f64() * 1e3);
+            event.timings.add_attempt(attempt, started.elapsed().as_secs_f64() * 1e3);
             let trouble = match answered {
                 Ok(hours) => return Ok(hours),
                 Err(trouble) => trouble,

@@ -3,14 +3,35 @@
 use std::collections::HashSet;
 
 use anyhow::Context as _;
-use e2e::{Server, Settings};
+use e2e::{Server, Settings, binary, project_root, violation};
 use serde_json::Value;
+use tokio::process::Command;
 
 use crate::volt::{Phone, now_ms};
 
 const MINUTES: u32 = 30;
 /// What a reader may count on in a rich event.
 const LEAVES: usize = 60;
+
+#[tokio::test]
+async fn the_binary_prints_the_published_schema_which_refuses_what_is_not_in_it() -> anyhow::Result<()> {
+    let printed = Command::new(binary()?).args(["events", "schema"]).output().await?;
+    let published = std::fs::read_to_string(project_root().join("docs/event-schema.json"))?;
+    assert!(printed.status.success() && printed.stdout == published.as_bytes());
+
+    let mut server = Server::start(Settings::default()).await?;
+    assert!(!server.upload("eml=a%40b.example&v=9&id=1&session=no+session").await?.body.is_empty());
+    for event in server.stop().await? {
+        assert_eq!(violation(&event), None);
+        let mut odd = event.clone();
+        odd["an_odd_key"] = true.into();
+        assert!(violation(&odd).is_some(), "{odd}");
+        let mut unknown = event;
+        unknown["duration_ms"] = Value::Null;
+        assert!(violation(&unknown).is_some(), "{unknown}");
+    }
+    Ok(())
+}
 
 #[tokio::test]
 async fn a_full_upload_and_its_trips_end_are_wide_and_name_the_plugins() -> anyhow::Result<()> {

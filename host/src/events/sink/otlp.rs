@@ -6,6 +6,9 @@ mod attributes;
 mod endpoint;
 mod records;
 
+#[cfg(test)]
+pub(in crate::events) use records::all_names as renamed;
+
 use std::time::Duration;
 
 use anyhow::Context as _;

@@ -14,7 +14,9 @@ use super::KeptEvent;
 const HURRIED_PAUSE: Duration = Duration::from_millis(200);
 
 /// What became of the events that a sink was given: they add up to all of them.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, schemars::JsonSchema, utoipa::ToSchema,
+)]
 pub struct SinkTotals {
     /// Events that are where they should be.
     pub delivered: u64,

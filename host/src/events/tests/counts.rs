@@ -71,7 +71,7 @@ fn operate(rig: &Rig) {
     }
     // Always kept: no event task sees it.
     rig.events
-        .open(rig.plugins.pin(), WeatherDetails::default())
+        .open(rig.plugins.pin(), WeatherDetails { peer_service: "open_meteo", ..WeatherDetails::default() })
         .finish(Outcome::Failure(Failure::new(Code::E100, "no answer in time")));
 }
 

@@ -8,7 +8,7 @@ use sqlx::any::AnyRow;
 use crate::query::Field;
 use crate::store::StoreError;
 
-/// A column of `events`.
+/// A column of `events` (`e`) or of `event_services` (`s`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Column {
     pub(super) name: &'static str,
@@ -42,8 +42,8 @@ pub(super) fn column_of(field: &Field) -> Option<Column> {
         "success" => ("e.success", Holds::Bool),
         "request_id" => ("e.request_id", Holds::Text),
         "trace_id" => ("e.trace_id", Holds::MaybeText),
-        "service.environment" => ("e.environment", Holds::Text),
-        "service.deployment_id" => ("e.deployment_id", Holds::Text),
+        "service.environment" => ("s.environment", Holds::Text),
+        "service.deployment_id" => ("s.deployment_id", Holds::Text),
         "vehicle_context.usage_tier" => ("e.usage_tier", Holds::MaybeText),
         "error.code" => ("e.error_code", Holds::MaybeText),
         _ => return None,

@@ -92,7 +92,7 @@ fn within(groups: &Groups<'_>, query: &Query, arguments: &mut Arguments) -> Stri
             && let Some(texts) = groups.texts(place).filter(|texts| texts.len() <= 100)
         {
             let places = arguments.bind_all(texts.into_iter().map(|text| Bound::Text(text.to_owned())));
-            conditions += &format!(" AND {} IN ({places})", column.name);
+            conditions += &format!(" AND {} IN ({places})", arguments.column(column));
         }
     }
     conditions
@@ -115,14 +115,12 @@ impl Look<'_> {
         mut take: impl FnMut(Row) -> Result<(), QueryError>,
     ) -> Result<(), AskError> {
         let (columns, grouped) = self.columns(&mut arguments);
-        let needs_bodies =
-            self.narrowed.needs_bodies || self.fields.iter().any(|field| column_of(field).is_none());
-        let bodies = if needs_bodies { "JOIN event_bodies b ON b.id = e.id" } else { "" };
         let places: Vec<_> = (1..=grouped).map(|place| place.to_string()).collect();
         let groups = if grouped == 0 { String::new() } else { format!("GROUP BY {}", places.join(", ")) };
         let text = format!(
-            "SELECT {} FROM events e {bodies} WHERE {}{only} {groups}",
+            "SELECT {} FROM {} WHERE {}{only} {groups}",
             columns.join(", "),
+            arguments.tables(),
             self.narrowed.conditions,
         );
         let mut rows = arguments.query(text).fetch(&mut **transaction);
@@ -134,8 +132,10 @@ impl Look<'_> {
 
     /// What is selected, and by how many columns of it rows become one.
     fn columns(&self, arguments: &mut Arguments) -> (Vec<String>, usize) {
-        let column =
-            |field| column_of(field).map_or_else(|| arguments.json(field), |column| column.name.to_owned());
+        let column = |field| match column_of(field) {
+            Some(column) => arguments.column(column).to_owned(),
+            None => arguments.json(field),
+        };
         let mut columns: Vec<_> = self.fields.iter().map(column).collect();
         let mut grouped = columns.len();
         match self.form {

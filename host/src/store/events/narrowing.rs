@@ -15,11 +15,16 @@ use crate::store::open::Engine;
 const EXACT: f64 = 9_007_199_254_740_992.0;
 const EVERY_ROW: &str = "1 = 1";
 const NO_ROW: &str = "1 = 0";
+/// What events say of their service is kept apart from them.
+pub(super) const SERVICE: &str = "service";
 
-/// Values of a statement, each bound and none written into its text.
+/// Values of a statement, each bound and none written into its text; and the
+/// tables beside `events` that the text speaks of.
 pub(super) struct Arguments {
     engine: Engine,
     values: Vec<Bound>,
+    needs_bodies: bool,
+    needs_services: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -32,7 +37,20 @@ pub(super) enum Bound {
 
 impl Arguments {
     pub(super) fn new(engine: Engine) -> Self {
-        Self { engine, values: Vec::new() }
+        Self { engine, values: Vec::new(), needs_bodies: false, needs_services: false }
+    }
+
+    /// `events`, with the tables beside it that were spoken of up to here.
+    pub(super) fn tables(&self) -> String {
+        let bodies = if self.needs_bodies { " JOIN event_bodies b ON b.id = e.id" } else { "" };
+        let services = if self.needs_services { " JOIN event_services s ON s.id = e.service_id" } else { "" };
+        format!("events e{bodies}{services}")
+    }
+
+    /// The name of a column.
+    pub(super) fn column(&mut self, column: Column) -> &'static str {
+        self.needs_services |= column.name.starts_with("s.");
+        column.name
     }
 
     /// The place of a value.
@@ -47,33 +65,45 @@ impl Arguments {
         places.join(", ")
     }
 
-    /// The value of a field in an event's body, as JSON.
+    /// The value of a field, as JSON.
     pub(super) fn json(&mut self, field: &Field) -> String {
         match self.engine {
             Engine::Sqlite => {
-                let path = self.path(field);
-                format!("(b.body -> {path})")
+                let (body, path) = self.path(field);
+                format!("({body} -> {path})")
             }
             Engine::Postgres => format!("CAST({} AS TEXT)", self.postgres_json(field)),
         }
     }
 
-    /// All of an event, as JSON.
-    pub(super) fn body(&self) -> &'static str {
+    /// All of an event, and what it says of its service, each as JSON.
+    pub(super) fn bodies(&mut self) -> &'static str {
+        (self.needs_bodies, self.needs_services) = (true, true);
         match self.engine {
-            Engine::Sqlite => "json(b.body)",
-            Engine::Postgres => "CAST(b.body AS TEXT)",
+            Engine::Sqlite => "json(b.body), s.body",
+            Engine::Postgres => "CAST(b.body AS TEXT), CAST(s.body AS TEXT)",
         }
     }
 
-    fn path(&mut self, field: &Field) -> String {
-        let path = field.parts().fold("$".to_owned(), |path, part| format!("{path}.\"{part}\""));
-        self.bind(Bound::Text(path))
+    /// The JSON in which a field is, and its way there: what an event says of
+    /// its service is not in its own body.
+    fn place<'f>(&mut self, field: &'f Field) -> (&'static str, impl Iterator<Item = &'f str> + use<'f>) {
+        let is_of_service = field.parts().next() == Some(SERVICE);
+        self.needs_services |= is_of_service;
+        self.needs_bodies |= !is_of_service;
+        (if is_of_service { "s.body" } else { "b.body" }, field.parts().skip(usize::from(is_of_service)))
+    }
+
+    fn path(&mut self, field: &Field) -> (&'static str, String) {
+        let (body, parts) = self.place(field);
+        let path = parts.fold("$".to_owned(), |path, part| format!("{path}.\"{part}\""));
+        (body, self.bind(Bound::Text(path)))
     }
 
     fn postgres_json(&mut self, field: &Field) -> String {
-        let parts = self.bind_all(field.parts().map(|part| Bound::Text(part.to_owned())));
-        format!("jsonb_extract_path(b.body, {parts})")
+        let (body, parts) = self.place(field);
+        let parts = self.bind_all(parts.map(|part| Bound::Text(part.to_owned())));
+        if parts.is_empty() { body.to_owned() } else { format!("jsonb_extract_path({body}, {parts})") }
     }
 
     /// The query of a text with these values.
@@ -94,21 +124,17 @@ pub(super) struct Narrowed {
     pub(super) conditions: String,
     /// What is still to be decided of those that do.
     pub(super) rest: Filter,
-    /// Whether the conditions look at the events themselves.
-    pub(super) needs_bodies: bool,
 }
 
 /// A condition, and whether it says all that its filter does.
 struct Condition {
     text: String,
     is_exact: bool,
-    needs_body: bool,
 }
 
 /// The conditions of a filter.
 pub(super) fn narrow(filter: &Filter, arguments: &mut Arguments) -> Narrowed {
     let (mut conditions, mut rest) = (EVERY_ROW.to_owned(), Vec::new());
-    let mut needs_bodies = false;
     for part in parts(filter) {
         let bound = arguments.values.len();
         let Some(condition) = condition_of(part, arguments) else {
@@ -118,12 +144,11 @@ pub(super) fn narrow(filter: &Filter, arguments: &mut Arguments) -> Narrowed {
             continue;
         };
         conditions += &format!(" AND {}", condition.text);
-        needs_bodies |= condition.needs_body;
         if !condition.is_exact {
             rest.push(part.clone());
         }
     }
-    Narrowed { conditions, rest: Filter::All(rest), needs_bodies }
+    Narrowed { conditions, rest: Filter::All(rest) }
 }
 
 /// What must all hold.
@@ -148,11 +173,11 @@ fn condition_of(filter: &Filter, arguments: &mut Arguments) -> Option<Condition>
         Filter::Field(field, test) => match column_of(field) {
             Some(column) => {
                 let text = column_condition(column, test, arguments)?;
-                Some(Condition { text, is_exact: true, needs_body: false })
+                Some(Condition { text, is_exact: true })
             }
             None => {
                 let text = body_condition(field, test, arguments)?;
-                Some(Condition { text, is_exact: false, needs_body: true })
+                Some(Condition { text, is_exact: false })
             }
         },
     }
@@ -165,13 +190,12 @@ fn joined(filters: &[Filter], by: &str, none: &str, arguments: &mut Arguments) -
     Some(Condition {
         text: if texts.is_empty() { none.to_owned() } else { format!("({})", texts.join(by)) },
         is_exact: conditions.iter().all(|condition| condition.is_exact),
-        needs_body: conditions.iter().any(|condition| condition.needs_body),
     })
 }
 
 /// What says exactly as much as a test of a column.
 fn column_condition(column: Column, test: &Test, arguments: &mut Arguments) -> Option<String> {
-    let Column { name, holds } = column;
+    let (name, holds) = (arguments.column(column), column.holds);
     Some(match (holds, test) {
         (Holds::MaybeText, Test::Exists) => format!("{name} IS NOT NULL"),
         (_, Test::Exists) => EVERY_ROW.to_owned(),
@@ -206,7 +230,8 @@ fn column_condition(column: Column, test: &Test, arguments: &mut Arguments) -> O
 }
 
 /// That a column holds one of these.
-fn one_of(Column { name, holds }: Column, scalars: &[Scalar], arguments: &mut Arguments) -> String {
+fn one_of(column: Column, scalars: &[Scalar], arguments: &mut Arguments) -> String {
+    let (name, holds) = (arguments.column(column), column.holds);
     let values: Vec<_> = scalars.iter().filter_map(|scalar| at_rest(holds, scalar)).collect();
     let equals = match values.len() {
         0 => NO_ROW.to_owned(),
@@ -255,7 +280,10 @@ fn body_condition(field: &Field, test: &Test, arguments: &mut Arguments) -> Opti
         Test::OneOf(scalars) if !scalars.is_empty() => {
             let (value, scalars) = compared(field, scalars, arguments)?;
             let is_list = match arguments.engine {
-                Engine::Sqlite => format!("json_type(b.body, {})", arguments.path(field)),
+                Engine::Sqlite => {
+                    let (body, path) = arguments.path(field);
+                    format!("json_type({body}, {path})")
+                }
                 Engine::Postgres => format!("jsonb_typeof({})", arguments.postgres_json(field)),
             };
             Some(format!("({value} IN ({scalars}) OR {is_list} = 'array')"))
@@ -267,7 +295,10 @@ fn body_condition(field: &Field, test: &Test, arguments: &mut Arguments) -> Opti
 /// A field of the body and some values, as the engine compares them.
 fn compared(field: &Field, scalars: &[Scalar], arguments: &mut Arguments) -> Option<(String, String)> {
     let value = match arguments.engine {
-        Engine::Sqlite => format!("json_extract(b.body, {})", arguments.path(field)),
+        Engine::Sqlite => {
+            let (body, path) = arguments.path(field);
+            format!("json_extract({body}, {path})")
+        }
         Engine::Postgres => arguments.postgres_json(field),
     };
     let mut places = Vec::with_capacity(scalars.len());

@@ -4,7 +4,7 @@ use serde_json::Value;
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
 
-use super::narrowing::{Arguments, Bound, narrow};
+use super::narrowing::{Arguments, Bound, SERVICE, narrow};
 use super::{EventStore, in_time};
 use crate::query::{By, Field, Filter, Order, Query, Scalar};
 use crate::store::StoreError;
@@ -76,12 +76,15 @@ impl EventStore {
             let text = page.text(&narrowed.conditions, &mut arguments);
             let rows = arguments.query(text).fetch_all(&self.reads).await?;
             for row in &rows {
-                let text: &str = row.try_get(0)?;
-                let event = parsed(text)?;
+                let (text, service): (&str, &str) = (row.try_get(0)?, row.try_get(1)?);
+                let mut event = parsed(text)?;
+                if let Value::Object(members) = &mut event {
+                    members.insert(SERVICE.to_owned(), parsed(service)?);
+                }
                 if !narrowed.rest.matches(&event) {
                     continue;
                 }
-                bytes += text.len();
+                bytes += text.len() + service.len();
                 if found.events.len() == limit || bytes > LARGEST {
                     found.more = true;
                     return Ok(found);
@@ -111,9 +114,10 @@ impl Page {
         let (than, direction) = if self.descending { ("<", "DESC") } else { (">", "ASC") };
         let value = arguments.bind(self.place.value);
         let id = arguments.bind(Bound::Whole(self.place.id));
-        let (body, length) = (arguments.body(), self.length);
+        let (bodies, length) = (arguments.bodies(), self.length);
+        let tables = arguments.tables();
         format!(
-            "SELECT {body}, {column}, e.id FROM events e JOIN event_bodies b ON b.id = e.id
+            "SELECT {bodies}, {column}, e.id FROM {tables}
              WHERE {conditions} AND ({column}, e.id) {than} ({value}, {id})
              ORDER BY {column} {direction}, e.id {direction} LIMIT {length}"
         )
@@ -138,6 +142,6 @@ fn start(by_duration: bool, descending: bool) -> Place {
 }
 
 fn place_of(row: &AnyRow, by_duration: bool) -> Result<Place, StoreError> {
-    let value = if by_duration { Bound::Number(row.try_get(1)?) } else { Bound::Whole(row.try_get(1)?) };
-    Ok(Place { value, id: row.try_get(2)? })
+    let value = if by_duration { Bound::Number(row.try_get(2)?) } else { Bound::Whole(row.try_get(2)?) };
+    Ok(Place { value, id: row.try_get(3)? })
 }

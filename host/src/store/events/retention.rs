@@ -31,6 +31,7 @@ impl EventStore {
                 break;
             }
         }
+        self.remove_services().await?;
         let text = "SELECT CAST(COALESCE(SUM(stored_bytes), 0) AS BIGINT) FROM events";
         let mut bytes: i64 = sqlx::query_scalar(text).fetch_one(&self.writes).await?;
         for _ in 0..STEPS {
@@ -57,6 +58,15 @@ impl EventStore {
         Ok((rows.len(), bytes))
     }
 
+    /// Removes the services that no event is of any more. Those that are newer
+    /// than the oldest event may wait for their first.
+    async fn remove_services(&self) -> Result<(), StoreError> {
+        let text = "DELETE FROM event_services WHERE id < (SELECT MIN(id) FROM events)
+                    AND NOT EXISTS (SELECT 1 FROM events WHERE service_id = event_services.id)";
+        self.writes.execute(text).await?;
+        Ok(())
+    }
+
     /// Tells the database what its tables are like by now: which index is the
     /// best depends on it.
     ///
@@ -68,6 +78,7 @@ impl EventStore {
             self.writes.execute("PRAGMA analysis_limit = 1000").await?;
         }
         self.writes.execute("ANALYZE events").await?;
+        self.writes.execute("ANALYZE event_services").await?;
         Ok(())
     }
 }

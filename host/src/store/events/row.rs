@@ -1,4 +1,5 @@
-//! An event as a row: its columns are read from its line, which stays as it is.
+//! An event as a row: its columns are read from its line. What the line says of
+//! the service is taken out of it, and for the rest it stays as it is.
 
 use std::borrow::Cow;
 
@@ -6,6 +7,7 @@ use jiff::Timestamp;
 use memchr::memmem;
 use serde::Deserialize;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::columns::bucket_of;
 
@@ -19,23 +21,33 @@ pub(super) struct EventRow {
     pub(super) started_us: i64,
     pub(super) operation: String,
     pub(super) success: bool,
-    pub(super) environment: String,
-    pub(super) deployment_id: String,
+    pub(super) service: ServiceRow,
     pub(super) usage_tier: Option<String>,
     pub(super) error_code: Option<String>,
     pub(super) trace_id: Option<String>,
     pub(super) duration_ms: f64,
     pub(super) sampling_rate: f64,
+    /// The event, with `null` for its service.
+    pub(super) body: String,
+}
+
+/// What an event says of its service.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct ServiceRow {
+    pub(super) environment: String,
+    pub(super) deployment_id: String,
+    /// All of it, as JSON.
     pub(super) body: String,
 }
 
 #[derive(Deserialize)]
-struct Envelope {
+struct Envelope<'a> {
     request_id: String,
     timestamp: Timestamp,
     operation: String,
     success: bool,
-    service: Service,
+    #[serde(borrow)]
+    service: &'a RawValue,
     vehicle_context: Option<Vehicle>,
     error: Option<Error>,
     trace_id: Option<String>,
@@ -71,20 +83,19 @@ impl EventRow {
     /// It is no event.
     pub(super) fn parse(line: &[u8]) -> serde_json::Result<Self> {
         let body = without_nul(line)?;
-        let event: Envelope = serde_json::from_str(&body)?;
+        let event: Envelope<'_> = serde_json::from_str(&body)?;
         Ok(Self {
             request_id: event.request_id,
             started_us: event.timestamp.as_microsecond(),
             operation: event.operation,
             success: event.success,
-            environment: event.service.environment,
-            deployment_id: event.service.deployment_id,
+            service: ServiceRow::parse(event.service)?,
             usage_tier: event.vehicle_context.and_then(|vehicle| vehicle.usage_tier),
             error_code: event.error.map(|error| error.code),
             trace_id: event.trace_id,
             duration_ms: event.duration_ms,
             sampling_rate: event.sampling.map_or(1.0, |sampling| sampling.rate),
-            body: body.into_owned(),
+            body: without(&body, event.service.get()),
         })
     }
 
@@ -95,6 +106,19 @@ impl EventRow {
     pub(super) fn stored_bytes(&self) -> i64 {
         i64::try_from(self.body.len() + ROW_BYTES).unwrap_or(i64::MAX)
     }
+}
+
+impl ServiceRow {
+    fn parse(service: &RawValue) -> serde_json::Result<Self> {
+        let Service { environment, deployment_id } = serde_json::from_str(service.get())?;
+        Ok(Self { environment, deployment_id, body: service.get().to_owned() })
+    }
+}
+
+/// A text with `null` for a part of it, which it is known to have.
+fn without(text: &str, part: &str) -> String {
+    let at = part.as_ptr().addr() - text.as_ptr().addr();
+    [&text[..at], "null", &text[at + part.len()..]].concat()
 }
 
 /// NUL is a character in JSON, and none on PostgreSQL: what somebody sent in a

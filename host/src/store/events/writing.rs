@@ -1,13 +1,14 @@
 //! Keeps events, many in one transaction.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 use std::ops::Range;
 
 use sqlx::{Any, AssertSqlSafe, Row as _, Transaction};
 use tokio::sync::Mutex;
 
-use super::row::EventRow;
+use super::narrowing::{Arguments, Bound};
+use super::row::{EventRow, ServiceRow};
 use super::{EventStore, in_time};
 use crate::store::open::Engine;
 use crate::store::{StoreError, sql};
@@ -20,6 +21,20 @@ const NUMBERS: i64 = 4096;
 #[derive(Default)]
 pub(super) struct Numbers(Mutex<Range<i64>>);
 
+/// The most services that are remembered: one for each change of plugins.
+const SERVICES: usize = 64;
+
+/// The numbers of the services that events were of.
+#[derive(Default)]
+pub(super) struct Services(Mutex<HashMap<ServiceRow, i64>>);
+
+/// An event to keep, with its own number and that of its service.
+struct Numbered {
+    id: i64,
+    service_id: i64,
+    row: EventRow,
+}
+
 impl EventStore {
     /// Keeps events, each given as its line; an event that is there already is
     /// left as it is. All of them are kept, or none.
@@ -29,21 +44,31 @@ impl EventStore {
     pub async fn put(&self, lines: &[&[u8]]) -> Result<(), StoreError> {
         let rows = lines.iter().map(|line| EventRow::parse(line)).collect::<Result<Vec<_>, _>>();
         let rows = rows.map_err(|error| StoreError::Constraint(format!("a line is no event: {error}")))?;
-        in_time(self.put_rows(rows)).await
+        let put = in_time(self.put_rows(rows)).await;
+        if put.is_err() {
+            // One of them may have gone with its last event.
+            self.services.0.lock().await.clear();
+        }
+        put
     }
 
     async fn put_rows(&self, rows: Vec<EventRow>) -> Result<(), StoreError> {
         let mut numbered = Vec::with_capacity(rows.len());
         for row in rows {
-            numbered.push((self.number().await?, row));
+            let (id, service_id) = (self.number().await?, self.service(&row.service).await?);
+            numbered.push(Numbered { id, service_id, row });
         }
         let mut transaction = match self.engine {
             Engine::Sqlite => self.writes.begin_with("BEGIN IMMEDIATE").await?,
             Engine::Postgres => self.writes.begin().await?,
         };
         for (chunk, rows) in sql::chunks(&numbered) {
-            let new = self.insert_columns(&mut transaction, chunk, rows).await?;
-            let new: Vec<_> = chunk.iter().filter(|(id, _)| new.contains(id)).collect();
+            let inserted = self.insert_columns(&mut transaction, chunk, rows).await?;
+            let mut new: Vec<_> = chunk.iter().collect();
+            if inserted < chunk.len() as u64 {
+                let kept = self.kept(&mut transaction, chunk).await?;
+                new.retain(|event| kept.contains(&event.id));
+            }
             for (chunk, rows) in sql::chunks(&new) {
                 self.insert_bodies(&mut transaction, chunk, rows).await?;
             }
@@ -62,30 +87,56 @@ impl EventStore {
         Ok(end - NUMBERS)
     }
 
-    /// Inserts the rows of a chunk; the numbers of those that were not there.
+    /// The number of a service, which is kept if it was not yet.
+    async fn service(&self, service: &ServiceRow) -> Result<i64, StoreError> {
+        let mut services = self.services.0.lock().await;
+        if let Some(id) = services.get(service) {
+            return Ok(*id);
+        }
+        let id = self.number().await?;
+        let body = match self.engine {
+            Engine::Sqlite => "$4",
+            Engine::Postgres => "CAST($4 AS JSONB)",
+        };
+        let text = format!(
+            "INSERT INTO event_services (id, environment, deployment_id, body) VALUES ($1, $2, $3, {body})"
+        );
+        sqlx::query(AssertSqlSafe(text))
+            .bind(id)
+            .bind(service.environment.clone())
+            .bind(service.deployment_id.clone())
+            .bind(service.body.clone())
+            .execute(&self.writes)
+            .await?;
+        if services.len() >= SERVICES {
+            services.clear();
+        }
+        services.insert(service.clone(), id);
+        Ok(id)
+    }
+
+    /// Inserts the rows of a chunk; the number of those that were not there.
     async fn insert_columns(
         &self,
         transaction: &mut Transaction<'static, Any>,
-        chunk: &[(i64, EventRow)],
+        chunk: &[Numbered],
         rows: usize,
-    ) -> Result<HashSet<i64>, StoreError> {
+    ) -> Result<u64, StoreError> {
         let text = format!(
-            "INSERT INTO events (id, request_id, started_us, operation, success, environment, deployment_id,
-                                 usage_tier, error_code, trace_id, duration_ms, duration_bucket, sampling_rate,
-                                 stored_bytes)
-             VALUES {} ON CONFLICT DO NOTHING RETURNING id",
-            sql::rows(self.engine, rows, 14)
+            "INSERT INTO events (id, request_id, started_us, operation, success, service_id, usage_tier,
+                                 error_code, trace_id, duration_ms, duration_bucket, sampling_rate, stored_bytes)
+             VALUES {} ON CONFLICT DO NOTHING",
+            sql::rows(self.engine, rows, 13)
         );
         let mut query = sqlx::query(AssertSqlSafe(text));
-        for (id, row) in sql::padded(chunk, rows) {
+        for Numbered { id, service_id, row } in sql::padded(chunk, rows) {
             query = query
                 .bind(*id)
                 .bind(row.request_id.clone())
                 .bind(row.started_us)
                 .bind(row.operation.clone())
                 .bind(i64::from(row.success))
-                .bind(row.environment.clone())
-                .bind(row.deployment_id.clone())
+                .bind(*service_id)
                 .bind(row.usage_tier.clone())
                 .bind(row.error_code.clone())
                 .bind(row.trace_id.clone())
@@ -94,14 +145,26 @@ impl EventStore {
                 .bind(row.sampling_rate)
                 .bind(row.stored_bytes());
         }
-        let inserted = query.fetch_all(&mut **transaction).await?;
-        Ok(inserted.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?)
+        Ok(query.execute(&mut **transaction).await?.rows_affected())
+    }
+
+    /// The numbers of those events of a chunk that are there under their own.
+    async fn kept(
+        &self,
+        transaction: &mut Transaction<'static, Any>,
+        chunk: &[Numbered],
+    ) -> Result<HashSet<i64>, StoreError> {
+        let mut arguments = Arguments::new(self.engine);
+        let ids = arguments.bind_all(chunk.iter().map(|event| Bound::Whole(event.id)));
+        let query = arguments.query(format!("SELECT id FROM events WHERE id IN ({ids})"));
+        let kept = query.fetch_all(&mut **transaction).await?;
+        Ok(kept.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?)
     }
 
     async fn insert_bodies(
         &self,
         transaction: &mut Transaction<'static, Any>,
-        chunk: &[&(i64, EventRow)],
+        chunk: &[&Numbered],
         rows: usize,
     ) -> Result<(), StoreError> {
         let mut text = "INSERT INTO event_bodies (id, body) VALUES ".to_owned();
@@ -115,7 +178,7 @@ impl EventStore {
         }
         text += " ON CONFLICT DO NOTHING";
         let mut query = sqlx::query(AssertSqlSafe(text));
-        for (id, row) in sql::padded(chunk, rows) {
+        for Numbered { id, row, .. } in sql::padded(chunk, rows) {
             query = query.bind(*id).bind(row.body.clone());
         }
         query.execute(&mut **transaction).await?;

@@ -75,6 +75,19 @@ impl Home {
         EventStore::open(&self.config(), &limits).await.unwrap()
     }
 
+    /// The database of events as it was before a migration.
+    pub(crate) async fn events_before(&self, version: i64) -> AnyPool {
+        let url = match self.engine {
+            Engine::Sqlite => format!("sqlite://{}?mode=rwc", self.dir.path().join("events.db").display()),
+            Engine::Postgres => self.url.clone(),
+        };
+        let database = AnyPoolOptions::new().max_connections(1).connect(&url).await.unwrap();
+        let mut older = sqlx::migrate!("migrations/events");
+        older.migrations.to_mut().retain(|migration| migration.version < version);
+        older.dangerous_set_table_name("_event_migrations").run(&database).await.unwrap();
+        database
+    }
+
     /// A stranger's connection to the file of events.
     pub(crate) async fn event_stranger(&self) -> AnyPool {
         let url = format!("sqlite://{}", self.dir.path().join("events.db").display());

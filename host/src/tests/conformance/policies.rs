@@ -110,7 +110,7 @@ async fn is_emitted(plugins: &Arc<PluginSet>, input: &Value) -> bool {
     let context = &input["context"];
     let mut event = events.open(plugins.clone(), UploadDetails::default());
     event.trace_id = Some(trace_with_coin(&key, input["random_1"].as_f64().expect("a coin")));
-    self::flags(context).into_iter().for_each(|flag| event.business.set(flag, true));
+    self::flags(context).into_iter().for_each(|flag| event.business.set_flag(flag));
     event.vehicle = vehicle(&context["vehicle_context"]);
     event.finish(Outcome::Success);
     events.drain(Instant::now() + PATIENCE).await;

@@ -230,9 +230,9 @@ fn api(requests: &mut Vec<Vec<u8>>) {
         ] {
             requests.push(format!("GET {path} HTTP/1.0\r\n{bearer}\r\n").into_bytes());
         }
-        for page in ["trips", "plugins"] {
+        for line in ["GET /api/trips", "POST /api/plugins/usage-tier/rollback"] {
             let guess = format!(
-                "GET /api/{page}?token={escaped} HTTP/1.0\r\nAuthorization: Bearer {GUESS}\r\n\
+                "{line}?token={escaped} HTTP/1.0\r\nAuthorization: Bearer {GUESS}\r\n\
                  User-Agent: {GUESS}\r\nX-Request-Id: {GUESS}\r\n\r\n"
             );
             requests.push(guess.into_bytes());

@@ -121,6 +121,13 @@ fn renamed(names: &[(&'static str, &'static str)], name: &str) -> Option<&'stati
     names.iter().find(|(ours, _)| *ours == name).map(|(_, theirs)| *theirs)
 }
 
+/// Every field that has another name there, and that name.
+#[cfg(test)]
+pub(in crate::events) fn all_names() -> impl Iterator<Item = (String, &'static str)> {
+    let of_service = RESOURCE_NAMES.iter().map(|(ours, theirs)| (format!("service.{ours}"), *theirs));
+    of_service.chain(NAMES.iter().map(|(ours, theirs)| ((*ours).to_owned(), *theirs)))
+}
+
 fn take_object(fields: &mut Map<String, Value>, name: &str) -> Map<String, Value> {
     match fields.remove(name) {
         Some(Value::Object(object)) => object,

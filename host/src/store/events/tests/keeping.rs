@@ -2,7 +2,9 @@
 
 use serde_json::json;
 
+use super::super::EventStore;
 use super::{event, figures, found, put, stores};
+use crate::store::Engine;
 use crate::store::tests::home::homes;
 
 #[tokio::test]
@@ -31,6 +33,76 @@ async fn a_line_that_is_no_event_is_refused_and_none_of_its_batch_is_kept() {
         let refused = store.put(&[whole.as_bytes(), b"{\"operation\": 5}"]).await;
         assert!(refused.unwrap_err().may_be_one_items_fault());
         assert_eq!(found(&store, &json!({})).await, [""; 0]);
+    }
+}
+
+/// An event of a process that has its own name.
+fn of_service(n: u64, name: &str) -> serde_json::Value {
+    let mut event = event(n, &json!({"trace_id": "t"}));
+    event["service"]["instance_id"] = name.into();
+    event
+}
+
+async fn services(store: &EventStore) -> i64 {
+    sqlx::query_scalar("SELECT COUNT(*) FROM event_services").fetch_one(&store.reads).await.unwrap()
+}
+
+#[tokio::test]
+async fn what_events_say_of_their_service_is_kept_once_and_goes_with_the_last_of_them() {
+    for home in homes().await {
+        let store = home.open_events((3, 1 << 20)).await;
+        let now = jiff::Timestamp::now();
+        let at = |mut event: serde_json::Value, hours| {
+            event["timestamp"] = (now - jiff::SignedDuration::from_hours(hours)).to_string().into();
+            event
+        };
+        let old: Vec<_> = (0..100).map(|n| at(of_service(n, "a"), 73)).collect();
+        let new: Vec<_> = (100..200).map(|n| at(of_service(n, "b"), 1)).collect();
+        put(&store, &old).await;
+        put(&store, &new).await;
+        assert_eq!(services(&store).await, 2);
+        assert!(!store.remove_old().await.unwrap());
+        assert_eq!((services(&store).await, store.trace("t").await.unwrap().events), (1, new.clone()));
+        // The process whose events went is still there: its next one is refused
+        // with the service that it remembers, and kept when it is tried again.
+        let late = at(of_service(200, "a"), 0);
+        let line = late.to_string();
+        let refused = store.put(&[line.as_bytes()]).await.unwrap_err();
+        assert!(refused.may_be_one_items_fault(), "{refused}");
+        put(&store, std::slice::from_ref(&late)).await;
+        assert_eq!(services(&store).await, 2);
+        assert_eq!(store.event("00000000-0000-7000-8000-000000000200").await.unwrap(), Some(late));
+    }
+}
+
+#[tokio::test]
+async fn events_that_were_kept_before_services_were_kept_apart_are_as_they_were() {
+    for home in homes().await {
+        let events: Vec<_> = (0..20).map(|n| of_service(n, ["a", "b"][usize::from(n % 3 == 0)])).collect();
+        let database = home.events_before(2).await;
+        let body = match home.engine {
+            Engine::Sqlite => "jsonb($2)",
+            Engine::Postgres => "CAST($2 AS JSONB)",
+        };
+        for (id, event) in (1_i64..).zip(&events) {
+            let columns = sqlx::query(
+                "INSERT INTO events (id, request_id, started_us, operation, success, environment, deployment_id,
+                                     trace_id, duration_ms, duration_bucket, sampling_rate, stored_bytes)
+                 VALUES ($1, $2, $3, 'api_request', 1, 'production', 'd1', 't', 1.5, 9, 1.0, 900)",
+            );
+            let at: jiff::Timestamp = event["timestamp"].as_str().unwrap().parse().unwrap();
+            let columns =
+                columns.bind(id).bind(event["request_id"].as_str().unwrap()).bind(at.as_microsecond());
+            columns.execute(&database).await.unwrap();
+            let text = format!("INSERT INTO event_bodies (id, body) VALUES ($1, {body})");
+            let bodies = sqlx::query(sqlx::AssertSqlSafe(text)).bind(id).bind(event.to_string());
+            bodies.execute(&database).await.unwrap();
+        }
+        database.close().await;
+        let store = home.open_events(super::ROOMY).await;
+        assert_eq!((services(&store).await, store.trace("t").await.unwrap().events), (2, events));
+        let filter = json!({"service.deployment_id": "d1", "service.instance_id": "b", "service.environment": "production"});
+        assert_eq!(found(&store, &json!({"filter": filter})).await.len(), 7);
     }
 }
 

@@ -32,7 +32,8 @@ fn events() -> Vec<Value> {
             let mut more = json!({
                 "operation": (texts[at(1) % 3]), "success": !n.is_multiple_of(4),
                 "duration_ms": ([0.5, 3.0, 3.1, 900.0][at(3) % 4]),
-                "service": {"name": "volttracker", "environment": environment, "deployment_id": (texts[at(2) % 3])},
+                "service": {"name": "volttracker", "environment": environment, "deployment_id": (texts[at(2) % 3]),
+                            "a": (any[at(7) % any.len()])},
                 "sampling": {"rate": ([1.0, 20.0, 4.0][at(7) % 3])},
                 "vehicle_context": {},
             });
@@ -86,6 +87,9 @@ fn fields() -> impl Strategy<Value = &'static str> {
         "service.environment",
         "service.deployment_id",
         "service.name",
+        "service.a",
+        "service.a.b",
+        "service",
         "vehicle_context.usage_tier",
         "vehicle_context.account_age_days",
         "error.code",
