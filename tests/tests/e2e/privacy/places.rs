@@ -263,7 +263,7 @@ fn bodies(start_ms: i64, requests: &mut Vec<Vec<u8>>) {
                 format!("{{\"filter\": {{\"duration_ms\": \"{who}\"}}, \"{who}\": 1}}"),
                 format!("{{\"limit\": \"{who}\"}}"),
                 format!("\"{who}\""),
-                format!("{who}"),
+                who.to_owned(),
             ] {
                 send("POST", "/api/events/query", json, &body);
                 send("PUT", "/api/vehicles/0123456789abcdef", json, &body);
