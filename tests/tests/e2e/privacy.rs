@@ -26,7 +26,8 @@ const ODD_DEVICE: &str = "Annas-Pixel-6a";
 /// time in a log.
 const PLACE: [&str; 2] = ["64.248193", "-121.502847"];
 
-/// What must be found nowhere; of what could be told in parts, a part.
+/// What must be found nowhere; of what could be told in parts, a part. The token
+/// that opens the uploads' door is the first.
 const SECRETS: [&str; 6] = [TOKEN, ADMIN, GUESS, "00c0ffee1dea", "drv.7f3a9", "pixel-6a"];
 /// What must not be in events and logs; a reading has it.
 const POSITIONS: [&str; 2] = ["64.2481", "121.5028"];
@@ -84,7 +85,10 @@ async fn nothing_leaks(engine: Engine, doors: Doors) -> anyhow::Result<()> {
 
     assert_told(&events, requests.len());
     search::assert_sound(&searched);
-    let found = searched.iter().flat_map(|place| place.found(&SECRETS)).collect::<Vec<_>>();
+    // Without one of its own, a receiver cannot know what is a token in a request
+    // that does not send it as one; what is sent as one is the guess.
+    let secrets = if doors == Doors::Locked { &SECRETS[..] } else { &SECRETS[1..] };
+    let found = searched.iter().flat_map(|place| place.found(secrets)).collect::<Vec<_>>();
     assert!(found.is_empty(), "{} places:\n{}", found.len(), found.join("\n"));
     let told = searched.iter().filter(|place| !place.holds_readings);
     let found = told.flat_map(|place| place.found(&POSITIONS)).collect::<Vec<_>>();
