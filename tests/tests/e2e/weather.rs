@@ -3,7 +3,7 @@
 
 mod failures;
 
-use e2e::open_meteo::OpenMeteo;
+use e2e::open_meteo::{OpenMeteo, Reply};
 use e2e::{Database, Engine, Server, Settings};
 use serde_json::{Value, json};
 
@@ -141,6 +141,33 @@ async fn what_happened_just_now_is_asked_of_the_forecast() -> anyhow::Result<()>
     let request = &of(&events, "external_api_weather")[0];
     assert_eq!(request["technical_metrics"]["weather_source"], "forecast");
     assert_eq!(request["sampling"]["reason"], "always_kept");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_request_is_told_whatever_is_sampled_and_says_whose_it_is() -> anyhow::Result<()> {
+    let service = OpenMeteo::start(&[Reply::Status(503, None)]).await?;
+    let settings = settings().set("LOG_SAMPLE_TELEMETRY", "0").set("LOG_SAMPLE_TRIP", "0");
+    let mut server = Server::start(service.asked_by(settings)).await?;
+    drive(&server, 1, LONG_AGO_MS).await?;
+    let request = server.wait_for_operation("external_api_weather", 1).await?.remove(0);
+    server.stop().await?;
+    assert_eq!(
+        request["sampling"],
+        json!({"probability": 1.0, "rate": 1.0, "reason": "always_kept"}),
+        "no policy is asked"
+    );
+    for id in ["trace_id", "parent_request_id"] {
+        assert!(request[id].as_str().is_some_and(|text| text.len() == 36), "{id}: {request}");
+    }
+    assert_ne!(request["parent_request_id"], request["request_id"]);
+    assert_eq!(request["feature_flags"]["weather_integration"], true);
+    assert_eq!((&request["attempts"], &request["peer_service"]), (&json!(2), &json!("open_meteo")));
+    let times = request["performance_breakdown"].as_object().expect("times");
+    let attempts: Vec<_> = times.keys().filter(|name| name.starts_with("request_attempt_")).collect();
+    assert_eq!(attempts, ["request_attempt_1_ms", "request_attempt_2_ms"]);
+    assert_eq!(request["service"]["name"], "volttracker", "the key is the envelope's");
+    assert_eq!(request.to_string().matches("\"service\":").count(), 1);
     Ok(())
 }
 
