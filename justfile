@@ -76,7 +76,7 @@ schemathesis examples="50": build-plugins
     cargo build --locked -p volttracker
     @bash tests/schemathesis.sh "${CARGO_TARGET_DIR:-target}/debug/volttracker" {{ examples }}
 
-# What takes long: kills under load, so many rounds on each engine (the seed repeats a run), a minute of full load with swaps in it, 10,000 swaps.
+# What takes long: kills under load, so many rounds on each engine (the seed repeats a run), a minute of full load with swaps in it, 10,000 swaps, a collector in trouble.
 soak rounds="100" seed=`date +%s`: build-plugins
     cargo build --locked -p volttracker
     KILL_ROUNDS={{ rounds }} KILL_SEED={{ seed }} \

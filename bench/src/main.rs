@@ -2,6 +2,7 @@
 //! that could keep it. The command line; the measuring is in the modules.
 
 mod controls;
+mod events;
 mod history;
 mod process;
 mod report;
@@ -63,6 +64,9 @@ pub struct Options {
     /// One round of one second: does it run at all?
     #[arg(long)]
     quick: bool,
+    /// Only what an event costs: needs no `wrk`.
+    #[arg(long)]
+    events: bool,
     /// Print JSON instead of tables.
     #[arg(long)]
     json: bool,
@@ -82,8 +86,15 @@ fn main() -> anyhow::Result<()> {
     if options.quick {
         (options.rounds, options.seconds) = (1, 1);
     }
-    wrk::require()?;
-    let report = Report::of(&rounds::measure(&options)?, &options);
+    let place = tempfile::Builder::new().prefix("volttracker-bench-").tempdir()?;
+    let servers = if options.events {
+        Vec::new()
+    } else {
+        wrk::require()?;
+        rounds::measure(&options, place.path())?
+    };
+    let events = events::measure(&options, &place.path().join("events"))?;
+    let report = Report::of(&servers, &events, &options);
     if let Some(file) = &options.out {
         std::fs::write(file, report.to_markdown())
             .with_context(|| format!("{} cannot be written", file.display()))?;

@@ -7,6 +7,7 @@ use std::process::Command;
 use serde::Serialize;
 
 use crate::Options;
+use crate::events::Costs;
 use crate::rounds::{Measured, Turn};
 use crate::variants::{Kept, Variant};
 
@@ -20,6 +21,9 @@ pub struct Report {
     threads: u32,
     servers: Vec<Row>,
     ratios: Vec<Ratio>,
+    event_fields: usize,
+    event_bytes: usize,
+    events: Vec<EventRow>,
 }
 
 /// Where it was measured.
@@ -49,6 +53,14 @@ struct Ratio {
     of: Variant,
     to: Variant,
     per_second: Spread,
+}
+
+/// Processor time for an event, beside that of a bare `serde_json` of it.
+#[derive(Serialize)]
+struct EventRow {
+    what: &'static str,
+    cpu_us: Spread,
+    ratio: Spread,
 }
 
 /// A figure over all rounds.
@@ -81,8 +93,9 @@ impl Spread {
 
 impl Report {
     /// Sums up.
-    pub fn of(measured: &[Measured], options: &Options) -> Self {
+    pub fn of(measured: &[Measured], events: &Costs, options: &Options) -> Self {
         let ratio = |of, to| Ratio { of, to, per_second: ratio(measured, of, to) };
+        let event = |what, figures: &[f64]| EventRow::of(what, figures, &events.serialized_us);
         Self {
             machine: Machine::here(),
             rounds: options.rounds,
@@ -96,28 +109,50 @@ impl Report {
                 ratio(Variant::History, Variant::Empty),
                 ratio(Variant::Minimal, Variant::Bare),
             ],
+            event_fields: events.fields,
+            event_bytes: events.bytes,
+            events: vec![
+                event("`serde_json` of the same event", &events.serialized_us),
+                event("event built, decided, dropped", &events.dropped_us),
+                event("event built, decided, kept, to stdout", &events.kept_us),
+            ],
         }
     }
 
     /// The tables.
     pub fn to_markdown(&self) -> String {
         let Machine { cores, processor, kernel, rustc, load } = &self.machine;
-        let Self { rounds, seconds, connections, threads, .. } = self;
         let mut text = format!(
-            "{cores} cores ({processor}), Linux {kernel}, {rustc}; load average {load}. {rounds} rounds of \
-             {seconds} s a server, {connections} connections, wrk with {threads} threads on the same cores. \
-             Median (least–most).\n\n\
-             | server | uploads/s | p50 ms | p99 ms | server CPU µs/upload | not 200 |\n\
-             |---|--:|--:|--:|--:|--:|\n"
+            "{cores} cores ({processor}), Linux {kernel}, {rustc}; load average {load}. Median (least–most) of \
+             {} rounds.\n",
+            self.rounds
+        );
+        if !self.servers.is_empty() {
+            self.add_servers(&mut text);
+        }
+        self.add_events(&mut text);
+        text
+    }
+
+    fn add_servers(&self, text: &mut String) {
+        let Self { seconds, connections, threads, .. } = self;
+        line(
+            text,
+            format_args!(
+                "\n{seconds} s a server and round, {connections} connections, wrk with {threads} threads on the \
+                 same cores.\n\n\
+                 | server | uploads/s | p50 ms | p99 ms | server CPU µs/upload | not 200 |\n\
+                 |---|--:|--:|--:|--:|--:|"
+            ),
         );
         for Row { server, per_second, p50_ms, p99_ms, cpu_us, .. } in &self.servers {
             let figures = [per_second.show(0), p50_ms.show(2), p99_ms.show(2), cpu_us.show(1)].join(" | ");
             // A run with any other answer fails.
-            line(&mut text, format_args!("| {} | {figures} | 0 |", server.name()));
+            line(text, format_args!("| {} | {figures} | 0 |", server.name()));
         }
         text.push_str("\n| ratio of uploads/s | |\n|---|--:|\n");
         for Ratio { of, to, per_second } in &self.ratios {
-            line(&mut text, format_args!("| {} ÷ {} | {} |", of.name(), to.name(), per_second.show(3)));
+            line(text, format_args!("| {} ÷ {} | {} |", of.name(), to.name(), per_second.show(3)));
         }
         text.push_str(
             "\n| server | answered `OK!` | readings kept | duplicates | events | written | of these unasked |\n\
@@ -126,9 +161,29 @@ impl Report {
         for Row { server, answered, kept, .. } in self.servers.iter().filter(|row| row.kept.readings > 0) {
             let Kept { readings, duplicates, events, events_written, events_overload } = kept;
             let counts = format_args!("{answered} | {readings} | {duplicates} | {events} | {events_written}");
-            line(&mut text, format_args!("| {} | {counts} | {events_overload} |", server.name()));
+            line(text, format_args!("| {} | {counts} | {events_overload} |", server.name()));
         }
-        text
+    }
+
+    fn add_events(&self, text: &mut String) {
+        let Self { event_fields, event_bytes, .. } = self;
+        line(
+            text,
+            format_args!(
+                "\n| an upload's event: {event_fields} fields, {event_bytes} bytes | CPU µs | ÷ `serde_json` |\n\
+                 |---|--:|--:|"
+            ),
+        );
+        for EventRow { what, cpu_us, ratio } in &self.events {
+            line(text, format_args!("| {what} | {} | {} |", cpu_us.show(2), ratio.show(2)));
+        }
+    }
+}
+
+impl EventRow {
+    fn of(what: &'static str, figures: &[f64], control: &[f64]) -> Self {
+        let ratio = figures.iter().zip(control).map(|(figure, control)| figure / control);
+        Self { what, cpu_us: Spread::of(figures.iter().copied()), ratio: Spread::of(ratio) }
     }
 }
 

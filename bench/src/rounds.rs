@@ -41,10 +41,9 @@ pub struct Measured {
     pub kept: Kept,
 }
 
-/// Measures all servers.
-pub fn measure(options: &Options) -> anyhow::Result<Vec<Measured>> {
-    let place = tempfile::Builder::new().prefix("volttracker-bench-").tempdir()?;
-    let (script, targets) = (place.path().join("upload.lua"), place.path().join("targets"));
+/// Measures all servers, in a folder of each in `place`.
+pub fn measure(options: &Options, place: &Path) -> anyhow::Result<Vec<Measured>> {
+    let (script, targets) = (place.join("upload.lua"), place.join("targets"));
     std::fs::write(&script, include_str!("upload.lua"))?;
     let now_ms = jiff::Timestamp::now().as_millisecond();
     targets::write(&targets, now_ms)?;
@@ -53,7 +52,7 @@ pub fn measure(options: &Options) -> anyhow::Result<Vec<Measured>> {
     let mut servers = Vec::new();
     for (number, variant) in Variant::ALL.into_iter().enumerate() {
         eprintln!("starting: {}", variant.name());
-        let dir = place.path().join(number.to_string());
+        let dir = place.join(number.to_string());
         let running = variant.start(options, &dir)?;
         let measured = Measured { variant, turns: Vec::new(), answered: 0, kept: Kept::default() };
         servers.push((dir, running, measured));

@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use anyhow::{Context as _, ensure};
 use serde::Serialize;
@@ -95,7 +95,11 @@ impl Variant {
         let own = std::env::current_exe().context("this program's path is not known")?;
         let command = match self.control() {
             Some(control) => control_command(&own, control, address, dir),
-            None => receiver_command(options, &own, address, dir)?,
+            None => {
+                let mut command = receiver_command(options, "serve", dir)?;
+                command.env("BIND_ADDR", address.to_string()).stdout(File::create(events_file(dir))?);
+                command
+            }
         };
         Ok(Running { address, process: ServerProcess::start(self.name(), command, address)? })
     }
@@ -138,12 +142,9 @@ fn control_command(own: &Path, control: Control, address: SocketAddr, dir: &Path
     command
 }
 
-fn receiver_command(
-    options: &Options,
-    own: &Path,
-    address: SocketAddr,
-    dir: &Path,
-) -> anyhow::Result<Command> {
+/// The receiver as it is measured, with `dir` as its own.
+pub fn receiver_command(options: &Options, subcommand: &str, dir: &Path) -> anyhow::Result<Command> {
+    let own = std::env::current_exe().context("this program's path is not known")?;
     let beside = own.with_file_name("volttracker");
     let program = options.receiver.clone().unwrap_or(beside);
     ensure!(
@@ -153,16 +154,14 @@ fn receiver_command(
     );
     let mut command = Command::new(program);
     command
-        .arg("serve")
-        .env("BIND_ADDR", address.to_string())
+        .arg(subcommand)
         .env("DATA_DIR", dir)
         .env("ENVIRONMENT", "production")
         .env("ID_KEY", ID_KEY)
         .env("FEATURE_WEATHER", "false")
         .env("RUST_LOG", "warn")
         // The longest bench must not end the trips that it uploads to.
-        .env("TRIP_TIMEOUT_SECONDS", "86400")
-        .stdout(Stdio::from(File::create(events_file(dir))?));
+        .env("TRIP_TIMEOUT_SECONDS", "86400");
     Ok(command)
 }
 

@@ -4,6 +4,7 @@
 mod compile_component;
 pub mod events;
 pub mod import;
+mod measure_events;
 mod output;
 pub mod plugin;
 mod receiver;
@@ -47,6 +48,9 @@ enum Task {
     Import(import::ImportArgs),
     /// Drive a simulated car and upload what its phone would.
     Simulate(simulate::SimulateArgs),
+    /// Measure what an event costs, for `just bench`.
+    #[command(hide = true)]
+    MeasureEvents(Box<measure_events::MeasureArgs>),
 }
 
 /// Runs a command.
@@ -83,6 +87,7 @@ fn run_task(task: Task) -> ExitCode {
             Task::Events(args) => events::run(args).await,
             Task::Import(args) => import::run(args).await,
             Task::Simulate(args) => simulate::run(args).await,
+            Task::MeasureEvents(args) => measure_events::run(*args).await,
         }
     });
     // What is still compiled is for nobody, and takes long.

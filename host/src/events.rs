@@ -5,6 +5,7 @@
 //! policy, coin, sinks) lives in `pipeline` and delays nobody. No business
 //! rule and no I/O of an operation belongs here.
 
+pub(crate) mod cost;
 mod details;
 mod fields;
 mod ledger;

@@ -277,7 +277,11 @@ fn name_vehicle(event: &mut WideEvent<UploadDetails>, vehicle: &VehicleId) {
     }
 }
 
-fn describe_header(event: &mut WideEvent<UploadDetails>, header: &Header, kind: Option<UploadKind>) {
+pub(crate) fn describe_header(
+    event: &mut WideEvent<UploadDetails>,
+    header: &Header,
+    kind: Option<UploadKind>,
+) {
     let details = &mut event.details;
     details.upload_kind = kind.map(UploadKind::as_str);
     details.app_version.clone_from(&header.app_version);
@@ -289,7 +293,7 @@ fn describe_header(event: &mut WideEvent<UploadDetails>, header: &Header, kind: 
     }
 }
 
-fn describe_reading(event: &mut WideEvent<UploadDetails>, reading: &Reading, received_ms: i64) {
+pub(crate) fn describe_reading(event: &mut WideEvent<UploadDetails>, reading: &Reading, received_ms: i64) {
     if reading.position_dropped {
         event.note(Failure::new(Code::E302, "the position is impossible: it was dropped, the reading kept"));
     }
@@ -321,7 +325,7 @@ fn describe_reading(event: &mut WideEvent<UploadDetails>, reading: &Reading, rec
     details.longitude = position.map(|(_, longitude)| cut_coordinate(longitude));
 }
 
-fn describe_put(event: &mut WideEvent<UploadDetails>, put: &Put) {
+pub(crate) fn describe_put(event: &mut WideEvent<UploadDetails>, put: &Put) {
     if put.retried {
         event.note(Failure::new(
             Code::E203,

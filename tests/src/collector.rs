@@ -4,10 +4,12 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
+use prost_reflect::prost::encoding::{DecodeContext, decode_key, decode_varint, skip_field};
 use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -56,10 +58,13 @@ pub struct Closed(TcpSocket);
 
 struct Shared {
     reply: Mutex<Reply>,
-    definition: MessageDescriptor,
+    /// What requests are read by; without it they are only counted.
+    definition: Option<MessageDescriptor>,
     requests: watch::Sender<Vec<Request>>,
-    /// Log records that were taken.
+    /// Log records that were taken, as far as they were read,
     taken: watch::Sender<Vec<Value>>,
+    /// and how many.
+    count: AtomicUsize,
 }
 
 impl Closed {
@@ -68,8 +73,14 @@ impl Closed {
     /// # Errors
     /// There is none.
     pub fn new() -> anyhow::Result<Self> {
+        Self::at(([127, 0, 0, 1], 0).into())
+    }
+
+    /// Takes this address, also beside one that listens there.
+    fn at(address: SocketAddr) -> anyhow::Result<Self> {
         let socket = TcpSocket::new_v4()?;
-        socket.bind(([127, 0, 0, 1], 0).into())?;
+        socket.set_reuseport(true)?;
+        socket.bind(address)?;
         Ok(Self(socket))
     }
 
@@ -86,7 +97,33 @@ impl Closed {
     /// # Errors
     /// It cannot.
     pub fn open(self) -> anyhow::Result<Collector> {
-        Collector::listen(self.0.listen(64)?)
+        let proto = Path::new(env!("CARGO_MANIFEST_DIR")).join("proto");
+        let files = protox::compile([LOGS], [proto])?;
+        let definition = DescriptorPool::from_file_descriptor_set(files)?.get_message_by_name(REQUEST);
+        self.listen(Some(definition.context("the definition of a request")?))
+    }
+
+    /// Listens from now on, and only counts what comes: that costs little, so
+    /// that a load beside it can be measured.
+    ///
+    /// # Errors
+    /// It cannot.
+    pub fn open_to_count(self) -> anyhow::Result<Collector> {
+        self.listen(None)
+    }
+
+    fn listen(self, definition: Option<MessageDescriptor>) -> anyhow::Result<Collector> {
+        let listener = self.0.listen(64)?;
+        let address = listener.local_addr()?;
+        let shared = Arc::new(Shared {
+            reply: Mutex::new(Reply::Take),
+            definition,
+            requests: watch::Sender::default(),
+            taken: watch::Sender::default(),
+            count: AtomicUsize::new(0),
+        });
+        let acceptor = tokio::spawn(accept(listener, shared.clone()));
+        Ok(Collector { address, shared, acceptor })
     }
 }
 
@@ -99,27 +136,17 @@ impl Collector {
         Closed::new()?.open()
     }
 
-    fn listen(listener: TcpListener) -> anyhow::Result<Self> {
-        let address = listener.local_addr()?;
-        let proto = Path::new(env!("CARGO_MANIFEST_DIR")).join("proto");
-        let files = protox::compile([LOGS], [proto])?;
-        let definition = DescriptorPool::from_file_descriptor_set(files)?.get_message_by_name(REQUEST);
-        let shared = Arc::new(Shared {
-            reply: Mutex::new(Reply::Take),
-            definition: definition.context("the definition of a request")?,
-            requests: watch::Sender::default(),
-            taken: watch::Sender::default(),
-        });
-        let serving = shared.clone();
-        let acceptor = tokio::spawn(async move {
-            let mut connections = JoinSet::new();
-            while let Ok((stream, _)) = listener.accept().await {
-                let serving = serving.clone();
-                // A test sees what it misses: records.
-                connections.spawn(async move { serve(stream, &serving).await.ok() });
-            }
-        });
-        Ok(Self { address, shared, acceptor })
+    /// Ends it; who connects is refused then. Returns how many log records it
+    /// took.
+    ///
+    /// # Errors
+    /// Its address cannot be kept.
+    pub async fn close(mut self) -> anyhow::Result<(Closed, usize)> {
+        let closed = Closed::at(self.address)?;
+        self.acceptor.abort();
+        // It was told to end: that it was is no news.
+        (&mut self.acceptor).await.ok();
+        Ok((closed, self.count()))
     }
 
     /// Settings with which a receiver sends there, a password and a key
@@ -137,6 +164,11 @@ impl Collector {
     /// The log records that it took so far.
     pub fn taken(&self) -> Vec<Value> {
         self.shared.taken.borrow().clone()
+    }
+
+    /// How many log records it took so far.
+    pub fn count(&self) -> usize {
+        self.shared.count.load(Ordering::Relaxed)
     }
 
     /// All requests so far.
@@ -180,18 +212,26 @@ fn sending(settings: Settings, address: SocketAddr) -> Settings {
         .set("OTEL_EXPORTER_OTLP_HEADERS", "x-key=hunter3%2Cand%20more")
 }
 
+async fn accept(listener: TcpListener, shared: Arc<Shared>) {
+    let mut connections = JoinSet::new();
+    while let Ok((stream, _)) = listener.accept().await {
+        let serving = shared.clone();
+        // A test sees what it misses: records.
+        connections.spawn(async move { serve(stream, &serving).await.ok() });
+    }
+}
+
 async fn serve(mut stream: TcpStream, shared: &Shared) -> anyhow::Result<()> {
     loop {
-        let request = read(&mut stream, &shared.definition).await?;
-        let records = log_records(&request.message);
-        shared.requests.send_modify(|requests| requests.push(request));
+        let (head, body) = read(&mut stream).await?;
+        let (count, records) = shared.understand(head, &body)?;
         let reply = *shared.reply.lock().unwrap_or_else(PoisonError::into_inner);
         let (taken, answer) = match reply {
-            Reply::Take => (records.len(), http("200 OK", "", b"")),
+            Reply::Take => (count, http("200 OK", "", b"")),
             Reply::Partly(refused) => {
                 // partial_success {rejected_log_records, error_message: "odd"}
                 let partial = [0x0a, 0x07, 0x08, refused, 0x12, 0x03, b'o', b'd', b'd'];
-                (records.len().saturating_sub(refused.into()), http("200 OK", "", &partial))
+                (count.saturating_sub(refused.into()), http("200 OK", "", &partial))
             }
             Reply::Status(status, retry_after) => {
                 let header = retry_after.map(|seconds| format!("Retry-After: {seconds}\r\n"));
@@ -203,12 +243,48 @@ async fn serve(mut stream: TcpStream, shared: &Shared) -> anyhow::Result<()> {
                 return Ok(());
             }
         };
-        shared.taken.send_modify(|all| all.extend_from_slice(&records[..taken]));
+        shared.count.fetch_add(taken, Ordering::Relaxed);
+        shared.taken.send_modify(|all| all.extend(records.into_iter().take(taken)));
         stream.write_all(&answer).await?;
     }
 }
 
-async fn read(stream: &mut TcpStream, definition: &MessageDescriptor) -> anyhow::Result<Request> {
+impl Shared {
+    /// How many log records a request has, and which, where they are read.
+    fn understand(&self, head: String, body: &[u8]) -> anyhow::Result<(usize, Vec<Value>)> {
+        let Some(definition) = &self.definition else {
+            // resource_logs, scope_logs, log_records
+            return Ok((count(body, &[1, 2, 2])?, Vec::new()));
+        };
+        let message = DynamicMessage::decode(definition.clone(), body)?;
+        ensure!(message.unknown_fields().next().is_none(), "fields that the definitions do not have");
+        let message = serde_json::to_value(&message)?;
+        let records = log_records(&message);
+        self.requests.send_modify(|requests| requests.push(Request { head, message }));
+        Ok((records.len(), records))
+    }
+}
+
+/// How many messages are where these fields lead to, each within the one before.
+fn count(mut message: &[u8], fields: &[u32]) -> anyhow::Result<usize> {
+    let Some((wanted, deeper)) = fields.split_first() else { return Ok(1) };
+    let mut all = 0;
+    while !message.is_empty() {
+        let (field, kind) = decode_key(&mut message)?;
+        if field == *wanted {
+            let length = usize::try_from(decode_varint(&mut message)?)?;
+            let (part, rest) = message.split_at_checked(length).context("a part that is cut off")?;
+            all += count(part, deeper)?;
+            message = rest;
+        } else {
+            skip_field(kind, field, &mut message, DecodeContext::default())?;
+        }
+    }
+    Ok(all)
+}
+
+/// Head and body of a request.
+async fn read(stream: &mut TcpStream) -> anyhow::Result<(String, Vec<u8>)> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         head.push(stream.read_u8().await?);
@@ -222,10 +298,7 @@ async fn read(stream: &mut TcpStream, definition: &MessageDescriptor) -> anyhow:
     ensure!(header("content-type") == Some("application/x-protobuf"), "{head}");
     let mut body = vec![0; header("content-length").context("a length")?.parse()?];
     stream.read_exact(&mut body).await?;
-    let message = DynamicMessage::decode(definition.clone(), body.as_slice())?;
-    ensure!(message.unknown_fields().next().is_none(), "fields that the definitions do not have");
-    let message = serde_json::to_value(&message)?;
-    Ok(Request { head, message })
+    Ok((head, body))
 }
 
 fn log_records(message: &Value) -> Vec<Value> {

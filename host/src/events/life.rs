@@ -294,7 +294,7 @@ pub struct WideEvent<D: Opening> {
     open: Open<D>,
     plugins: Arc<PluginSet>,
     events: Events,
-    outcome: Option<Outcome>,
+    pub(super) outcome: Option<Outcome>,
     timestamp: Timestamp,
     started: Instant,
 }
@@ -327,7 +327,7 @@ impl<D: Opening> WideEvent<D> {
         self.timestamp.as_millisecond()
     }
 
-    fn record(&mut self) -> Record {
+    pub(super) fn record(&mut self) -> Record {
         let (outcome, success, failure) = match self.outcome.take() {
             Some(Outcome::Success) => (OutcomeName::Success, true, None),
             Some(Outcome::Failure(failure)) => (OutcomeName::Failure, false, Some(failure)),

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use axum::body::Bytes;
 use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{Extension, RawPathParams, Request, State};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use super::body::read_body;
@@ -221,7 +221,7 @@ pub(super) fn tell_of_refused(app: &App, client: SocketAddr, error: &hyper::Erro
 
 /// Development builds only: lets a test see what a panic leaves behind.
 #[cfg(debug_assertions)]
-fn injected_panic(headers: &HeaderMap) {
+fn injected_panic(headers: &axum::http::HeaderMap) {
     if headers.get("x-volttracker-fault").is_some_and(|fault| fault == "panic") {
         panic!("injected by the request");
     }

@@ -3,6 +3,7 @@
 
 mod files;
 mod otlp;
+mod soak;
 
 use e2e::{Server, upload_all};
 use serde_json::Value;
