@@ -12,6 +12,7 @@ use anyhow::{Context as _, ensure};
 use rustix::time::{ClockId, clock_gettime};
 use serde::Serialize;
 
+use super::names::{Business, Timing};
 use super::record::{Record, SamplingRecord};
 use super::{Heard, Outcome, UploadDetails, VehicleContext, WideEvent};
 use crate::app::App;
@@ -91,7 +92,7 @@ struct Trip {
     session: String,
     header: Header,
     reading: Reading,
-    bytes: usize,
+    query: String,
     put: Put,
 }
 
@@ -144,8 +145,8 @@ impl Trip {
             batch_size: 35,
             retried: false,
         };
-        let (session, header, bytes) = (upload.session_id.to_string(), upload.header, sent.query.len());
-        Ok(Self { vehicle, session, header, reading, bytes, put })
+        let (session, header) = (upload.session_id.to_string(), upload.header);
+        Ok(Self { vehicle, session, header, reading, query: sent.query, put })
     }
 
     /// The event of its next reading, as an upload makes it.
@@ -157,26 +158,32 @@ impl Trip {
             remote_addr: Some(IpAddr::from(Ipv4Addr::new(203, 0, 113, 7)).to_string()),
             user_agent: Some("Apache-HttpClient/UNAVAILABLE (java 1.4)".to_owned()),
             has_token: Some(false),
-            request_bytes: Some(self.bytes as u64),
+            request_bytes: Some(self.query.len() as u64),
             vehicle_id: Some(self.vehicle.to_string()),
             session_id: Some(self.session.clone()),
             ..UploadDetails::default()
         };
         let mut event = app.events.open(app.plugins.pin(), details);
         let started = Instant::now();
-        event.timings.add_since("parse_telemetry", started);
+        event.timings.add_since(Timing::PARSE_TELEMETRY, started);
+        event.known.add_form(self.query.as_bytes());
         event.trace_id = event.details.session_id.clone();
         ingest::describe_header(&mut event, &self.header, Some(UploadKind::Telemetry));
         ingest::describe_reading(&mut event, &self.reading, self.reading.time_ms + 400);
         ingest::describe_put(&mut event, &self.put);
         if let Stored::Reading { trip_id, vehicle, .. } = &self.put.stored {
             event.details.trip_id = Some(trip_id.clone());
-            for flag in ["trip_created", "trip_reopened", "duplicate_reading", "conflicting_reading"] {
+            for flag in [
+                Business::TRIP_CREATED,
+                Business::TRIP_REOPENED,
+                Business::DUPLICATE_READING,
+                Business::CONFLICTING_READING,
+            ] {
                 event.business.set(flag, false);
             }
             event.vehicle = Some(VehicleContext { stats: Some(*vehicle), ..VehicleContext::default() });
-            event.timings.add("context_enrichment", self.put.vehicle_ms);
-            event.timings.add_since("context_enrichment", started);
+            event.timings.add(Timing::CONTEXT_ENRICHMENT, self.put.vehicle_ms);
+            event.timings.add_since(Timing::CONTEXT_ENRICHMENT, started);
         }
         event.details.http_status = Some(200);
         event
@@ -188,8 +195,8 @@ fn as_written(app: &App, trip: &mut Trip) -> Record {
     let mut event = ManuallyDrop::new(trip.event(app));
     event.outcome = Some(Outcome::Success);
     let mut record = event.record();
-    record.performance_breakdown.add("usage_tier", 0.0015);
-    record.performance_breakdown.add("sampling_policy", 0.0021);
+    record.performance_breakdown.add(Timing::USAGE_TIER, 0.0015);
+    record.performance_breakdown.add(Timing::SAMPLING_POLICY, 0.0021);
     if let Some(vehicle) = &mut record.vehicle_context {
         vehicle.usage_tier = Some("moderate".to_owned());
     }
@@ -263,7 +270,7 @@ fn fields(json: &[u8]) -> serde_json::Result<Vec<String>> {
     fn walk(path: &str, value: &serde_json::Value, paths: &mut Vec<String>) {
         match value.as_object() {
             Some(fields) => {
-                fields.iter().for_each(|(name, value)| walk(&format!("{path}.{name}"), value, paths))
+                fields.iter().for_each(|(name, value)| walk(&format!("{path}.{name}"), value, paths));
             }
             None => paths.push(path.to_owned()),
         }
