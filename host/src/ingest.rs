@@ -41,13 +41,13 @@ pub struct RawUpload<'a> {
     pub body: &'a [u8],
 }
 
-/// Receives one upload: returns when what is kept of it is durable.
+/// Receives one upload: returns when what is kept of it is durable. Its event
+/// knows by now what the query says of who sent it.
 pub async fn receive(app: &App, event: &mut WideEvent<UploadDetails>, raw: RawUpload<'_>) -> Received {
     let received_ms = event.began_ms();
     let started = Instant::now();
     let decoded = torque::decode(app.catalogue, raw.query, raw.body, received_ms);
     event.timings.add_since(Timing::PARSE_TELEMETRY, started);
-    event.known.add_form(raw.query);
     event.known.add_form(raw.body);
     match decoded {
         Ok(mut upload) => {

@@ -134,21 +134,28 @@ enum Value<'q> {
 
 impl<'q> Personal<'q> {
     fn of(segment: &'q [u8]) -> Option<Self> {
-        let equals = segment.iter().position(|&byte| byte == b'=')?;
+        let equals = memchr::memchr(b'=', segment)?;
         let key = &segment[..equals];
-        let name = key.rsplit(|&byte| byte == b'?').next().unwrap_or(key);
-        let (name, _) = decoded(name)?;
-        let name = name.trim();
-        let value: fn(Cow<'q, str>) -> Value<'q> =
-            if ["id", "eml", "device_id"].iter().any(|personal| name.eq_ignore_ascii_case(personal)) {
-                Value::Identity
-            } else if name.eq_ignore_ascii_case("token") {
-                Value::Token
-            } else {
-                return None;
-            };
+        // An upload has seventy names, and nearly all are as they are written.
+        let is_plain = key.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
+        let value = if is_plain {
+            Self::value_of(key)?
+        } else {
+            let name = key.rsplit(|&byte| byte == b'?').next().unwrap_or(key);
+            Self::value_of(decoded(name)?.0.trim().as_bytes())?
+        };
         let (_, text) = decoded(&segment[equals..])?;
         (!text.trim().is_empty()).then(|| Self { key, value: value(text) })
+    }
+
+    /// What the value of that name says.
+    fn value_of(name: &[u8]) -> Option<fn(Cow<'q, str>) -> Value<'q>> {
+        let is = |personal: &str| name.eq_ignore_ascii_case(personal.as_bytes());
+        match name.len() {
+            2 | 3 | 9 if is("id") || is("eml") || is("device_id") => Some(Value::Identity),
+            5 if is("token") => Some(Value::Token),
+            _ => None,
+        }
     }
 }
 
