@@ -19,7 +19,7 @@ use sqlx::any::AnyConnectOptions;
 use sqlx::{AnyPool, Executor as _};
 
 use super::StoreError;
-use super::open::{Durability, Engine, PATIENCE, engine_of, pool_options, sqlite_url};
+use super::open::{Durability, Engine, PATIENCE, engine_of, migrate, pool_options, sqlite_url};
 use crate::config::{EventStoreConfig, Secret, StoreConfig};
 use crate::query::QueryError;
 
@@ -89,7 +89,7 @@ impl EventStore {
         let mut migrations = sqlx::migrate!("migrations/events");
         // On PostgreSQL it stands beside that of everything else.
         migrations.dangerous_set_table_name("_event_migrations");
-        migrations.run(&writes).await.context(unfit)?;
+        migrate(engine, &writes, &migrations).await.context(unfit)?;
         if engine == Engine::Postgres {
             // Events of usual size stay as they are in their rows: taking them
             // apart is most of what a query costs.

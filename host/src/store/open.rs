@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
+use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::{Any, AnyConnection, AnyPool, Connection as _, Executor, Transaction};
 
 use super::batch::UploadBatch;
@@ -150,7 +151,9 @@ impl Store {
             }
             Engine::Postgres => "PostgreSQL cannot be reached: check DATABASE_URL, and that the server runs",
         })?;
-        sqlx::migrate!().run(&reads).await.context("the database schema cannot be brought up to date")?;
+        migrate(engine, &reads, &sqlx::migrate!())
+            .await
+            .context("the database schema cannot be brought up to date")?;
         let writes = match engine {
             Engine::Sqlite => {
                 pool(1, WRITER_CACHE_PAGES).await.context("the SQLite file cannot be opened for writing")?
@@ -274,6 +277,30 @@ pub(super) fn pool_options(
         .after_connect(move |connection, _| Box::pin(prepare(engine, durability, connection, cache_pages)))
 }
 
+/// Brings a schema up to date. What is there already is written anew by some
+/// migrations, and a host waits for another that is at it: that takes as long as
+/// it takes.
+pub(super) async fn migrate(
+    engine: Engine,
+    pool: &AnyPool,
+    migrations: &Migrator,
+) -> Result<(), MigrateError> {
+    let mut connection = pool.acquire().await?;
+    if engine == Engine::Postgres {
+        connection.execute("SET statement_timeout = 0").await?;
+    }
+    migrations.run(&mut *connection).await?;
+    if engine == Engine::Postgres {
+        connection.execute(sqlx::AssertSqlSafe(statement_timeout())).await?;
+    }
+    Ok(())
+}
+
+/// No statement takes longer on PostgreSQL.
+fn statement_timeout() -> String {
+    format!("SET statement_timeout = {}", PATIENCE.as_millis())
+}
+
 /// When what is committed outlives a power cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Durability {
@@ -306,10 +333,7 @@ async fn prepare(
         }
         Engine::Postgres => {
             // A commit returns when it is durable, whatever the server's default.
-            let settings = format!(
-                "SET statement_timeout = {}; SET synchronous_commit = {synchronous_commit}",
-                PATIENCE.as_millis()
-            );
+            let settings = format!("{}; SET synchronous_commit = {synchronous_commit}", statement_timeout());
             connection.execute(sqlx::AssertSqlSafe(settings)).await?;
         }
     }

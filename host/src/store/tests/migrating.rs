@@ -1,12 +1,14 @@
 //! What a database holds is there after it is brought up to date.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use sqlx::migrate::Migrator;
 use sqlx::{AnyPool, AssertSqlSafe};
 
-use super::home::{homes, number};
+use super::home::{homes, number, postgres};
 use super::model::*;
+use crate::store::open::PATIENCE;
 use crate::store::{Engine, Record, SessionFacts, Stored};
 
 /// Before phones had several cars.
@@ -88,4 +90,25 @@ async fn vehicles_trips_and_readings_stay_when_phones_get_several_cars() {
         let vehicle_id = car(1, "two").further_vehicle;
         assert_eq!(stored, Stored::Session { vehicle_id, moved_trip: Some("trip 1".to_owned()) });
     }
+}
+
+/// A migration may have much to write anew, or to wait for: here for a lock.
+#[tokio::test]
+async fn a_migration_may_take_longer_than_other_statements() {
+    let Some(home) = postgres().await else { return };
+    migrate_up_to(&home.stranger().await, BEFORE_CARS).await;
+    home.events_before(2).await.close().await;
+    let stranger = home.stranger().await;
+    let mut held = stranger.begin().await.unwrap();
+    sqlx::query("LOCK TABLE trips, events").execute(&mut *held).await.unwrap();
+    let release = async {
+        tokio::time::sleep(PATIENCE + Duration::from_secs(1)).await;
+        held.rollback().await.unwrap();
+    };
+    let (store, _, ()) = tokio::join!(home.open(), home.open_events((30, 1024)), release);
+    let timeouts: Vec<String> = sqlx::query_scalar("SELECT current_setting('statement_timeout')")
+        .fetch_all(&store.pool)
+        .await
+        .unwrap();
+    assert_eq!(timeouts, ["8s"], "other statements may not");
 }
