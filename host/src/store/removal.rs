@@ -3,7 +3,7 @@
 use sqlx::{Any, AssertSqlSafe, Transaction};
 
 use super::claims::Claim;
-use super::open::Store;
+use super::open::{Engine, Store};
 use super::recalculation::lock_trip;
 use super::vehicles::contribute;
 use super::{StoreError, previous_fuel, routes, spans};
@@ -65,6 +65,9 @@ impl Store {
             return Ok(true);
         };
         let mut transaction = self.writes.begin().await?;
+        if !lock_deleted(&mut transaction, self.engine(), &trip_id).await? {
+            return Ok(true);
+        }
         let deleted = sqlx::query(AssertSqlSafe(delete_text()))
             .bind(&trip_id)
             .bind(first)
@@ -83,6 +86,24 @@ impl Store {
         transaction.commit().await?;
         Ok(true)
     }
+}
+
+/// Keeps other hosts away from a deleted trip. Of a portion that two of them
+/// delete at once one finds nothing left, and would take that for its end. `false`
+/// where another host has come to the end meanwhile.
+async fn lock_deleted(
+    transaction: &mut Transaction<'static, Any>,
+    engine: Engine,
+    trip_id: &str,
+) -> Result<bool, StoreError> {
+    let lock = match engine {
+        // It has one writer at a time.
+        Engine::Sqlite => "",
+        Engine::Postgres => "FOR UPDATE",
+    };
+    let text = format!("SELECT trip_id FROM deleted_trips WHERE trip_id = $1 {lock}");
+    let found = sqlx::query(AssertSqlSafe(text)).bind(trip_id).fetch_optional(&mut **transaction).await?;
+    Ok(found.is_some())
 }
 
 pub(super) fn delete_text() -> String {

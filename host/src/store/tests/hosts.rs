@@ -131,3 +131,29 @@ async fn one_trip_at_two_hosts_stores_each_reading_once() {
     assert_eq!(number(&one, "SELECT reading_count FROM trips").await, 200);
     assert_eq!(number(&one, "SELECT COUNT(*) FROM readings").await, 200);
 }
+
+#[tokio::test]
+async fn hosts_that_sweep_one_trip_leave_no_reading_of_it() {
+    let Some(home) = postgres().await else { return };
+    let (one, other) = hosts(&home).await;
+    let mut trip = String::new();
+    for batch in 0..5 {
+        // All in one span, and more than a portion.
+        put_all(&one, (0..450).map(|n| Record::Reading(reading(1, 1, batch * 450 + n))).collect()).await;
+        trip = keep(&one, reading(1, 1, batch * 450)).await.trip_id;
+    }
+    one.delete_trip(&trip, LATER_MS).await.unwrap().unwrap();
+    // Both begin with the same portion, and wait for each other there.
+    let stranger = home.stranger().await;
+    let mut held = stranger.begin().await.unwrap();
+    sqlx::query("SELECT 1 FROM readings FOR UPDATE").fetch_all(&mut *held).await.unwrap();
+    let release = async {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        held.rollback().await.unwrap();
+    };
+    let (first, second, ()) = tokio::join!(one.sweep_deleted(), other.sweep_deleted(), release);
+    assert!(first.unwrap() && second.unwrap());
+    while one.sweep_deleted().await.unwrap() {}
+    assert_eq!(number(&one, "SELECT COUNT(*) FROM readings").await, 0);
+    assert_eq!(number(&one, "SELECT COUNT(*) FROM trip_spans").await, 0);
+}
