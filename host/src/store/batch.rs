@@ -87,8 +87,9 @@ impl UploadBatch {
                 Attempt::InAnotherCar(indices) => {
                     for index in indices {
                         let facts = items[index].as_session().expect("only a session is in a car");
-                        apart.insert(index, moves::keep_and_move(&self.writes, facts).await?);
+                        // First: it may be moved though no answer comes.
                         self.open_trips.forget(facts.key());
+                        apart.insert(index, moves::keep_and_move(&self.writes, facts).await?);
                     }
                 }
             }
