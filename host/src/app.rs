@@ -107,6 +107,8 @@ pub struct App {
     pub wishes: mpsc::Sender<Wish>,
     /// A place for each admin request under way.
     pub admin_requests: Arc<Semaphore>,
+    /// A place for a rollback where those are taken.
+    pub way_back: Arc<Semaphore>,
     /// A place for each import under way.
     pub imports: Arc<Semaphore>,
     /// The folder of everything that this process keeps.
@@ -222,6 +224,7 @@ pub async fn start(
         exports: Arc::new(Semaphore::new(EXPORTS)),
         wishes,
         admin_requests: Arc::new(Semaphore::new(ADMIN_REQUESTS)),
+        way_back: Arc::new(Semaphore::new(1)),
         imports: Arc::new(Semaphore::new(IMPORTS as usize)),
         data_dir: config.store.data_dir.clone(),
         listeners: Arc::new(Semaphore::new(LISTENERS)),

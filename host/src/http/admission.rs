@@ -8,7 +8,7 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::problem::Problem;
 use crate::app::App;
@@ -19,6 +19,12 @@ pub(super) struct Reader;
 
 /// Who may administer, and holds a place for as long as that takes.
 pub(super) struct Administrator {
+    _place: OwnedSemaphorePermit,
+}
+
+/// Who may go back to what served a slot before. What others upload or have
+/// compiled takes minutes: a place is kept for the way out of trouble.
+pub(super) struct OnTheWayBack {
     _place: OwnedSemaphorePermit,
 }
 
@@ -37,20 +43,39 @@ impl FromRequestParts<Arc<App>> for Administrator {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Response> {
-        if !app.tokens.admit_admin(&parts.headers) {
-            let message = if app.tokens.has_admin() {
-                "the admin token is missing or wrong: send it as Authorization: Bearer …"
-            } else {
-                "admin requests are refused: ADMIN_TOKEN is not set"
-            };
-            return Err(refuse(app, parts, message));
-        }
-        let place = app.admin_requests.clone().try_acquire_owned().map_err(|_| {
-            let failure = Failure::new(Code::E501, "too many admin requests are under way");
-            Problem(failure).into_response()
-        })?;
-        Ok(Self { _place: place })
+        let place = admit(app, parts, &[&app.admin_requests]);
+        Ok(Self { _place: place.map_err(|refused| *refused)? })
     }
+}
+
+impl FromRequestParts<Arc<App>> for OnTheWayBack {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Response> {
+        let place = admit(app, parts, &[&app.admin_requests, &app.way_back]);
+        Ok(Self { _place: place.map_err(|refused| *refused)? })
+    }
+}
+
+/// A place for an administrator, in the first that has one.
+fn admit(
+    app: &App,
+    parts: &Parts,
+    places: &[&Arc<Semaphore>],
+) -> Result<OwnedSemaphorePermit, Box<Response>> {
+    if !app.tokens.admit_admin(&parts.headers) {
+        let message = if app.tokens.has_admin() {
+            "the admin token is missing or wrong: send it as Authorization: Bearer …"
+        } else {
+            "admin requests are refused: ADMIN_TOKEN is not set"
+        };
+        return Err(Box::new(refuse(app, parts, message)));
+    }
+    let place = places.iter().find_map(|places| Arc::clone(places).try_acquire_owned().ok());
+    place.ok_or_else(|| {
+        let failure = Failure::new(Code::E501, "too many admin requests are under way");
+        Box::new(Problem(failure).into_response())
+    })
 }
 
 /// Refuses a wrong token, and slows down who guesses. The right one is looked

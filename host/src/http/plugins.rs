@@ -13,7 +13,7 @@ use http_body_util::{LengthLimitError, Limited};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::admission::{Administrator, Reader};
+use super::admission::{Administrator, OnTheWayBack, Reader};
 use super::api::{Answer, store_problem};
 use super::body::gather;
 use super::problem::{Problem, ProblemDetails, Problems, status_of};
@@ -165,7 +165,7 @@ pub(super) async fn discard(
         (status = 422, description = "It was refused (E410 to E414): `problems` says why.", body = ProblemDetails, content_type = "application/problem+json"),
         Problems))]
 pub(super) async fn roll_back(
-    _: Administrator,
+    _: OnTheWayBack,
     State(app): State<Arc<App>>,
     Path(slot): Path<String>,
 ) -> Answer {

@@ -118,17 +118,20 @@ async fn admin_requests_beyond_those_that_have_room_are_told_to_come_back() -> a
     assert!(refused.body.contains("too many admin requests are under way"), "{refused:?}");
     let listed = get(address, "/api/plugins", &[("Authorization", &format!("Bearer {ADMIN}"))]).await?;
     assert_eq!(listed.status, 200, "who only reads needs no place");
+    let answer = raw(address, roll_back(ADMIN).as_bytes()).await?;
+    assert_eq!(answer.status, 422, "a rollback has a place of its own: {answer:?}");
     requests.shutdown().await;
+    let activate = roll_back(ADMIN).replace("rollback", "activate/000000");
     let deadline = Instant::now() + Duration::from_secs(60);
     let admitted = loop {
-        let answer = raw(address, roll_back(ADMIN).as_bytes()).await?;
+        let answer = raw(address, activate.as_bytes()).await?;
         if answer.status != 503 {
             break answer;
         }
         anyhow::ensure!(Instant::now() < deadline, "their places stay taken: {answer:?}");
         tokio::time::sleep(Duration::from_millis(10)).await;
     };
-    assert_eq!(admitted.status, 422, "there is nothing to go back to: {admitted:?}");
+    assert_eq!(admitted.status, 400, "the library has none of that digest: {admitted:?}");
     server.stop().await?;
     Ok(())
 }

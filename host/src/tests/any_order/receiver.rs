@@ -149,6 +149,7 @@ async fn app(home: &Home) -> App {
         exports: Arc::new(Semaphore::new(1)),
         wishes: tokio::sync::mpsc::channel(1).0,
         admin_requests: Arc::new(Semaphore::new(1)),
+        way_back: Arc::new(Semaphore::new(1)),
         imports: Arc::new(Semaphore::new(1)),
         data_dir: config.store.data_dir.clone(),
         listeners: Arc::new(Semaphore::new(1)),
