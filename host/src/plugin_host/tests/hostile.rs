@@ -314,7 +314,7 @@ async fn habits_in_a_call_are_contained_and_the_next_call_is_answered() {
     assert_snapshot!(of("loop").await, @"E411 sampling-policy exceeded its deadline: still computing after 400 ms");
     assert_snapshot!(of("sleep").await, @"E411 sampling-policy exceeded its deadline: no answer within 400 ms");
     // These wait for the host in between, and may be found at either.
-    for habit in ["flood", "random_flood"] {
+    for habit in ["flood", "random_flood", "questions", "long_questions"] {
         let failure = of(habit).await;
         assert!(failure.starts_with("E411 "), "{failure}");
     }

@@ -110,7 +110,11 @@ impl sampling::Guest for Plugin {
             Some(Value::Text(habit)) if told == "as_told" => habit,
             _ => told,
         };
-        indulge(&operation);
+        match operation.as_str() {
+            "questions" => ask_without_end(event, "error.code"),
+            "long_questions" => ask_without_end(event, &"x".repeat(2 << 20)),
+            habit => indulge(habit),
+        }
         let (probability, reason) = match operation.as_str() {
             "nan" => (f64::NAN, "nonsense".to_owned()),
             "negative" => (-1.0, "nonsense".to_owned()),
@@ -133,6 +137,13 @@ impl sampling::Guest for Plugin {
             _ => (RATE.get(), "good".to_owned()),
         };
         Verdict { probability, reason }
+    }
+}
+
+/// Spends its time in the host.
+fn ask_without_end(event: &WideEvent, path: &str) -> ! {
+    loop {
+        std::hint::black_box(event.get(path));
     }
 }
 
