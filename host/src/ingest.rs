@@ -301,28 +301,60 @@ pub(crate) fn describe_reading(event: &mut WideEvent<UploadDetails>, reading: &R
     details.reading_time = jiff::Timestamp::from_millisecond(reading.time_ms).ok();
     details.reading_lag_ms = Some(received_ms - reading.time_ms);
     details.fields_count = u32::try_from(reading.fields.len()).ok();
-    details.odometer_miles = reading.get("odometer_miles");
-    details.trip_distance_miles = reading.get("trip_distance_miles");
-    details.state_of_charge = reading.get("state_of_charge");
-    details.fuel_level_percent = reading.get("fuel_level_percent");
-    details.fuel_remaining_gallons = reading.get("fuel_remaining_gallons");
-    details.hv_battery_power_kw = reading.get("hv_battery_power_kw");
-    details.hv_battery_voltage_v = reading.get("hv_battery_voltage_v");
-    details.speed_mph = reading.get("speed_mph");
-    details.engine_rpm = reading.get("engine_rpm");
-    details.engine_running = reading.get("engine_running").map(|flag| flag > 0.0);
-    details.charger_connected = reading.get("charger_status").map(|status| status > 0.0);
-    details.charger_power_kw = reading
-        .get("charger_power_kw")
-        .or_else(|| reading.get("charger_power_w").map(|watts| watts / 1000.0));
-    details.ambient_temp_f = reading.get("ambient_temp_f");
-    details.coolant_temp_f = reading.get("coolant_temp_f");
-    details.battery_temp_f = reading.get("battery_temp_f");
-    details.battery_voltage = reading.get("battery_voltage");
-    let position = reading.get("latitude").zip(reading.get("longitude"));
-    details.has_gps = Some(position.is_some());
-    details.latitude = position.map(|(latitude, _)| cut_coordinate(latitude));
-    details.longitude = position.map(|(_, longitude)| cut_coordinate(longitude));
+    let charger_power_w;
+    let charger_status;
+    let engine_running;
+    let latitude;
+    let longitude;
+    [
+        details.ambient_temp_f,
+        details.battery_temp_f,
+        details.battery_voltage,
+        details.charger_power_kw,
+        charger_power_w,
+        charger_status,
+        details.coolant_temp_f,
+        details.engine_rpm,
+        engine_running,
+        details.fuel_level_percent,
+        details.fuel_remaining_gallons,
+        details.hv_battery_power_kw,
+        details.hv_battery_voltage_v,
+        latitude,
+        longitude,
+        details.odometer_miles,
+        details.speed_mph,
+        details.state_of_charge,
+        details.trip_distance_miles,
+    ] = reading.pick([
+        "ambient_temp_f",
+        "battery_temp_f",
+        "battery_voltage",
+        "charger_power_kw",
+        "charger_power_w",
+        "charger_status",
+        "coolant_temp_f",
+        "engine_rpm",
+        "engine_running",
+        "fuel_level_percent",
+        "fuel_remaining_gallons",
+        "hv_battery_power_kw",
+        "hv_battery_voltage_v",
+        "latitude",
+        "longitude",
+        "odometer_miles",
+        "speed_mph",
+        "state_of_charge",
+        "trip_distance_miles",
+    ]);
+    details.engine_running = engine_running.map(|flag: f64| flag > 0.0);
+    details.charger_connected = charger_status.map(|status: f64| status > 0.0);
+    details.charger_power_kw = details.charger_power_kw.or(charger_power_w.map(|watts: f64| watts / 1000.0));
+    details.has_gps = Some(latitude.is_some() && longitude.is_some());
+    if let (Some(latitude), Some(longitude)) = (latitude, longitude) {
+        details.latitude = Some(cut_coordinate(latitude));
+        details.longitude = Some(cut_coordinate(longitude));
+    }
 }
 
 pub(crate) fn describe_put(event: &mut WideEvent<UploadDetails>, put: &Put) {

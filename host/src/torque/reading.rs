@@ -33,6 +33,17 @@ impl Reading {
         self.fields.iter().find(|(name, _)| *name == field).map(|&(_, value)| value)
     }
 
+    /// The values of several fields, which are sorted by name as the reading's own
+    /// are: both are gone through once.
+    pub fn pick<const N: usize>(&self, sorted: [&str; N]) -> [Option<f64>; N] {
+        debug_assert!(sorted.is_sorted(), "{sorted:?}");
+        let mut fields = self.fields.iter().peekable();
+        sorted.map(|field| {
+            while fields.next_if(|(name, _)| *name < field).is_some() {}
+            fields.next_if(|(name, _)| *name == field).map(|&(_, value)| value)
+        })
+    }
+
     /// The unknown PIDs as a JSON object of texts; the same ones always give the
     /// same text.
     pub fn unknown_to_json(&self) -> String {
