@@ -9,7 +9,7 @@ use sha2::Sha256;
 
 /// The key of all hashes of this installation.
 #[derive(Clone)]
-pub struct IdentityKey(Hmac<Sha256>);
+pub struct IdentityKey(Arc<Hmac<Sha256>>);
 
 /// A phone's pseudonym: 32 hexadecimal digits.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -59,7 +59,7 @@ impl IdentityKey {
     /// A key from any text.
     pub fn new(secret: &str) -> Self {
         let mac = Hmac::new_from_slice(secret.as_bytes()).expect("HMAC takes a key of any length");
-        Self(mac)
+        Self(Arc::new(mac))
     }
 
     /// A key that nobody knows yet, as text to be kept.
@@ -93,7 +93,7 @@ impl IdentityKey {
     }
 
     fn digest(&self, purpose: &[u8], text: &[u8]) -> [u8; 32] {
-        let mut mac = self.0.clone();
+        let mut mac = Hmac::clone(&self.0);
         mac.update(purpose);
         mac.update(text);
         mac.finalize().into_bytes().into()

@@ -1,6 +1,8 @@
 //! `volttracker measure-events`: what `just bench` starts, to be told what an
 //! event costs in this program as it is built. Nobody else has a use for it.
 
+use std::time::{Duration, Instant};
+
 use clap::Args;
 
 use super::output::say;
@@ -27,6 +29,7 @@ pub async fn run(args: MeasureArgs) -> anyhow::Result<()> {
     let compiling = Compiling::Apart(config.plugins.compile_limits);
     let (app, _, _) = crate::app::start(&config, compiling, sinks).await?;
     let costs = cost::measure(&app, &config, rounds).await?;
+    app.events.close(Instant::now() + Duration::from_secs(10)).await;
     say(&serde_json::to_string(&costs)?);
     Ok(())
 }

@@ -5,7 +5,7 @@
 
 use std::hint::black_box;
 use std::mem::ManuallyDrop;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
@@ -153,9 +153,9 @@ impl Trip {
     fn event(&mut self, app: &App) -> WideEvent<UploadDetails> {
         self.reading.time_ms += 1000;
         let details = UploadDetails {
-            method: Some("GET".to_owned()),
+            method: Some("GET"),
             route: Some("/torque/upload"),
-            remote_addr: Some(IpAddr::from(Ipv4Addr::new(203, 0, 113, 7)).to_string()),
+            remote_addr: Some(Ipv4Addr::new(203, 0, 113, 7).into()),
             user_agent: Some("Apache-HttpClient/UNAVAILABLE (java 1.4)".to_owned()),
             has_token: Some(false),
             request_bytes: Some(self.query.len() as u64),
@@ -191,7 +191,7 @@ impl Trip {
 }
 
 /// An event as its line is made of; nobody else is told of this one.
-fn as_written(app: &App, trip: &mut Trip) -> Record {
+fn as_written(app: &App, trip: &mut Trip) -> Box<Record> {
     let mut event = ManuallyDrop::new(trip.event(app));
     event.outcome = Some(Outcome::Success);
     let mut record = event.record();

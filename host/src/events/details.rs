@@ -1,6 +1,7 @@
 //! The fields that belong to one operation only.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -37,7 +38,7 @@ pub enum Details {
 pub struct UploadDetails {
     /// Request method.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub method: Option<String>,
+    pub method: Option<&'static str>,
     /// Template of the route, never the token.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub route: Option<&'static str>,
@@ -46,7 +47,8 @@ pub struct UploadDetails {
     pub http_status: Option<u16>,
     /// Address of the client.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub remote_addr: Option<String>,
+    #[schemars(with = "Option<String>")]
+    pub remote_addr: Option<IpAddr>,
     /// What the client calls itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user_agent: Option<String>,
@@ -165,7 +167,7 @@ pub struct UploadDetails {
 #[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub struct ImportDetails {
     /// Request method.
-    pub method: String,
+    pub method: &'static str,
     /// Path of the request.
     pub route: &'static str,
     /// Status of the answer. One that told of its progress began with 200.
@@ -376,7 +378,7 @@ pub struct WeatherDetails {
 #[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub struct ApiRequestDetails {
     /// Request method.
-    pub method: String,
+    pub method: &'static str,
     /// Template of the route.
     pub route: String,
     /// Status of the answer; absent if there was none.

@@ -15,6 +15,13 @@ pub fn cut_coordinate(degrees: f64) -> f64 {
     (degrees * 100.0).trunc() / 100.0
 }
 
+/// As much as most events need, so that a group grows once.
+fn make_room<T>(group: &mut Vec<T>) {
+    if group.is_empty() {
+        group.reserve(10);
+    }
+}
+
 /// A value in a group.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
 #[serde(untagged)]
@@ -100,6 +107,7 @@ impl<G: Group> Fields<G> {
     fn add(&mut self, name: Cow<'static, str>, value: Value) {
         let finite = !matches!(value, Value::Number(number) if !number.is_finite());
         if finite && self.get(&name).is_none() {
+            make_room(&mut self.values);
             self.values.push((name, value));
         }
     }
@@ -180,7 +188,10 @@ impl Timings {
             // A sum may overflow, and stays what it was then.
             Some((_, total)) if (*total + ms).is_finite() => *total += ms,
             Some(_) => {}
-            None => self.0.push((name, ms)),
+            None => {
+                make_room(&mut self.0);
+                self.0.push((name, ms));
+            }
         }
     }
 }

@@ -22,7 +22,7 @@ use super::service::{ServiceInfo, ServiceRecord};
 use super::sink::{SinkTotals, Sinks, Tail};
 use super::taxonomy::{Code, Failure};
 use super::vehicle::VehicleContext;
-use crate::config::Config;
+use crate::config::{Config, Secret};
 use crate::identity::IdentityKey;
 use crate::live::Live;
 use crate::plugin_host::{PluginSet, Shadowed, Summary};
@@ -30,7 +30,10 @@ use crate::torque::Known;
 
 /// Where events are opened and finished events go. Cheap to clone.
 #[derive(Clone)]
-pub struct Events {
+pub struct Events(Arc<Process>);
+
+/// What all events of the process have in common.
+struct Process {
     service: Arc<ServiceInfo>,
     flags: FeatureFlags,
     /// What no event may say: the tokens that are set.
@@ -60,10 +63,12 @@ impl Events {
             enhanced_route_detection: config.features.feature_route_detection,
             predictive_range: config.features.feature_predictive_range,
         };
-        let mut tokens = Known::default();
-        config.http.tokens().for_each(|token| tokens.add_token(token.expose()));
-        let pipeline = Pipeline::start(config, key.clone(), sinks);
-        Self { service: Arc::new(service), flags, tokens, pipeline }
+        Self(Arc::new(Process {
+            service: Arc::new(service),
+            flags,
+            tokens: Known::tokens(config.http.tokens().map(Secret::expose)),
+            pipeline: Pipeline::start(config, key.clone(), sinks),
+        }))
     }
 
     /// Opens the event of an operation that begins now. `plugins` is the set
@@ -76,7 +81,7 @@ impl Events {
                 client_request_id: None,
                 trace_id: None,
                 parent_request_id: None,
-                known: self.tokens.clone(),
+                known: self.0.tokens.clone(),
                 timings: Timings::default(),
                 business: Fields::default(),
                 technical: Fields::default(),
@@ -94,72 +99,72 @@ impl Events {
 
     /// Which features are on.
     pub fn flags(&self) -> FeatureFlags {
-        self.flags
+        self.0.flags
     }
 
     /// The trips that run, as events tell of them.
     pub fn live(&self) -> &Live {
-        self.pipeline.live()
+        self.0.pipeline.live()
     }
 
     /// The finished events so far, by what they were.
     pub fn counts(&self) -> &Counts {
-        self.pipeline.counts()
+        self.0.pipeline.counts()
     }
 
     /// Finished events that wait, by event task.
     pub fn waiting(&self) -> impl Iterator<Item = usize> {
-        self.pipeline.waiting()
+        self.0.pipeline.waiting()
     }
 
     /// What is deployed: version, environment, deployment id and region.
     pub fn deployment(&self) -> [&str; 4] {
-        let ServiceInfo { version, environment, deployment_id, region, .. } = &*self.service;
+        let ServiceInfo { version, environment, deployment_id, region, .. } = &*self.0.service;
         [version, environment, deployment_id, region]
     }
 
     /// What became of the finished events so far.
     pub fn totals(&self) -> Totals {
-        self.pipeline.totals()
+        self.0.pipeline.totals()
     }
 
     /// What became of the kept events so far, by sink.
     pub fn sinks(&self) -> BTreeMap<&'static str, SinkTotals> {
-        self.pipeline.sinks().totals()
+        self.0.pipeline.sinks().totals()
     }
 
     /// Those who follow the kept events as they come.
     pub fn tail(&self) -> &Tail {
-        self.pipeline.sinks().tail()
+        self.0.pipeline.sinks().tail()
     }
 
     /// Where a test makes an event task panic.
     #[cfg(test)]
     pub(super) fn fault(&self) -> &crate::supervision::PanicPoint {
-        self.pipeline.fault()
+        self.0.pipeline.fault()
     }
 
     /// Identity of this process.
     pub fn instance_id(&self) -> Uuid {
-        self.service.instance_id
+        self.0.service.instance_id
     }
 
     /// Waits until all events finished before now are with their sinks, but
     /// not longer than up to that time.
     pub async fn drain(&self, by: Instant) -> Drained {
-        self.pipeline.drain(by).await
+        self.0.pipeline.drain(by).await
     }
 
     /// Waits until every sink has taken what waits for it. One that has not at
     /// that time loses it, and takes nothing more: what was counted until then
     /// is what became of each event.
     pub async fn flush(&self, by: Instant) {
-        self.pipeline.sinks().flush(by).await;
+        self.0.pipeline.sinks().flush(by).await;
     }
 
     /// Ends the sinks, with everything written that can be by that time.
     pub async fn close(&self, by: Instant) {
-        self.pipeline.sinks().close(by).await;
+        self.0.pipeline.sinks().close(by).await;
     }
 }
 
@@ -327,7 +332,7 @@ impl<D: Opening> WideEvent<D> {
         self.timestamp.as_millisecond()
     }
 
-    pub(super) fn record(&mut self) -> Record {
+    pub(super) fn record(&mut self) -> Box<Record> {
         let (outcome, success, failure) = match self.outcome.take() {
             Some(Outcome::Success) => (OutcomeName::Success, true, None),
             Some(Outcome::Failure(failure)) => (OutcomeName::Failure, false, Some(failure)),
@@ -340,7 +345,8 @@ impl<D: Opening> WideEvent<D> {
             }
         };
         let open = &mut self.open;
-        let mut record = Record {
+        let mut record = Box::new(Record {
+            known: Some(std::mem::take(&mut open.known)),
             schema_version: SCHEMA_VERSION,
             operation: open.details.operation(),
             timestamp: self.timestamp,
@@ -353,8 +359,8 @@ impl<D: Opening> WideEvent<D> {
             outcome,
             failure_reason: failure.as_ref().map(|failure| failure.message.clone().into()),
             details: std::mem::take(&mut open.details).into_details(),
-            service: ServiceRecord { info: self.events.service.clone(), plugins: self.plugins.clone() },
-            feature_flags: self.events.flags,
+            service: ServiceRecord { info: self.events.0.service.clone(), plugins: self.plugins.clone() },
+            feature_flags: self.events.0.flags,
             performance_breakdown: std::mem::take(&mut open.timings),
             business_metrics: std::mem::take(&mut open.business),
             technical_metrics: std::mem::take(&mut open.technical),
@@ -363,7 +369,7 @@ impl<D: Opening> WideEvent<D> {
             further_error_codes: Vec::new(),
             truncated_fields: Vec::new(),
             sampling: None,
-        };
+        });
         open.noted.drain(..).for_each(|failure| record.note(failure));
         record
     }
@@ -385,9 +391,8 @@ impl<D: Opening> DerefMut for WideEvent<D> {
 impl<D: Opening> Drop for WideEvent<D> {
     fn drop(&mut self) {
         let trip = self.open.shadow_trip.take();
-        let known = std::mem::take(&mut self.open.known);
         let record = self.record();
-        self.events.pipeline.hand_over(Finished { record, trip, known });
+        self.events.0.pipeline.hand_over(Finished { record, trip });
     }
 }
 

@@ -3,6 +3,7 @@
 //! is waited for in `waiting`, and changes nothing.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -23,7 +24,6 @@ use crate::identity::IdentityKey;
 use crate::live::Live;
 use crate::plugin_host::{self, Facts, PluginError, PluginErrorKind, Shadowed, Slot, Summary};
 use crate::supervision::{PanicPoint, caught, guarded};
-use crate::torque::Known;
 
 /// Event tasks: one that waits for a slow policy leaves the other free.
 const TASKS: usize = 2;
@@ -44,28 +44,21 @@ pub enum Drained {
     TimedOut,
 }
 
-#[derive(Clone)]
 pub(super) struct Pipeline {
     shared: Arc<Shared>,
-    queues: Arc<[mpsc::Sender<Job>; TASKS]>,
-    next: Arc<AtomicUsize>,
+    queues: [mpsc::Sender<Job>; TASKS],
+    next: AtomicUsize,
 }
 
-/// A finished event, the trip that a shadow is asked about, and what the event
-/// must not say.
+/// A finished event, and the trip that a shadow is asked about.
 pub(super) struct Finished {
-    pub(super) record: Record,
+    pub(super) record: Box<Record>,
     pub(super) trip: Option<Shadowed<Summary>>,
-    pub(super) known: Known,
 }
 
 /// Where an event is while it is decided on: a panic leaves it there.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "there is one for each event task, and a box would be one an event"
-)]
 enum InHand {
-    Finished(Record),
+    Finished(Box<Record>),
     /// Somebody is asked about it.
     Asked(Arc<Lookup>),
     /// It is decided, or taken out after a panic.
@@ -73,7 +66,7 @@ enum InHand {
 }
 
 impl InHand {
-    fn take(&mut self) -> Option<Record> {
+    fn take(&mut self) -> Option<Box<Record>> {
         match std::mem::replace(self, Self::Nothing) {
             Self::Finished(record) => Some(record),
             Self::Asked(event) => Some(event.into_record()),
@@ -82,15 +75,15 @@ impl InHand {
     }
 
     /// The event for others to look at.
-    fn ask(&mut self) -> Option<Arc<Lookup>> {
-        let event = Lookup::new(self.take()?);
+    fn ask(&mut self, key: &IdentityKey) -> Option<Arc<Lookup>> {
+        let event = Lookup::new(self.take()?, key.clone());
         *self = Self::Asked(event.clone());
         Some(event)
     }
 }
 
 enum Job {
-    Event(Box<Finished>),
+    Event(Finished),
     Flush(oneshot::Sender<()>),
 }
 
@@ -128,15 +121,18 @@ impl Pipeline {
             tokio::spawn(work(shared.clone(), receiver));
             sender
         });
-        Self { shared, queues: Arc::new(queues), next: Arc::new(AtomicUsize::new(0)) }
+        Self { shared, queues, next: AtomicUsize::new(0) }
     }
 
     /// Takes a finished event. Never blocks: with full queues the event is
     /// kept without asking the policy.
     pub(super) fn hand_over(&self, mut finished: Finished) {
         self.shared.ledger.received();
-        finished.record.hide(&finished.known, &self.shared.key);
-        finished.record.bound();
+        // Most events are let go, and nobody reads them: those that are kept are
+        // cleaned when they are written. What waits must not be large.
+        if finished.record.is_long() {
+            finished.record.clean(&self.shared.key);
+        }
         if finished.record.operation.always_kept() {
             return self.shared.emit(finished.record, Verdict::always(Reason::ALWAYS_KEPT), None);
         }
@@ -149,7 +145,7 @@ impl Pipeline {
             }
             None => self.next.fetch_add(1, Ordering::Relaxed),
         };
-        let mut job = Job::Event(Box::new(finished));
+        let mut job = Job::Event(finished);
         for offset in 0..TASKS {
             match self.queues[(first + offset) % TASKS].try_send(job) {
                 Ok(()) => return,
@@ -234,7 +230,7 @@ async fn work(shared: Arc<Shared>, mut queue: mpsc::Receiver<Job>) {
         for job in jobs.drain(..) {
             match job {
                 Job::Event(event) => {
-                    waiting.extend(shared.process(*event).await);
+                    waiting.extend(shared.process(event).await);
                     waiting.look(&shared);
                 }
                 Job::Flush(done) => {
@@ -253,13 +249,13 @@ impl Shared {
     /// Decides on an event, and lets it go or emits it; comes back with one
     /// that is kept and whose shadows have not answered yet. One that a panic
     /// leaves undecided is kept.
-    async fn process(&self, Finished { record, trip, .. }: Finished) -> Option<Decided> {
+    async fn process(&self, Finished { record, trip }: Finished) -> Option<Decided> {
         if self.in_a_hurry.load(Ordering::Relaxed) {
             self.emit(record, Verdict::always(Reason::POLICY_OVERLOAD), None);
             return None;
         }
         let mut in_hand = InHand::Finished(record);
-        let decided = guarded("an event task", self.decide(&mut in_hand, trip)).await;
+        let decided = guarded("an event task", pin!(self.decide(&mut in_hand, trip))).await;
         decided.unwrap_or_else(|panicked| {
             if let Some(mut record) = in_hand.take() {
                 record.note(Failure::from(panicked));
@@ -277,7 +273,7 @@ impl Shared {
         let plugins = record.service.plugins.clone();
         let facts_again = plugins.shadow(Slot::SamplingPolicy).map(|_| facts.clone());
         let at_ms = record.timestamp.as_millisecond();
-        let event = in_hand.ask()?;
+        let event = in_hand.ask(&self.key)?;
         self.fault.strike();
         let started = Instant::now();
         let answer = plugins.decide(facts, event.clone(), at_ms).await;
@@ -384,18 +380,18 @@ impl Shared {
     }
 
     /// Emits an event that nobody decides on.
-    fn emit(&self, record: Record, verdict: Verdict, shadow: Option<ShadowVerdict>) {
+    fn emit(&self, record: Box<Record>, verdict: Verdict, shadow: Option<ShadowVerdict>) {
         self.ledger.counts.count(&record, None);
         self.hand_to_sinks(|| (record, verdict, shadow));
     }
 
     /// Emits an event, which counts it. Who does may be dropping it because of
     /// a panic, or have others in hand: none gets out of here.
-    fn hand_to_sinks(&self, event: impl FnOnce() -> (Record, Verdict, Option<ShadowVerdict>)) {
+    fn hand_to_sinks(&self, event: impl FnOnce() -> (Box<Record>, Verdict, Option<ShadowVerdict>)) {
         let kept = caught("the writing of an event", || {
             let (record, verdict, shadow) = event();
             let (operation, timestamp) = (record.operation, record.timestamp);
-            let line = line(record, verdict, shadow)?;
+            let line = line(record, verdict, shadow, &self.key)?;
             Ok::<_, serde_json::Error>(KeptEvent::new(operation, timestamp, line, &self.ledger))
         });
         match kept {
@@ -419,9 +415,10 @@ impl Shared {
 
 /// The line of an event, with what was wanted of it.
 fn line(
-    mut record: Record,
+    mut record: Box<Record>,
     verdict: Verdict,
     shadow: Option<ShadowVerdict>,
+    key: &IdentityKey,
 ) -> Result<Vec<u8>, serde_json::Error> {
     let policy = verdict.by_policy.then(|| record.service.plugins.identity(Slot::SamplingPolicy));
     record.sampling = Some(SamplingRecord {
@@ -432,7 +429,7 @@ fn line(
         reason: verdict.reason,
         shadow,
     });
-    record.write_line()
+    record.write_line(key)
 }
 
 impl From<&PluginError> for Failure {

@@ -12,7 +12,9 @@ use super::service::{Service, ServiceRecord};
 use super::shadow::{ShadowTrip, ShadowVerdict};
 use super::taxonomy::{Category, Code, Failure, Severity};
 use super::vehicle::VehicleContext;
+use crate::identity::IdentityKey;
 use crate::plugin_host::{Said, Summary};
+use crate::torque::Known;
 
 /// Version of the event schema; it grows when a field changes its meaning.
 pub(super) const SCHEMA_VERSION: u32 = 1;
@@ -199,6 +201,9 @@ pub(super) struct SamplingRecord {
 /// One finished event.
 #[derive(Clone, serde::Serialize, JsonSchema)]
 pub(super) struct Record {
+    /// What no text of it may repeat; nothing once that is hidden.
+    #[serde(skip)]
+    pub(super) known: Option<Known>,
     /// Version of the schema: it grows when a field changes its meaning.
     #[schemars(extend("const" = SCHEMA_VERSION))]
     pub(super) schema_version: u32,
@@ -292,6 +297,13 @@ impl Record {
         }
     }
 
+    /// Whether a text of it is longer than a field holds.
+    pub(super) fn is_long(&mut self) -> bool {
+        let mut longest = 0;
+        self.each_text(|_, text| longest = longest.max(text.len()));
+        longest > LONGEST_TEXT
+    }
+
     /// Cuts every text that somebody outside can make long.
     pub(super) fn bound(&mut self) {
         let mut cut_fields = std::mem::take(&mut self.truncated_fields);
@@ -317,7 +329,6 @@ impl Record {
             Details::Upload(upload) => {
                 for (name, text) in [
                     ("user_agent", &mut upload.user_agent),
-                    ("method", &mut upload.method),
                     ("app_version", &mut upload.app_version),
                     ("profile_name", &mut upload.profile_name),
                     ("notice", &mut upload.notice),
@@ -328,14 +339,8 @@ impl Record {
                 conflicts.for_each(|conflict| at("unit_conflicts", Some(conflict)));
             }
             Details::Finalization(trip) => at("profile_name", trip.profile_name.as_mut()),
-            Details::ApiRequest(request) => {
-                at("method", Some(&mut request.method));
-                at("user_agent", request.user_agent.as_mut());
-            }
-            Details::Import(import) => {
-                at("user_agent", import.user_agent.as_mut());
-                at("method", Some(&mut import.method));
-            }
+            Details::ApiRequest(request) => at("user_agent", request.user_agent.as_mut()),
+            Details::Import(import) => at("user_agent", import.user_agent.as_mut()),
             Details::Weather(weather) => at("url", Some(&mut weather.url)),
             Details::PluginSwap(swap) => {
                 at("origin", Some(&mut swap.origin));
@@ -353,8 +358,10 @@ impl Record {
         self.failure_reason.iter_mut().for_each(|reason| look("failure_reason", reason));
     }
 
-    /// The event as one line of JSON, its newline included.
-    pub(super) fn write_line(&mut self) -> serde_json::Result<Vec<u8>> {
+    /// The event as one line of JSON, its newline included, with nothing in it
+    /// that no event says.
+    pub(super) fn write_line(&mut self, key: &IdentityKey) -> serde_json::Result<Vec<u8>> {
+        self.clean(key);
         let mut line = Vec::with_capacity(4096);
         serde_json::to_writer(&mut line, self)?;
         if line.len() >= LARGEST_EVENT {

@@ -6,21 +6,24 @@ use std::borrow::Cow;
 use super::details::Details;
 use super::record::Record;
 use crate::identity::IdentityKey;
-use crate::torque::{Hiding, Known, Shapes};
+use crate::torque::{Hiding, Shapes};
 
 impl Record {
-    /// Hides secrets in every text that comes from outside.
-    pub(super) fn hide(&mut self, known: &Known, key: &IdentityKey) {
+    /// Hides secrets in every text that comes from outside, and cuts those that
+    /// are too long. Once: what stands for an identity looks like one.
+    pub(super) fn clean(&mut self, key: &IdentityKey) {
+        let Some(known) = self.known.take() else { return };
         let replace = |identity: &str| key.pseudonym(identity);
         let from_a_client = self.is_of_a_client();
         self.each_text(|name, text| {
             let shapes = if from_a_client { shapes_in(name) } else { Shapes::None };
-            let hiding = Hiding { known, shapes, replace };
+            let hiding = Hiding { known: &known, shapes, replace };
             // A text of this program has nothing to hide.
             if let Cow::Owned(text) = text {
                 hiding.hide(text);
             }
         });
+        self.bound();
     }
 
     /// Whether its texts may repeat what a client sent.
@@ -32,9 +35,7 @@ impl Record {
 /// What in a client's text is a secret by its shape.
 fn shapes_in(field: &str) -> Shapes {
     match field {
-        "user_agent" | "method" | "error.message" | "error.exception_message" | "failure_reason" => {
-            Shapes::All
-        }
+        "user_agent" | "error.message" | "error.exception_message" | "failure_reason" => Shapes::All,
         // Many proxies give requests ids that look like those of devices.
         "client_request_id" => Shapes::Mail,
         // Looked through when they were read: what is there by now are hashes.

@@ -5,12 +5,14 @@ pub(crate) mod contract;
 mod counts;
 mod reference;
 
+use std::mem::ManuallyDrop;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use clap::Parser;
 use serde_json::Value as Json;
 
+use super::lookup::Lookup;
 use super::sink::Sinks;
 use super::{
     Business, Code, Drained, Events, Failure, FinalizationDetails, Outcome, Timing, UploadDetails,
@@ -19,7 +21,7 @@ use super::{
 use crate::activation::tests::first_start;
 use crate::config::Config;
 use crate::identity::IdentityKey;
-use crate::plugin_host::{PluginHost, VehicleStats, tests::plugin_dir};
+use crate::plugin_host::{EventFields as _, FieldValue, PluginHost, VehicleStats, tests::plugin_dir};
 
 #[derive(Parser)]
 struct Cli {
@@ -240,4 +242,23 @@ async fn long_texts_are_cut_and_listed_and_the_gravest_error_is_told_whole() {
     assert_eq!(event["error"]["code"], "E203");
     assert_eq!(event["further_error_codes"], serde_json::json!(["E504"]));
     assert_eq!(event["success"], true);
+}
+
+#[tokio::test]
+async fn a_policy_reads_what_is_written_and_nothing_else_of_a_text() {
+    let rig = Rig::start(ALWAYS, &["--admin-token", "s3cret-of-an-admin"]).await;
+    let key = IdentityKey::new("a key of sixteen");
+    for (agent, read) in [
+        ("curl by anna@example.com with S3cret-of-an-Admin".to_owned(), None),
+        (format!("{} s3cret-of-an-admin", "x".repeat(1100)), Some("x".repeat(1024))),
+    ] {
+        let mut event = rig.upload();
+        event.details.user_agent = Some(agent);
+        let event = Lookup::new(ManuallyDrop::new(event).record(), key.clone());
+        let read = read.unwrap_or(format!("curl by {} with [token]", key.pseudonym("anna@example.com")));
+        assert_eq!(event.get("user_agent"), Some(FieldValue::Text(read.clone())));
+        let line = event.into_record().write_line(&key).expect("JSON");
+        let written: Json = serde_json::from_slice(&line).expect("JSON");
+        assert_eq!(written["user_agent"], read);
+    }
 }

@@ -79,7 +79,7 @@ impl Decided {
     }
 
     /// The event with all that was said of it, and what was wanted of it.
-    pub(super) fn into_parts(self) -> (Record, Verdict, Option<ShadowVerdict>) {
+    pub(super) fn into_parts(self) -> (Box<Record>, Verdict, Option<ShadowVerdict>) {
         let Self { event, mut verdict, policy_ms, beside, .. } = self;
         let mut record = event.into_record();
         record.performance_breakdown.add(Timing::SAMPLING_POLICY, policy_ms);

@@ -76,7 +76,7 @@ fn open(
     };
     let mut event = app.events.open(app.plugins.pin(), details);
     let head = Head::of(request, None, &mut event.known);
-    event.details.method = head.method.to_owned();
+    event.details.method = head.method;
     event.details.user_agent = head.user_agent;
     event.details.has_token = head.has_token;
     event.client_request_id = head.client_request_id;

@@ -91,12 +91,12 @@ fn token_in(path: &Result<RawPathParams, RawPathParamsRejection>) -> Option<Stri
 fn open(app: &App, request: &Request, client: SocketAddr, token: Option<&str>) -> WideEvent<UploadDetails> {
     let details = UploadDetails {
         route: Some(if token.is_some() { "/torque/upload/{token}" } else { "/torque/upload" }),
-        remote_addr: Some(client.ip().to_string()),
+        remote_addr: Some(client.ip()),
         ..UploadDetails::default()
     };
     let mut event = app.events.open(app.plugins.pin(), details);
     let head = Head::of(request, token, &mut event.known);
-    event.details.method = Some(head.method.to_owned());
+    event.details.method = Some(head.method);
     event.details.user_agent = head.user_agent;
     event.details.has_token = Some(head.has_token);
     event.client_request_id = head.client_request_id;
@@ -206,11 +206,8 @@ pub(super) fn tell_of_refused(app: &App, client: SocketAddr, error: &hyper::Erro
     } else {
         (Code::E006, "the head of the request is too large", Some(431))
     };
-    let details = UploadDetails {
-        http_status: status,
-        remote_addr: Some(client.ip().to_string()),
-        ..UploadDetails::default()
-    };
+    let details =
+        UploadDetails { http_status: status, remote_addr: Some(client.ip()), ..UploadDetails::default() };
     let event = app.events.open(app.plugins.pin(), details);
     let outcome = match app.rate_limits.admit_address(client.ip()) {
         Ok(()) => Outcome::Rejected(Failure::new(code, message).caused_by("HttpError", error)),

@@ -107,16 +107,20 @@ impl<W: World> Active<W> {
         answer
     }
 
-    /// Waits for a call, counts it, and takes it as a sign of health. A plugin
-    /// that fails too often is spared most of them.
-    pub(super) async fn judged<T>(
-        &self,
-        call: impl Future<Output = Result<T, PluginError>>,
-    ) -> Result<T, PluginError> {
-        if let Some(Trouble::Plugin(error)) = self.health.spared() {
-            return Err(error);
+    /// Begins a call that is taken as a sign of health.
+    ///
+    /// # Errors
+    /// A plugin that fails too often is spared most of them: how it failed last.
+    pub(super) fn begin(&self) -> Result<Instant, PluginError> {
+        match self.health.spared() {
+            Some(Trouble::Plugin(error)) => Err(error),
+            _ => Ok(Instant::now()),
         }
-        let answer = self.metered(call).await;
+    }
+
+    /// Counts a call that has begun, and takes it as a sign of health.
+    pub(super) fn judge<T>(&self, began: Instant, answer: Result<T, PluginError>) -> Result<T, PluginError> {
+        self.meter.count(began.elapsed(), answer.as_ref().err().map(|error| error.kind));
         match &answer {
             Ok(_) => self.health.succeeded(),
             Err(error) => self.health.failed(Trouble::Plugin(error.clone()), None),

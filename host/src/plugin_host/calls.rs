@@ -1,6 +1,7 @@
 //! Each call of a plugin: lease an instance, call within the deadline, check
 //! the answer. Whom to ask, and what a failure means, is `set`'s.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use super::answers;
@@ -33,8 +34,7 @@ macro_rules! call {
         let mut lease = $pool.lease($at_ms).await?;
         let deadline = lease.deadline();
         let (store, exports) = lease.parts();
-        let call = exports.$interface.$function(store, $($argument),*);
-        let outcome = within(deadline, call).await;
+        let outcome = within(deadline, pin!(exports.$interface.$function(store, $($argument),*))).await;
         let answer = lease.end(outcome)?;
         $check(&answer).map_err(Self::nonsense)?;
         Ok(answer)
@@ -58,8 +58,8 @@ impl Pool<SamplingPolicy> {
         let deadline = lease.deadline();
         let event = lease.lend(EventHandle(event))?;
         let (store, exports) = lease.parts();
-        let call = exports.sampling.call_decide(store, &facts, event.borrow());
-        let outcome = within(deadline, call).await;
+        let outcome =
+            within(deadline, pin!(exports.sampling.call_decide(store, &facts, event.borrow()))).await;
         lease.take_back(event);
         let verdict = lease.end(outcome)?;
         answers::verdict(&verdict).map_err(Self::nonsense)?;

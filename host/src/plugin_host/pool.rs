@@ -12,7 +12,7 @@ use wasmtime::component::{self, InstancePre, Resource};
 
 use super::console::OutputLog;
 use super::error::{PluginError, PluginErrorKind};
-use super::sandbox::{Milliseconds, Outcome, Sandbox, within};
+use super::sandbox::{Deadline, Milliseconds, Outcome, Sandbox, within};
 use super::settings::{Limits, SlotSettings};
 use super::usage::Usage;
 use super::world::World;
@@ -80,8 +80,9 @@ impl<W: World> Template<W> {
     pub(super) async fn instantiate(&self) -> Result<Unbound, PluginError> {
         let mut store = Sandbox::store(self.component.engine(), W::SLOT, self.limits);
         Sandbox::begin(&mut store, 0);
+        let deadline = Sandbox::deadline(&store);
         let made = self.component.instantiate_async(&mut store);
-        let outcome = within(self.limits.deadline, made).await;
+        let outcome = within(deadline, made).await;
         let instance = self.end(&mut store, outcome)?;
         Ok(Unbound { store, instance })
     }
@@ -120,8 +121,9 @@ impl<W: World> Template<W> {
         instance: &mut Instance<W>,
     ) -> Result<super::bindings::identity::PluginInfo, PluginError> {
         Sandbox::begin(&mut instance.store, 0);
+        let deadline = Sandbox::deadline(&instance.store);
         let call = instance.exports.identity().call_describe(&mut instance.store);
-        let outcome = within(self.limits.deadline, call).await;
+        let outcome = within(deadline, call).await;
         self.end(&mut instance.store, outcome)
     }
 
@@ -137,9 +139,10 @@ impl<W: World> Template<W> {
         values: &[(String, String)],
     ) -> Result<(), PluginError> {
         Sandbox::begin(&mut instance.store, 0);
+        let deadline = Sandbox::deadline(&instance.store);
         let identity = instance.exports.identity();
         let call = identity.call_configure(&mut instance.store, values);
-        let outcome = within(self.limits.deadline, call).await;
+        let outcome = within(deadline, call).await;
         self.end(&mut instance.store, outcome)?
             .map_err(|refusal| error::<W>(PluginErrorKind::Rejected, bounded(&refusal, 1000)))
     }
@@ -309,9 +312,9 @@ impl<W: World> Lease<'_, W> {
         (&mut self.instance.store, &self.instance.exports)
     }
 
-    /// How long the call may take.
-    pub(super) fn deadline(&self) -> std::time::Duration {
-        self.pool.template.limits.deadline
+    /// When the call is to have ended.
+    pub(super) fn deadline(&self) -> Deadline {
+        Sandbox::deadline(&self.instance.store)
     }
 
     /// Lends the plugin something of the host for this call.

@@ -93,6 +93,12 @@ impl Sandbox {
         sandbox.stages = Stages::default();
     }
 
+    /// When the call that has begun is to have ended.
+    pub(super) fn deadline(store: &Store<Self>) -> Deadline {
+        let Self { begun, limits, .. } = store.data();
+        Deadline { at: *begun + limits.deadline, after: limits.deadline }
+    }
+
     /// What the call that now ends has used.
     pub(super) fn spent(store: &Store<Self>) -> Spent {
         let sandbox = store.data();
@@ -188,16 +194,23 @@ impl std::fmt::Display for Milliseconds {
     }
 }
 
+/// When a call is to have ended, and how long after its begin that is.
+#[derive(Clone, Copy)]
+pub(super) struct Deadline {
+    at: Instant,
+    after: Duration,
+}
+
 /// What a call came to: an answer, a trap, or no end within the time given.
 pub(super) type Outcome<R> = Result<wasmtime::Result<R>, Milliseconds>;
 
-/// Waits for a call no longer than `deadline`: the guard against plugins that
-/// sleep. (Those that compute are ended by the engine's epochs.)
+/// Waits for a call no longer than until its deadline: the guard against plugins
+/// that sleep. (Those that compute are ended by the engine's epochs.)
 pub(super) async fn within<R>(
-    deadline: Duration,
+    deadline: Deadline,
     call: impl Future<Output = wasmtime::Result<R>>,
 ) -> Outcome<R> {
-    tokio::time::timeout(deadline, call).await.map_err(|_| Milliseconds(deadline))
+    tokio::time::timeout_at(deadline.at.into(), call).await.map_err(|_| Milliseconds(deadline.after))
 }
 
 fn empty_wasi(console: &Console, moment: &Arc<Moment>) -> WasiCtx {

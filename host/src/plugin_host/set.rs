@@ -175,7 +175,8 @@ impl PluginSet {
     /// milliseconds), here and below, is the time that the plugin sees.
     pub async fn classify(&self, stats: VehicleStats, at_ms: i64) -> Result<String, PluginError> {
         let tier = &self.usage_tier;
-        tier.judged(tier.pool.classify(stats, at_ms)).await
+        let began = tier.begin()?;
+        tier.judge(began, tier.pool.classify(stats, at_ms).await)
     }
 
     /// With what probability, and why, a finished event is kept.
@@ -186,7 +187,8 @@ impl PluginSet {
         at_ms: i64,
     ) -> Result<Verdict, PluginError> {
         let policy = &self.sampling_policy;
-        policy.judged(policy.pool.decide(facts, event, at_ms)).await
+        let began = policy.begin()?;
+        policy.judge(began, policy.pool.decide(facts, event, at_ms).await)
     }
 
     /// Figures of a running trip, from its first known values to its latest.

@@ -16,12 +16,16 @@ const LEVELS: u32 = 4;
 /// What a request is known to say of its sender: nothing else of it may repeat
 /// that. It has no way to print itself.
 #[derive(Clone, Default)]
-pub struct Known(Vec<Secret>);
+pub struct Known {
+    /// What every request has in common.
+    tokens: Arc<[Secret]>,
+    own: Vec<Secret>,
+}
 
 #[derive(Clone)]
 enum Secret {
-    Identity(Arc<str>),
-    Token(Arc<str>),
+    Identity(Box<str>),
+    Token(Box<str>),
 }
 
 /// What is found by its shape.
@@ -38,6 +42,13 @@ pub enum Shapes {
 }
 
 impl Known {
+    /// Tokens that no request may repeat, whoever sends it.
+    pub fn tokens<'t>(tokens: impl Iterator<Item = &'t str>) -> Self {
+        let mut known = Self::default();
+        tokens.for_each(|token| known.add_token(token));
+        Self { tokens: known.own.into(), own: Vec::new() }
+    }
+
     /// Adds the id of a device, or an e-mail.
     pub fn add_identity(&mut self, text: &str) {
         self.add(text, Secret::Identity);
@@ -48,11 +59,15 @@ impl Known {
         self.add(text, Secret::Token);
     }
 
-    fn add(&mut self, text: &str, secret: fn(Arc<str>) -> Secret) {
+    fn add(&mut self, text: &str, secret: fn(Box<str>) -> Secret) {
         let text = text.trim();
-        if text.len() >= SHORTEST_KNOWN && !self.0.iter().any(|other| other.text() == text) {
-            self.0.push(secret(text.into()));
+        if text.len() >= SHORTEST_KNOWN && !self.all().any(|other| other.text() == text) {
+            self.own.push(secret(text.into()));
         }
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Secret> {
+        self.tokens.iter().chain(&self.own)
     }
 
     /// The unescaped text, and how often it may be unescaped again, where more of
@@ -78,7 +93,7 @@ impl Known {
 
     /// Where the first of them is in a text, in whatever case.
     fn find(&self, text: &str) -> Option<(Range<usize>, &Secret)> {
-        let places = self.0.iter().filter_map(|secret| Some((place_of(secret.text(), text)?, secret)));
+        let places = self.all().filter_map(|secret| Some((place_of(secret.text(), text)?, secret)));
         // Of those that begin at one place the longest.
         places.min_by_key(|(place, _)| (place.start, usize::MAX - place.end))
     }
@@ -87,7 +102,7 @@ impl Known {
 /// Says that there are some, and not which.
 impl fmt::Debug for Known {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Known({} hidden)", self.0.len())
+        write!(f, "Known({} hidden)", self.all().count())
     }
 }
 

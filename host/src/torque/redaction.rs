@@ -96,9 +96,9 @@ pub fn redact<F: Fn(&str) -> String>(raw: &[u8], hiding: &Hiding<'_, F>) -> Stri
             Some(personal) => {
                 kept.push_str(&hiding.hidden(&text_of(personal.key)));
                 kept.push('=');
-                match personal.value {
-                    Value::Identity(value) => kept.push_str(&(hiding.replace)(value.trim())),
-                    Value::Token(_) => kept.push_str(super::hiding::TOKEN),
+                match personal.kind {
+                    Kind::Identity => kept.push_str(&(hiding.replace)(personal.value.trim())),
+                    Kind::Token => kept.push_str(super::hiding::TOKEN),
                 }
             }
             None => kept.push_str(&hiding.hidden(&text_of(segment))),
@@ -108,52 +108,62 @@ pub fn redact<F: Fn(&str) -> String>(raw: &[u8], hiding: &Hiding<'_, F>) -> Stri
 }
 
 impl Known {
-    /// Adds what a form says of its sender.
+    /// Adds what a form says of its sender. An upload has seventy segments, and few
+    /// of them have a key that may be one of those: the others are not read.
     pub fn add_form(&mut self, raw: &[u8]) {
-        for personal in raw.split(|&byte| byte == b'&').filter_map(Personal::of) {
-            match personal.value {
-                Value::Identity(value) => self.add_identity(&value),
-                Value::Token(value) => self.add_token(&value),
+        for equals in memchr::memchr_iter(b'=', raw) {
+            if !may_be_personal(&raw[..equals]) {
+                continue;
+            }
+            let start = memchr::memrchr(b'&', &raw[..equals]).map_or(0, |before| before + 1);
+            let end = memchr::memchr(b'&', &raw[equals..]).map_or(raw.len(), |length| equals + length);
+            match Personal::of(&raw[start..end]) {
+                Some(Personal { kind: Kind::Identity, value, .. }) => self.add_identity(&value),
+                Some(Personal { kind: Kind::Token, value, .. }) => self.add_token(&value),
+                None => {}
             }
         }
     }
+}
+
+/// Whether a form up to here may end in a key that says who drives, or lets in:
+/// by its last letter, unless that is escaped, or space.
+fn may_be_personal(before: &[u8]) -> bool {
+    let is_last =
+        matches!(before.last(), Some(b'd' | b'l' | b'n' | b'D' | b'L' | b'N' | b'+' | ..=b' ' | 0x80..));
+    is_last || before.len().checked_sub(3).is_some_and(|escape| before[escape] == b'%')
 }
 
 /// A segment of a form that says who drives, or lets in.
 struct Personal<'q> {
     /// As it was sent.
     key: &'q [u8],
+    kind: Kind,
     /// As a reader of forms takes it.
-    value: Value<'q>,
+    value: Cow<'q, str>,
 }
 
-enum Value<'q> {
-    Identity(Cow<'q, str>),
-    Token(Cow<'q, str>),
+enum Kind {
+    Identity,
+    Token,
 }
 
 impl<'q> Personal<'q> {
     fn of(segment: &'q [u8]) -> Option<Self> {
-        let equals = memchr::memchr(b'=', segment)?;
-        let key = &segment[..equals];
-        // An upload has seventy names, and nearly all are as they are written.
-        let is_plain = key.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
-        let value = if is_plain {
-            Self::value_of(key)?
-        } else {
-            let name = key.rsplit(|&byte| byte == b'?').next().unwrap_or(key);
-            Self::value_of(decoded(name)?.0.trim().as_bytes())?
-        };
-        let (_, text) = decoded(&segment[equals..])?;
-        (!text.trim().is_empty()).then(|| Self { key, value: value(text) })
+        let (name, value) = decoded(segment)?;
+        let kind = Self::kind_of(&name)?;
+        let key = &segment[..memchr::memchr(b'=', segment)?];
+        (!value.trim().is_empty()).then_some(Self { key, kind, value })
     }
 
-    /// What the value of that name says.
-    fn value_of(name: &[u8]) -> Option<fn(Cow<'q, str>) -> Value<'q>> {
-        let is = |personal: &str| name.eq_ignore_ascii_case(personal.as_bytes());
+    /// What the value of that key says.
+    fn kind_of(key: &str) -> Option<Kind> {
+        // A whole request target may stand before the first name.
+        let name = key.rsplit('?').next().unwrap_or(key).trim();
+        let is = |personal: &str| name.eq_ignore_ascii_case(personal);
         match name.len() {
-            2 | 3 | 9 if is("id") || is("eml") || is("device_id") => Some(Value::Identity),
-            5 if is("token") => Some(Value::Token),
+            2 | 3 | 9 if is("id") || is("eml") || is("device_id") => Some(Kind::Identity),
+            5 if is("token") => Some(Kind::Token),
             _ => None,
         }
     }
@@ -267,6 +277,18 @@ mod tests {
         );
         let mut known = Known::default();
         known.add_form(b"token=s3cret&id=+Annas+Pixel+&kc=900&e%6dl=&v=9");
+        for form in [
+            "?x=1&/up?I%44=00deadbeef",
+            "kd=5&id+=00deadbeef",
+            "%20eml%20=00deadbeef",
+            "a=id=&DEVICE_id=00deadbeef",
+        ] {
+            let mut known = Known::default();
+            known.add_form(form.as_bytes());
+            let hiding =
+                Hiding { known: &known, shapes: Shapes::None, replace: |_: &str| "<who>".to_owned() };
+            assert_eq!(hiding.hidden("by 00DEADBEEF"), "by <who>", "{form}");
+        }
         let hiding = Hiding { known: &known, shapes: Shapes::All, replace: |_: &str| "<who>".to_owned() };
         assert_eq!(
             redact(b"notice=by%20annas%20pixel&x=S3CRET&v=9", &hiding),
