@@ -390,7 +390,7 @@ impl<D: Opening> DerefMut for WideEvent<D> {
 
 impl<D: Opening> Drop for WideEvent<D> {
     fn drop(&mut self) {
-        let trip = self.open.shadow_trip.take();
+        let trip = self.open.shadow_trip.take().map(Box::new);
         let record = self.record();
         self.events.0.pipeline.hand_over(Finished { record, trip });
     }

@@ -53,7 +53,7 @@ pub(super) struct Pipeline {
 /// A finished event, and the trip that a shadow is asked about.
 pub(super) struct Finished {
     pub(super) record: Box<Record>,
-    pub(super) trip: Option<Shadowed<Summary>>,
+    pub(super) trip: Option<Box<Shadowed<Summary>>>,
 }
 
 /// Where an event is while it is decided on: a panic leaves it there.
@@ -255,7 +255,7 @@ impl Shared {
             return None;
         }
         let mut in_hand = InHand::Finished(record);
-        let decided = guarded("an event task", pin!(self.decide(&mut in_hand, trip))).await;
+        let decided = guarded("an event task", pin!(self.decide(&mut in_hand, trip.map(|trip| *trip)))).await;
         decided.unwrap_or_else(|panicked| {
             if let Some(mut record) = in_hand.take() {
                 record.note(Failure::from(panicked));
