@@ -14,6 +14,7 @@ mod group_commit;
 mod known_drives;
 mod last_answers;
 mod layout;
+mod locking;
 mod moves;
 mod open;
 mod open_trips;

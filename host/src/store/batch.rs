@@ -32,7 +32,8 @@ const MOST_ATTEMPTS: usize = 4;
 /// What came of writing a batch.
 enum Attempt {
     Written(Vec<Written>),
-    /// What was remembered of a trip did not hold.
+    /// What was remembered of a trip did not hold, or another host opened one
+    /// since it was looked for.
     Outdated,
     /// These items are profiles that move a trip to another vehicle. That locks
     /// trips, which must come before all else: each of them in a transaction of
@@ -114,10 +115,10 @@ impl UploadBatch {
         let started = Instant::now();
         let (trips, sessions) = match self.find_trips(&mut transaction, &readings, &facts).await? {
             Ok(found) => found,
-            Err(indices) => {
-                // What it locked is free before they are moved.
+            Err(attempt) => {
+                // What it locked is free before the next one.
                 transaction.rollback().await?;
-                return Ok(Attempt::InAnotherCar(indices));
+                return Ok(attempt);
             }
         };
         phases.trip_query_ms = since(started);
@@ -139,13 +140,13 @@ impl UploadBatch {
     }
 
     /// The trips of a batch, and its sessions, which say whose the trips are;
-    /// or else the profiles, by their index, that move a trip.
+    /// or else why the batch is to be written anew.
     async fn find_trips<'a>(
         &self,
         transaction: &mut Transaction<'static, Any>,
         readings: &[&'a ReadingRow],
         facts: &[(usize, &'a SessionFacts)],
-    ) -> Result<Result<(Trips<'a>, SessionsInBatch<'a>), Vec<usize>>, StoreError> {
+    ) -> Result<Result<(Trips<'a>, SessionsInBatch<'a>), Attempt>, StoreError> {
         let (engine, late_readings) = (self.writes.engine(), self.late_readings);
         let (mut trips, new) =
             trips::find(transaction, engine, readings, late_readings, &self.open_trips).await?;
@@ -160,10 +161,10 @@ impl UploadBatch {
         let moved = sessions.in_another_car(transaction).await?;
         if !moved.is_empty() {
             let moves = facts.iter().filter(|(_, facts)| moved.contains(&facts.key()));
-            return Ok(Err(moves.map(|(index, _)| *index).collect()));
+            return Ok(Err(Attempt::InAnotherCar(moves.map(|(index, _)| *index).collect())));
         }
-        trips::open_all(transaction, engine, &new, &sessions, late_readings, &mut trips).await?;
-        Ok(Ok((trips, sessions)))
+        let opened = trips::open_all(transaction, engine, &new, &sessions, late_readings, &mut trips).await?;
+        Ok(if opened { Ok((trips, sessions)) } else { Err(Attempt::Outdated) })
     }
 
     fn writing(&self) -> Writing<'_> {

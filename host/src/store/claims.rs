@@ -7,6 +7,7 @@ use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row as _};
 
 use super::StoreError;
+use super::locking::{WithLaterTrips, begin_with_later_trips};
 use super::open::{Engine, Store};
 use super::previous_fuel;
 use crate::identity::{PhoneId, VehicleId};
@@ -207,10 +208,13 @@ impl Store {
     /// need not wait for their leases to run out.
     pub async fn release_claims(&self, owner: &str) -> Result<(), StoreError> {
         let mut transaction = self.writes.begin().await?;
-        sqlx::query(
-            "UPDATE trips SET lease_owner = NULL, lease_until_ms = 0
-             WHERE status <> 'closed' AND lease_owner = $1",
-        )
+        sqlx::query(AssertSqlSafe(format!(
+            "WITH theirs AS MATERIALIZED (
+                 SELECT trip_id FROM trips WHERE status <> 'closed' AND lease_owner = $1 {})
+             UPDATE trips SET lease_owner = NULL, lease_until_ms = 0
+             FROM theirs WHERE trips.trip_id = theirs.trip_id",
+            self.engine().lock_trips()
+        )))
         .bind(owner)
         .execute(&mut *transaction)
         .await?;
@@ -273,13 +277,13 @@ impl Store {
             Retry::Uncounted(_) => (1, claim.setbacks + 1),
             Retry::GoesOn => (1, 0),
         };
-        let mut transaction = self.writes.begin().await?;
-        let later = match retry {
+        let (mut transaction, changes) = match retry {
             Retry::WithAnotherCalculator(_) => {
-                let (engine, start_ms) = (self.engine(), claim.start_time_ms);
-                previous_fuel::lock_with_later_trips(&mut transaction, engine, claim, start_ms).await?
+                let begun = begin_with_later_trips(&self.writes, &claim.trip_id).await?;
+                let Some(WithLaterTrips { transaction, trip, later }) = begun else { return Ok(()) };
+                (transaction, Some((trip.claim(String::new()).vehicle, later)))
             }
-            _ => Vec::new(),
+            _ => (self.writes.begin().await?, None),
         };
         let failed = sqlx::query(
             "UPDATE trips SET status = $1, next_attempt_ms = $2, failed_digest = $3, attempts = $4, setbacks = $5,
@@ -295,8 +299,8 @@ impl Store {
         .bind(&claim.owner)
         .execute(&mut *transaction)
         .await?;
-        if failed.rows_affected() > 0 {
-            previous_fuel::judge_again(&mut transaction, &claim.vehicle, &later).await?;
+        if let Some((vehicle, later)) = changes.filter(|_| failed.rows_affected() > 0) {
+            previous_fuel::judge_again(&mut transaction, &vehicle, &later).await?;
         }
         transaction.commit().await?;
         Ok(())

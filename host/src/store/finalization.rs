@@ -124,14 +124,9 @@ impl Store {
         let start_ms = closing.data.start_time_ms;
         let later =
             previous_fuel::lock_with_later_trips(&mut transaction, self.engine(), claim, start_ms).await?;
+        let Some(later) = later else { return why_not_closed(&mut transaction, claim).await };
         let Some(finalization_number) = write_closing(&mut transaction, claim, closing).await? else {
-            let owner: Option<Option<String>> =
-                sqlx::query_scalar("SELECT lease_owner FROM trips WHERE trip_id = $1")
-                    .bind(&claim.trip_id)
-                    .fetch_optional(&mut *transaction)
-                    .await?;
-            let ours = owner.flatten().is_some_and(|owner| owner == claim.owner);
-            return Ok(if ours { Closed::Outdated } else { Closed::NotOurs });
+            return why_not_closed(&mut transaction, claim).await;
         };
         let before = previous_fuel::before(&mut *transaction, &claim.vehicle, start_ms).await?;
         if before != closing.data.previous_fuel_level_percent {
@@ -168,6 +163,19 @@ impl Store {
         let row = sqlx::query(AssertSqlSafe(text)).bind(vehicle.as_str()).fetch_optional(&self.pool).await?;
         Ok(row.map(|row| VehicleTotals::from_row(&row)).transpose()?.map(|totals| totals.stats(now_ms)))
     }
+}
+
+async fn why_not_closed(
+    transaction: &mut Transaction<'static, Any>,
+    claim: &Claim,
+) -> Result<Closed, StoreError> {
+    let owner: Option<Option<String>> =
+        sqlx::query_scalar("SELECT lease_owner FROM trips WHERE trip_id = $1")
+            .bind(&claim.trip_id)
+            .fetch_optional(&mut **transaction)
+            .await?;
+    let ours = owner.flatten().is_some_and(|owner| owner == claim.owner);
+    Ok(if ours { Closed::Outdated } else { Closed::NotOurs })
 }
 
 /// Writes the figures and this trip's contribution; nothing where the claim,

@@ -6,9 +6,9 @@ use std::collections::HashMap;
 use sqlx::{Any, Row as _, Transaction};
 
 use super::claims::Claim;
+use super::locking::{WithLaterTrips, begin_with_later_trips};
 use super::open::WritePool;
 use super::previous_fuel::{self, LaterTrip};
-use super::recalculation::{LockedTrip, lock_trip};
 use super::record::{SessionFacts, Stored};
 use super::sessions::SessionsInBatch;
 use super::vehicles::{Seen, touch_vehicles, withdraw_contribution};
@@ -32,14 +32,11 @@ pub(super) async fn keep_and_move(writes: &WritePool, facts: &SessionFacts) -> R
 /// `None` if another host opened the trip since it was looked for.
 async fn try_move(writes: &WritePool, facts: &SessionFacts) -> Result<Option<Stored>, StoreError> {
     let engine = writes.engine();
-    let mut transaction = writes.begin().await?;
-    let claim = lock_trip_of(&mut transaction, writes, facts).await?.map(|trip| trip.claim(String::new()));
-    let later = match &claim {
-        Some(claim) => {
-            let start_ms = claim.start_time_ms;
-            previous_fuel::lock_with_later_trips(&mut transaction, engine, claim, start_ms).await?
+    let (mut transaction, trip) = match begin_with_trip_of(writes, facts).await? {
+        Some(WithLaterTrips { transaction, trip, later }) => {
+            (transaction, Some((trip.claim(String::new()), later)))
         }
-        None => Vec::new(),
+        None => (writes.begin().await?, None),
     };
     let mut sessions = SessionsInBatch::default();
     sessions.add(facts.key(), facts.received_ms, Some(facts));
@@ -47,7 +44,7 @@ async fn try_move(writes: &WritePool, facts: &SessionFacts) -> Result<Option<Sto
     let vehicle_id = sessions.vehicle(facts.key());
     let mut moved_trip = None;
     if !sessions.in_another_car(&mut transaction).await?.is_empty() {
-        let Some(claim) = claim else {
+        let Some((claim, later)) = trip else {
             transaction.rollback().await?;
             return Ok(None);
         };
@@ -58,19 +55,18 @@ async fn try_move(writes: &WritePool, facts: &SessionFacts) -> Result<Option<Sto
     Ok(Some(Stored::Session { vehicle_id, moved_trip }))
 }
 
-async fn lock_trip_of(
-    transaction: &mut Transaction<'static, Any>,
+async fn begin_with_trip_of(
     writes: &WritePool,
     facts: &SessionFacts,
-) -> Result<Option<LockedTrip>, StoreError> {
+) -> Result<Option<WithLaterTrips>, StoreError> {
     let trip_id: Option<String> =
         sqlx::query_scalar("SELECT trip_id FROM trips WHERE phone_id = $1 AND session_id = $2")
             .bind(facts.phone.as_str())
             .bind(facts.session.to_string())
-            .fetch_optional(&mut **transaction)
+            .fetch_optional(&writes.pool)
             .await?;
     match trip_id {
-        Some(trip_id) => lock_trip(transaction, writes.engine(), &trip_id).await,
+        Some(trip_id) => begin_with_later_trips(writes, &trip_id).await,
         None => Ok(None),
     }
 }

@@ -55,13 +55,14 @@ pub(super) fn later_trips_text(engine: Engine) -> String {
 }
 
 /// Locks the trip, and finds those after it that it may change. All at once
-/// and before their vehicle, as an upload does it.
+/// and before their vehicle, as an upload does it. `None` where the trip is not
+/// there any more, or not locked, as it has begun earlier or moved since.
 pub(super) async fn lock_with_later_trips(
     transaction: &mut Transaction<'static, Any>,
     engine: Engine,
     claim: &Claim,
     start_ms: i64,
-) -> Result<Vec<LaterTrip>, StoreError> {
+) -> Result<Option<Vec<LaterTrip>>, StoreError> {
     let closed_start_ms = claim.closed_start_ms.unwrap_or(start_ms);
     let rows = sqlx::query(AssertSqlSafe(later_trips_text(engine)))
         .bind(claim.vehicle.as_str())
@@ -70,16 +71,18 @@ pub(super) async fn lock_with_later_trips(
         .bind(start_ms.max(closed_start_ms))
         .fetch_all(&mut **transaction)
         .await?;
-    let mut later = Vec::new();
+    let (mut later, mut is_locked) = (Vec::new(), false);
     for row in &rows {
         let trip_id: String = row.try_get("trip_id")?;
-        if trip_id != claim.trip_id && row.try_get::<&str, _>("status")? == "closed" {
+        if trip_id == claim.trip_id {
+            is_locked = true;
+        } else if row.try_get::<&str, _>("status")? == "closed" {
             let start_ms = row.try_get("start_time_ms")?;
             let judged_against = row.try_get("previous_fuel_level_percent")?;
             later.push(LaterTrip { trip_id, start_ms, judged_against });
         }
     }
-    Ok(later)
+    Ok(is_locked.then_some(later))
 }
 
 /// Opens those of these trips again that were judged against another level

@@ -3,8 +3,8 @@
 use sqlx::{Any, AssertSqlSafe, Transaction};
 
 use super::claims::Claim;
+use super::locking::{WithLaterTrips, begin_with_later_trips};
 use super::open::{Engine, Store};
-use super::recalculation::lock_trip;
 use super::vehicles::contribute;
 use super::{StoreError, previous_fuel, routes, spans};
 use crate::identity::VehicleId;
@@ -29,19 +29,16 @@ impl Store {
     /// readings go with the next [`sweep`](Self::sweep_deleted)s. Trips whose
     /// fills were judged by what it left in the tank are judged again.
     pub async fn delete_trip(&self, trip_id: &str, now_ms: i64) -> Result<Option<Removed>, StoreError> {
-        let mut transaction = self.writes.begin().await?;
-        let Some(locked) = lock_trip(&mut transaction, self.engine(), trip_id).await? else {
+        let Some(begun) = begin_with_later_trips(&self.writes, trip_id).await? else {
             return Ok(None);
         };
-        let claim = locked.claim(String::new());
-        let start_ms = claim.start_time_ms;
-        let later =
-            previous_fuel::lock_with_later_trips(&mut transaction, self.engine(), &claim, start_ms).await?;
+        let WithLaterTrips { mut transaction, trip, later } = begun;
+        let claim = trip.claim(String::new());
         // Before its vehicle is locked, as an upload does it.
         delete_session(&mut transaction, &claim).await?;
-        if locked.status == "closed" {
-            contribute(&mut transaction, '-', trip_id).await?;
-        }
+        // Nothing where it is not closed; but the vehicle is locked before the
+        // route, as a closing does it.
+        contribute(&mut transaction, '-', trip_id).await?;
         delete_rows(&mut transaction, &claim, now_ms).await?;
         previous_fuel::judge_again(&mut transaction, &claim.vehicle, &later).await?;
         transaction.commit().await?;

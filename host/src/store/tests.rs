@@ -14,6 +14,7 @@ mod filtering;
 mod findings;
 pub(crate) mod home;
 mod hosts;
+mod lock_order;
 mod migrating;
 pub(crate) mod model;
 mod on_request;

@@ -150,7 +150,8 @@ pub(super) async fn find<'a>(
 }
 
 /// Opens trips for readings that have none, of the vehicles that their sessions
-/// are in.
+/// are in. `false` if another host has opened one meanwhile: then the transaction
+/// must not be committed.
 pub(super) async fn open_all<'a>(
     transaction: &mut Transaction<'static, Any>,
     engine: Engine,
@@ -158,14 +159,13 @@ pub(super) async fn open_all<'a>(
     sessions: &SessionsInBatch<'_>,
     late_readings: Duration,
     trips: &mut Trips<'a>,
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
     for part in sql::parts(new) {
         open(transaction, engine, part, sessions, late_readings, trips).await?;
     }
-    Ok(())
+    Ok(new.iter().all(|(key, _)| trips.contains_key(key)))
 }
 
-/// Opens trips; one that another host opened meanwhile is found instead.
 async fn open<'a>(
     transaction: &mut Transaction<'static, Any>,
     engine: Engine,
@@ -175,13 +175,11 @@ async fn open<'a>(
     trips: &mut Trips<'a>,
 ) -> Result<(), StoreError> {
     let mut query = sqlx::query(AssertSqlSafe(open_text(engine, part.len())));
-    let mut proposed = HashMap::with_capacity(part.len());
     for (key, rows) in part {
-        let trip_id = Uuid::now_v7().to_string();
         let received = rows.iter().map(|row| row.received_ms);
         let times = rows.iter().map(|row| row.time_ms);
         query = query
-            .bind(trip_id.clone())
+            .bind(Uuid::now_v7().to_string())
             .bind(key.0.as_str())
             .bind(sessions.vehicle(*key).as_str())
             .bind(key.1.to_string())
@@ -191,12 +189,11 @@ async fn open<'a>(
             .bind(received.clone().min())
             .bind(received.clone().max())
             .bind(received.max());
-        proposed.insert(*key, trip_id);
     }
     let rows = query.fetch_all(&mut **transaction).await?;
     take(&rows, part, late_readings, trips, |_| Ok(None))?;
-    for (key, trip_id) in proposed {
-        if let Some(trip) = trips.get_mut(&key).filter(|trip| trip.trip_id == trip_id) {
+    for (key, _) in part {
+        if let Some(trip) = trips.get_mut(key) {
             trip.created = true;
             trip.known_until_ms = i64::MIN;
         }
@@ -285,12 +282,12 @@ pub(super) fn find_text(engine: Engine, trips: usize) -> String {
 }
 
 pub(super) fn open_text(engine: Engine, trips: usize) -> String {
-    // Setting what is there already makes RETURNING tell of it.
+    // What is there already must not be locked here, behind the sessions.
     format!(
         "INSERT INTO trips (trip_id, phone_id, vehicle_id, session_id, status, start_time_ms, end_time_ms,
                             first_received_ms, last_received_ms, quiet_since_ms)
          VALUES {}
-         ON CONFLICT (phone_id, session_id) DO UPDATE SET phone_id = excluded.phone_id
+         ON CONFLICT (phone_id, session_id) DO NOTHING
          RETURNING trip_id, phone_id, vehicle_id, session_id, status, closed_ms, start_time_ms, end_time_ms",
         sql::rows(engine, trips, 10)
     )
