@@ -53,10 +53,11 @@ impl<'a> SessionsInBatch<'a> {
         transaction: &mut Transaction<'static, Any>,
         engine: Engine,
     ) -> Result<(), StoreError> {
-        let mut known = lock(transaction, engine, &self.0).await?;
+        let mut all_known = lock(transaction, engine, &self.0).await?;
+        let mut in_cars = Vec::with_capacity(self.0.len());
         for (key, session) in &mut self.0 {
-            let known = known
-                .get_mut(&(key.0.clone(), key.1))
+            let mut known = all_known
+                .remove(&(key.0.clone(), key.1))
                 .ok_or_else(|| StoreError::Unexpected("a session is not there that was added".to_owned()))?;
             let mut car = None;
             for facts in &session.facts {
@@ -67,7 +68,14 @@ impl<'a> SessionsInBatch<'a> {
                 known.write(transaction, *key).await?;
             }
             let car = car.filter(|car| known.is_in(car));
-            session.vehicle = known.vehicle(transaction, key.0, car).await?;
+            in_cars.push((key.0, known, car, &mut session.vehicle));
+        }
+        // In one order too: two hosts may add the same cars at once.
+        in_cars.sort_by(|(a, car_a, ..), (b, car_b, ..)| {
+            (a, &car_a.profile_name).cmp(&(b, &car_b.profile_name))
+        });
+        for (phone, known, car, vehicle) in in_cars {
+            *vehicle = known.vehicle(transaction, phone, car).await?;
         }
         Ok(())
     }

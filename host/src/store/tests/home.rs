@@ -1,7 +1,7 @@
 //! Fresh databases for the tests, one of each engine.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::any::AnyPoolOptions;
 use sqlx::{AnyConnection, AnyPool, AssertSqlSafe, Connection as _};
@@ -37,7 +37,7 @@ pub(crate) fn sqlite() -> Home {
 }
 
 /// A fresh database on PostgreSQL, where there is one.
-pub(super) async fn postgres() -> Option<Home> {
+pub(crate) async fn postgres() -> Option<Home> {
     static NUMBER: AtomicUsize = AtomicUsize::new(0);
     sqlx::any::install_default_drivers();
     let Ok(url) = std::env::var("TEST_POSTGRES_URL") else {
@@ -108,10 +108,27 @@ impl Home {
     }
 
     /// A stranger's connection to the same database.
-    pub(super) async fn stranger(&self) -> AnyPool {
+    pub(crate) async fn stranger(&self) -> AnyPool {
         let options = AnyPoolOptions::new().max_connections(1).acquire_timeout(Duration::from_secs(20));
         options.connect(&self.url).await.unwrap()
     }
+
+    /// Comes back when so many wait for a lock on PostgreSQL.
+    pub(crate) async fn until_waiting(&self, wanted: i64) {
+        let server = self.stranger().await;
+        let by = Instant::now() + Duration::from_secs(20);
+        while waiting(&server).await < wanted {
+            assert!(Instant::now() < by, "nobody waits for a lock");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+}
+
+/// How many wait for a lock in a database on PostgreSQL.
+pub(crate) async fn waiting(server: &AnyPool) -> i64 {
+    let text = "SELECT COUNT(*) FROM pg_stat_activity
+                WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    sqlx::query_scalar(text).fetch_one(server).await.unwrap()
 }
 
 /// One number that a query gives.

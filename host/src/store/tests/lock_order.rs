@@ -10,18 +10,6 @@ use super::model::*;
 use crate::plugin_host::{Ends, Place, Summary};
 use crate::store::{Closed, Closing, Record, Retry, Route, SessionFacts, Store};
 
-/// Comes back when so many wait for a lock.
-async fn until_waiting(home: &Home, wanted: i64) {
-    let server = home.stranger().await;
-    let by = Instant::now() + Duration::from_secs(20);
-    let text = "SELECT COUNT(*) FROM pg_stat_activity
-                WHERE datname = current_database() AND wait_event_type = 'Lock'";
-    while sqlx::query_scalar::<_, i64>(text).fetch_one(&server).await.unwrap() < wanted {
-        assert!(Instant::now() < by, "nobody waits for a lock");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-}
-
 /// Begins a transaction of another host.
 async fn begin(home: &Home) -> Transaction<'static, Any> {
     home.stranger().await.begin().await.unwrap()
@@ -47,7 +35,7 @@ async fn beside<T>(home: &Home, [first, second]: [&str; 2], work: impl Future<Ou
     let mut other = begin(home).await;
     lock(&mut other, first).await;
     let other = async {
-        until_waiting(home, 1).await;
+        home.until_waiting(1).await;
         lock(&mut other, second).await;
         other.commit().await.unwrap();
     };
@@ -133,6 +121,30 @@ async fn a_deletion_locks_the_vehicle_before_the_route_as_a_closing_does() {
 }
 
 #[tokio::test]
+async fn the_cars_of_a_phone_are_added_in_one_order() {
+    let Some(home) = postgres().await else { return };
+    let store = home.open().await;
+    let add = |name| {
+        let values = format!("'{}', '{name}', '{name} of 1'", phone(1).as_str());
+        format!("INSERT INTO cars (phone_id, profile_name, vehicle_id) VALUES ({values})")
+    };
+    let mut other = begin(&home).await;
+    run(&mut other, &add("a")).await;
+    let other = async {
+        home.until_waiting(1).await;
+        run(&mut other, &add("b")).await;
+        other.commit().await.unwrap();
+    };
+    let profiles =
+        [(1, "b"), (2, "a")].map(|(s, name)| SessionFacts { car: Some(car(1, name)), ..facts(1, s) });
+    let profiles = put_together(&store, profiles.map(Record::Session).into());
+    for put in tokio::join!(profiles, other).0 {
+        put.unwrap();
+    }
+    assert_eq!(number(&store, "SELECT COUNT(*) FROM cars").await, 2);
+}
+
+#[tokio::test]
 async fn a_trip_that_another_host_opens_meanwhile_is_locked_before_its_session() {
     let Some(home) = postgres().await else { return };
     let (one, other) = (home.open().await, home.open().await);
@@ -154,7 +166,7 @@ async fn a_trip_that_another_host_opens_meanwhile_is_locked_before_its_session()
     };
     let hosts = async {
         // It has found no trip, and waits for the first session.
-        until_waiting(&home, 1).await;
+        home.until_waiting(1).await;
         let opened = keep(&other, reading(1, 2, 1)).await.trip_id;
         // A reading and a profile of that session, at one host.
         let mut third = begin(&home).await;
@@ -166,7 +178,7 @@ async fn a_trip_that_another_host_opens_meanwhile_is_locked_before_its_session()
             third.commit().await.unwrap();
         };
         let behind = async {
-            until_waiting(&home, 2).await;
+            home.until_waiting(2).await;
             behind.rollback().await.unwrap();
         };
         tokio::join!(third, behind);
