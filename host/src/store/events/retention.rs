@@ -2,7 +2,7 @@
 //! too much room. In small steps, so that others can write in between.
 
 use jiff::Timestamp;
-use sqlx::{Executor as _, Row as _};
+use sqlx::{AnyConnection, Executor as _, Row as _};
 
 use super::EventStore;
 use super::narrowing::{Arguments, Bound};
@@ -13,39 +13,63 @@ use crate::store::open::Engine;
 const STEP: i64 = 500;
 /// and steps before somebody else's turn.
 const STEPS: usize = 10;
+/// Locks the removal of events on PostgreSQL: "events" in ASCII.
+const REMOVAL: i64 = 0x6576_656e_7473;
 
 impl EventStore {
     /// Removes some of what is too old or too much; returns whether there may
-    /// be more of it.
+    /// be more of it. Nothing while another host is at it: both would remove
+    /// what is too much.
     ///
     /// # Errors
     /// The store cannot be written.
     pub async fn remove_old(&self) -> Result<bool, StoreError> {
+        match self.engine {
+            // It has one host.
+            Engine::Sqlite => self.remove_some(&mut *self.writes.acquire().await?).await,
+            Engine::Postgres => {
+                let mut transaction = self.writes.begin().await?;
+                let alone: i32 = sqlx::query_scalar("SELECT CAST(pg_try_advisory_xact_lock($1) AS INTEGER)")
+                    .bind(REMOVAL)
+                    .fetch_one(&mut *transaction)
+                    .await?;
+                let more = alone != 0 && self.remove_some(&mut transaction).await?;
+                transaction.commit().await?;
+                Ok(more)
+            }
+        }
+    }
+
+    async fn remove_some(&self, connection: &mut AnyConnection) -> Result<bool, StoreError> {
         let longest = i64::try_from(self.longest.as_micros()).unwrap_or(i64::MAX);
         let oldest_us = Timestamp::now().as_microsecond().saturating_sub(longest);
         for step in 0..=STEPS {
             if step == STEPS {
                 return Ok(true);
             }
-            if self.remove_before(oldest_us).await?.0 == 0 {
+            if self.remove_before(connection, oldest_us).await?.0 == 0 {
                 break;
             }
         }
-        self.remove_services().await?;
+        remove_services(connection).await?;
         let text = "SELECT CAST(COALESCE(SUM(stored_bytes), 0) AS BIGINT) FROM events";
-        let mut bytes: i64 = sqlx::query_scalar(text).fetch_one(&self.writes).await?;
+        let mut bytes: i64 = sqlx::query_scalar(text).fetch_one(&mut *connection).await?;
         for _ in 0..STEPS {
             if bytes <= self.most_bytes {
                 return Ok(false);
             }
-            bytes -= self.remove_before(i64::MAX).await?.1;
+            bytes -= self.remove_before(connection, i64::MAX).await?.1;
         }
         Ok(true)
     }
 
     /// Removes some of the oldest events that began before that time; how many,
     /// and what they took.
-    async fn remove_before(&self, before_us: i64) -> Result<(usize, i64), StoreError> {
+    async fn remove_before(
+        &self,
+        connection: &mut AnyConnection,
+        before_us: i64,
+    ) -> Result<(usize, i64), StoreError> {
         let mut arguments = Arguments::new(self.engine);
         let (before, step) = (arguments.bind(Bound::Whole(before_us)), arguments.bind(Bound::Whole(STEP)));
         // The bodies go with them.
@@ -53,18 +77,9 @@ impl EventStore {
             "DELETE FROM events WHERE id IN (SELECT id FROM events WHERE started_us < {before}
                                              ORDER BY started_us, id LIMIT {step}) RETURNING stored_bytes"
         );
-        let rows = arguments.query(text).fetch_all(&self.writes).await?;
+        let rows = arguments.query(text).fetch_all(connection).await?;
         let bytes = rows.iter().map(|row| row.try_get::<i64, _>(0)).sum::<Result<i64, _>>()?;
         Ok((rows.len(), bytes))
-    }
-
-    /// Removes the services that no event is of any more. Those that are newer
-    /// than the oldest event may wait for their first.
-    async fn remove_services(&self) -> Result<(), StoreError> {
-        let text = "DELETE FROM event_services WHERE id < (SELECT MIN(id) FROM events)
-                    AND NOT EXISTS (SELECT 1 FROM events WHERE service_id = event_services.id)";
-        self.writes.execute(text).await?;
-        Ok(())
     }
 
     /// Tells the database what its tables are like by now: which index is the
@@ -81,4 +96,12 @@ impl EventStore {
         self.writes.execute("ANALYZE event_services").await?;
         Ok(())
     }
+}
+
+/// Removes the services that no event is of any more.
+async fn remove_services(connection: &mut AnyConnection) -> Result<(), StoreError> {
+    let text = "DELETE FROM event_services
+                WHERE NOT EXISTS (SELECT 1 FROM events WHERE service_id = event_services.id)";
+    connection.execute(text).await?;
+    Ok(())
 }

@@ -26,13 +26,15 @@ const SERVICES: usize = 64;
 
 /// The numbers of the services that events were of.
 #[derive(Default)]
-pub(super) struct Services(Mutex<HashMap<ServiceRow, i64>>);
+pub(super) struct Services(Mutex<KnownServices>);
+
+type KnownServices = HashMap<ServiceRow, i64>;
 
 /// An event to keep, with its own number and that of its service.
-struct Numbered {
+struct Numbered<'r> {
     id: i64,
     service_id: i64,
-    row: EventRow,
+    row: &'r EventRow,
 }
 
 impl EventStore {
@@ -44,24 +46,43 @@ impl EventStore {
     pub async fn put(&self, lines: &[&[u8]]) -> Result<(), StoreError> {
         let rows = lines.iter().map(|line| EventRow::parse(line)).collect::<Result<Vec<_>, _>>();
         let rows = rows.map_err(|error| StoreError::Constraint(format!("a line is no event: {error}")))?;
-        let put = in_time(self.put_rows(rows)).await;
-        if put.is_err() {
-            // One of them may have gone with its last event.
-            self.services.0.lock().await.clear();
-        }
-        put
+        in_time(self.put_rows(&rows)).await
     }
 
-    async fn put_rows(&self, rows: Vec<EventRow>) -> Result<(), StoreError> {
-        let mut numbered = Vec::with_capacity(rows.len());
+    async fn put_rows(&self, rows: &[EventRow]) -> Result<(), StoreError> {
+        // What is known is known again when all of this is kept.
+        let known = std::mem::take(&mut *self.services.0.lock().await);
+        let knew_some = !known.is_empty();
+        match self.try_put(rows, known).await {
+            // One of them may have gone with its last event.
+            Err(error) if knew_some && error.may_be_one_items_fault() => {
+                self.try_put(rows, KnownServices::new()).await
+            }
+            put => put,
+        }
+    }
+
+    async fn try_put(&self, rows: &[EventRow], mut known: KnownServices) -> Result<(), StoreError> {
+        let (mut numbered, mut new) = (Vec::with_capacity(rows.len()), Vec::new());
         for row in rows {
-            let (id, service_id) = (self.number().await?, self.service(&row.service).await?);
-            numbered.push(Numbered { id, service_id, row });
+            let service_id = match known.get(&row.service) {
+                Some(id) => *id,
+                None => {
+                    let id = self.number().await?;
+                    known.insert(row.service.clone(), id);
+                    new.push((id, &row.service));
+                    id
+                }
+            };
+            numbered.push(Numbered { id: self.number().await?, service_id, row });
         }
         let mut transaction = match self.engine {
             Engine::Sqlite => self.writes.begin_with("BEGIN IMMEDIATE").await?,
             Engine::Postgres => self.writes.begin().await?,
         };
+        for (id, service) in new {
+            self.insert_service(&mut transaction, id, service).await?;
+        }
         for (chunk, rows) in sql::chunks(&numbered) {
             let inserted = self.insert_columns(&mut transaction, chunk, rows).await?;
             let mut new: Vec<_> = chunk.iter().collect();
@@ -73,7 +94,11 @@ impl EventStore {
                 self.insert_bodies(&mut transaction, chunk, rows).await?;
             }
         }
-        Ok(transaction.commit().await?)
+        transaction.commit().await?;
+        if known.len() <= SERVICES {
+            *self.services.0.lock().await = known;
+        }
+        Ok(())
     }
 
     async fn number(&self) -> Result<i64, StoreError> {
@@ -87,13 +112,13 @@ impl EventStore {
         Ok(end - NUMBERS)
     }
 
-    /// The number of a service, which is kept if it was not yet.
-    async fn service(&self, service: &ServiceRow) -> Result<i64, StoreError> {
-        let mut services = self.services.0.lock().await;
-        if let Some(id) = services.get(service) {
-            return Ok(*id);
-        }
-        let id = self.number().await?;
+    /// Inserts a service with the first events of it: nobody sees it without.
+    async fn insert_service(
+        &self,
+        transaction: &mut Transaction<'static, Any>,
+        id: i64,
+        service: &ServiceRow,
+    ) -> Result<(), StoreError> {
         let body = match self.engine {
             Engine::Sqlite => "$4",
             Engine::Postgres => "CAST($4 AS JSONB)",
@@ -106,20 +131,16 @@ impl EventStore {
             .bind(service.environment.clone())
             .bind(service.deployment_id.clone())
             .bind(service.body.clone())
-            .execute(&self.writes)
+            .execute(&mut **transaction)
             .await?;
-        if services.len() >= SERVICES {
-            services.clear();
-        }
-        services.insert(service.clone(), id);
-        Ok(id)
+        Ok(())
     }
 
     /// Inserts the rows of a chunk; the number of those that were not there.
     async fn insert_columns(
         &self,
         transaction: &mut Transaction<'static, Any>,
-        chunk: &[Numbered],
+        chunk: &[Numbered<'_>],
         rows: usize,
     ) -> Result<u64, StoreError> {
         let text = format!(
@@ -152,7 +173,7 @@ impl EventStore {
     async fn kept(
         &self,
         transaction: &mut Transaction<'static, Any>,
-        chunk: &[Numbered],
+        chunk: &[Numbered<'_>],
     ) -> Result<HashSet<i64>, StoreError> {
         let mut arguments = Arguments::new(self.engine);
         let ids = arguments.bind_all(chunk.iter().map(|event| Bound::Whole(event.id)));
@@ -164,7 +185,7 @@ impl EventStore {
     async fn insert_bodies(
         &self,
         transaction: &mut Transaction<'static, Any>,
-        chunk: &[&Numbered],
+        chunk: &[&Numbered<'_>],
         rows: usize,
     ) -> Result<(), StoreError> {
         let mut text = "INSERT INTO event_bodies (id, body) VALUES ".to_owned();

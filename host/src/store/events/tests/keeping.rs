@@ -1,11 +1,14 @@
 //! What is put is there, once, and goes when it is old or too much.
 
+use std::cell::Cell;
+use std::time::{Duration, Instant};
+
 use serde_json::json;
 
 use super::super::EventStore;
 use super::{event, figures, found, put, stores};
 use crate::store::Engine;
-use crate::store::tests::home::homes;
+use crate::store::tests::home::{homes, postgres, waiting};
 
 #[tokio::test]
 async fn an_event_is_there_as_it_was_and_once_however_often_it_is_put() {
@@ -43,6 +46,12 @@ fn of_service(n: u64, name: &str) -> serde_json::Value {
     event
 }
 
+fn hours_ago(hours: i64, mut event: serde_json::Value) -> serde_json::Value {
+    let at = jiff::Timestamp::now() - jiff::SignedDuration::from_hours(hours);
+    event["timestamp"] = at.to_string().into();
+    event
+}
+
 async fn services(store: &EventStore) -> i64 {
     sqlx::query_scalar("SELECT COUNT(*) FROM event_services").fetch_one(&store.reads).await.unwrap()
 }
@@ -51,28 +60,46 @@ async fn services(store: &EventStore) -> i64 {
 async fn what_events_say_of_their_service_is_kept_once_and_goes_with_the_last_of_them() {
     for home in homes().await {
         let store = home.open_events((3, 1 << 20)).await;
-        let now = jiff::Timestamp::now();
-        let at = |mut event: serde_json::Value, hours| {
-            event["timestamp"] = (now - jiff::SignedDuration::from_hours(hours)).to_string().into();
-            event
-        };
-        let old: Vec<_> = (0..100).map(|n| at(of_service(n, "a"), 73)).collect();
-        let new: Vec<_> = (100..200).map(|n| at(of_service(n, "b"), 1)).collect();
+        let old: Vec<_> = (0..100).map(|n| hours_ago(73, of_service(n, "a"))).collect();
+        let new: Vec<_> = (100..200).map(|n| hours_ago(1, of_service(n, "b"))).collect();
         put(&store, &old).await;
         put(&store, &new).await;
         assert_eq!(services(&store).await, 2);
         assert!(!store.remove_old().await.unwrap());
         assert_eq!((services(&store).await, store.trace("t").await.unwrap().events), (1, new.clone()));
-        // The process whose events went is still there: its next one is refused
-        // with the service that it remembers, and kept when it is tried again.
-        let late = at(of_service(200, "a"), 0);
-        let line = late.to_string();
-        let refused = store.put(&[line.as_bytes()]).await.unwrap_err();
-        assert!(refused.may_be_one_items_fault(), "{refused}");
+        // The process whose events went is still there, and remembers a service
+        // that is gone.
+        let late = hours_ago(0, of_service(200, "a"));
         put(&store, std::slice::from_ref(&late)).await;
         assert_eq!(services(&store).await, 2);
         assert_eq!(store.event("00000000-0000-7000-8000-000000000200").await.unwrap(), Some(late));
     }
+}
+
+#[tokio::test]
+async fn what_the_first_event_of_a_service_says_of_it_does_not_go_before_that_event_is_there() {
+    let Some(home) = postgres().await else { return };
+    let (quiet, busy) = (home.open_events((3, 1 << 20)).await, home.open_events((3, 1 << 20)).await);
+    // The numbers of this host are lower than those of all events that stay.
+    put(&quiet, &[hours_ago(73, of_service(1, "a"))]).await;
+    put(&busy, &[hours_ago(1, of_service(2, "b"))]).await;
+    let late = hours_ago(0, of_service(3, "c"));
+    // Another transaction that keeps the same event lets the first one wait.
+    let mut held = home.stranger().await.begin().await.unwrap();
+    let same = "INSERT INTO events (id, request_id, started_us, operation, success, service_id, duration_ms,
+                                    duration_bucket, sampling_rate, stored_bytes)
+                SELECT 1000000, $1, started_us, operation, success, service_id, duration_ms, duration_bucket,
+                       sampling_rate, stored_bytes FROM events WHERE request_id = $2";
+    let same = sqlx::query(same).bind(late["request_id"].as_str().unwrap());
+    same.bind("00000000-0000-7000-8000-000000000002").execute(&mut *held).await.unwrap();
+    let removal = async {
+        home.until_waiting(1).await;
+        busy.remove_old().await.unwrap();
+        held.rollback().await.unwrap();
+    };
+    tokio::join!(put(&quiet, std::slice::from_ref(&late)), removal);
+    assert_eq!(quiet.event("00000000-0000-7000-8000-000000000003").await.unwrap(), Some(late));
+    assert_eq!(services(&busy).await, 2);
 }
 
 #[tokio::test]
@@ -199,4 +226,33 @@ async fn the_oldest_go_when_there_is_too_much_and_the_file_grows_no_further() {
         let newest = found(&store, &json!({"limit": 1})).await;
         assert_eq!(newest, ["00000000-0000-7000-8000-000000011999"]);
     }
+}
+
+#[tokio::test]
+async fn two_hosts_do_not_both_remove_what_is_too_much() {
+    let Some(home) = postgres().await else { return };
+    let (one, other) = (home.open_events((36_500, 1)).await, home.open_events((36_500, 1)).await);
+    let padding = "x".repeat(1500);
+    let events: Vec<_> = (0..2300).map(|n| event(n, &json!({"padding": padding}))).collect();
+    put(&one, &events).await;
+    // Nothing goes before both have seen how much there is.
+    let stranger = home.stranger().await;
+    let mut held = home.stranger().await.begin().await.unwrap();
+    sqlx::query("SELECT 1 FROM events FOR UPDATE").fetch_all(&mut *held).await.unwrap();
+    let finished = Cell::new(0);
+    let remove = async |store: &EventStore| {
+        store.remove_old().await.unwrap();
+        finished.set(finished.get() + 1);
+    };
+    let release = async {
+        let by = Instant::now() + Duration::from_secs(20);
+        while waiting(&stranger).await + finished.get() < 2 {
+            assert!(Instant::now() < by, "nobody removes anything");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        held.rollback().await.unwrap();
+    };
+    tokio::join!(remove(&one), remove(&other), release);
+    // Four steps of 500 are enough.
+    assert_eq!(figures(&one, &json!({"figures": "count"})).await.matched.sample_size, 300);
 }
