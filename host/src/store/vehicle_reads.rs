@@ -17,9 +17,10 @@ pub struct VehicleRow {
     pub name: Option<String>,
     /// Name of its profile, where one came.
     pub profile_name: Option<String>,
-    /// When its first trip began: epoch milliseconds.
-    pub first_trip_start_ms: i64,
-    /// When its last trip began: epoch milliseconds.
+    /// When the first of its trips began: epoch milliseconds. The age of its
+    /// account counts from the first upload, whatever was deleted since.
+    pub first_trip_start_ms: Option<i64>,
+    /// When the last of its trips began: epoch milliseconds.
     pub last_trip_start_ms: Option<i64>,
     /// Closed trips.
     pub total_trips: u32,
@@ -35,6 +36,8 @@ fn text(conditions: &str) -> String {
     format!(
         "SELECT {}, vehicles.name,
                 (SELECT profile_name FROM cars WHERE cars.vehicle_id = vehicles.vehicle_id) AS profile_name,
+                (SELECT start_time_ms FROM trips WHERE trips.vehicle_id = vehicles.vehicle_id
+                 ORDER BY start_time_ms LIMIT 1) AS began_ms,
                 (SELECT start_time_ms FROM trips WHERE trips.vehicle_id = vehicles.vehicle_id
                  ORDER BY start_time_ms DESC LIMIT 1) AS last_trip_start_ms
          FROM vehicles WHERE {conditions}",
@@ -79,7 +82,7 @@ fn vehicle(row: &AnyRow) -> Result<VehicleRow, StoreError> {
         vehicle_id: row.try_get("vehicle_id")?,
         name: row.try_get("name")?,
         profile_name: row.try_get("profile_name")?,
-        first_trip_start_ms: totals.first_trip_start_ms,
+        first_trip_start_ms: row.try_get("began_ms")?,
         last_trip_start_ms: row.try_get("last_trip_start_ms")?,
         total_trips: stats.total_trips,
         total_miles: stats.total_miles,

@@ -112,7 +112,12 @@ async fn a_profile_behind_the_first_readings_moves_their_trip() {
         assert_eq!(sessions_of(&store, &further("two")).await, [session(2).to_string()]);
         assert_eq!(sessions_of(&store, &vehicle(1)).await, [session(1).to_string()]);
         let began = async |vehicle: VehicleId| {
-            store.vehicle(vehicle.as_str()).await.unwrap().unwrap().first_trip_start_ms - START_MS
+            let began = sqlx::query_scalar::<_, i64>(
+                "SELECT first_trip_start_ms FROM vehicles WHERE vehicle_id = $1",
+            )
+            .bind(vehicle.as_str())
+            .fetch_one(&store.pool);
+            began.await.unwrap() - START_MS
         };
         assert_eq!((began(vehicle(1)).await, began(further("two")).await), (5000, 1000), "{:?}", home.engine);
         // It is there already, and changes nothing.

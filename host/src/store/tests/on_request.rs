@@ -37,6 +37,28 @@ async fn a_deleted_trip_leaves_nothing_and_its_vehicle_does_not_count_it() {
 }
 
 #[tokio::test]
+async fn a_vehicle_shows_the_first_of_the_trips_that_are_left_and_keeps_its_age() {
+    for home in homes().await {
+        let store = home.open().await;
+        let first = keep(&store, reading(1, 1, 0)).await.trip_id;
+        let second = keep(&store, reading(1, 2, 1000)).await.trip_id;
+        for (trip, left) in [(first, Some(START_MS + 1000)), (second, None)] {
+            store.delete_trip(&trip, LATER_MS).await.unwrap().unwrap();
+            let shown = store.vehicle(vehicle(1).as_str()).await.unwrap().unwrap();
+            assert_eq!(
+                (shown.first_trip_start_ms, shown.last_trip_start_ms),
+                (left, left),
+                "{:?}",
+                home.engine
+            );
+        }
+        // It counts from the first upload.
+        let next = keep(&store, reading(1, 3, DAY_MS)).await;
+        assert_eq!(next.vehicle.account_age_days, 1);
+    }
+}
+
+#[tokio::test]
 async fn a_reading_of_a_deleted_trip_opens_a_new_one() {
     for home in homes().await {
         let store = home.open().await;
