@@ -76,8 +76,10 @@ pub(super) async fn write_readings<'a>(
     }
     let mut vehicles: HashMap<VehicleId, VehicleTotals> =
         trips.values().filter_map(|trip| Some((trip.vehicle_id.clone(), trip.vehicle.clone()?))).collect();
-    let reopens = trips.values().any(TripInBatch::reopened);
-    touch_vehicles(transaction, engine, seen, reopens, &mut vehicles).await?;
+    // A trip that begins earlier may have waited for a host that took another
+    // one from its vehicle, whose row is as it was before.
+    let all = trips.values().any(|trip| trip.reopened() || trip.begins_earlier());
+    touch_vehicles(transaction, engine, seen, all, &mut vehicles).await?;
     for trip in trips.values().filter(|trip| trip.reopened()) {
         let left = withdraw_contribution(transaction, &trip.trip_id).await?;
         vehicles.insert(trip.vehicle_id.clone(), left);

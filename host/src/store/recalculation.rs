@@ -43,17 +43,14 @@ impl Store {
         if there != claim.readings || there == 0 {
             return Ok(Err(NotRecalculated::ReadingsGone));
         }
-        if locked.status == "closed" {
-            withdraw_contribution(&mut transaction, trip_id).await?;
-        }
-        sqlx::query(
-            "UPDATE trips SET status = 'open', lease_owner = $1, lease_until_ms = $2 WHERE trip_id = $3",
-        )
-        .bind(owner)
-        .bind(lease_until_ms)
-        .bind(trip_id)
-        .execute(&mut *transaction)
-        .await?;
+        // Its attempts begin anew, also where it was given up.
+        withdraw_contribution(&mut transaction, trip_id).await?;
+        sqlx::query("UPDATE trips SET lease_owner = $1, lease_until_ms = $2 WHERE trip_id = $3")
+            .bind(owner)
+            .bind(lease_until_ms)
+            .bind(trip_id)
+            .execute(&mut *transaction)
+            .await?;
         transaction.commit().await?;
         Ok(Ok(claim))
     }

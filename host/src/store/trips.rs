@@ -49,6 +49,11 @@ impl TripInBatch {
         self.ended && self.inserted > 0
     }
 
+    /// Whether a reading has come that is earlier than all that it had.
+    pub(super) fn begins_earlier(&self) -> bool {
+        self.start_time_ms < self.known_since_ms
+    }
+
     /// Whether it is open after the batch.
     pub(super) fn is_open(&self) -> bool {
         !self.ended || self.inserted > 0
@@ -248,7 +253,7 @@ pub(super) async fn add(
         }
         added += query.execute(&mut **transaction).await?.rows_affected();
     }
-    for trip in touched.iter().filter(|trip| trip.start_time_ms < trip.known_since_ms) {
+    for trip in touched.iter().filter(|trip| trip.begins_earlier()) {
         begin_earlier(transaction, trip).await?;
     }
     Ok(added == touched.len() as u64)

@@ -3,7 +3,7 @@
 use super::home::homes;
 use super::model::*;
 use crate::plugin_host::Summary;
-use crate::store::{Closed, NotRecalculated, Store};
+use crate::store::{Claim, Closed, NotRecalculated, Retry, Store};
 
 async fn readings_left(store: &Store) -> i64 {
     sqlx::query_scalar("SELECT COUNT(*) FROM readings").fetch_one(&store.pool).await.unwrap()
@@ -143,6 +143,19 @@ async fn who_does_not_finish_a_recalculation_leaves_it_to_the_finalizer() {
         end_trip(&store, &miles(5.0)).await;
         store.claim_for_recalculation(&trip, "asked", LATER_MS - 1).await.unwrap().unwrap();
         assert_eq!(claim_one(&store, "other").await.trip_id, trip);
+    }
+}
+
+#[tokio::test]
+async fn a_trip_that_was_given_up_begins_its_attempts_anew_when_it_is_calculated_again() {
+    for home in homes().await {
+        let store = home.open().await;
+        let trip = keep(&store, reading(1, 1, 0)).await.trip_id;
+        let claim = Claim { attempt: 5, ..claim_one(&store, "owner").await };
+        store.fail_attempt(&claim, Retry::WithAnotherCalculator("digest")).await.unwrap();
+        store.claim_for_recalculation(&trip, "asked", LATER_MS - 1).await.unwrap().unwrap();
+        assert_eq!(claim_one(&store, "other").await.attempt, 1, "{:?}", home.engine);
+        assert_eq!(stats(&store, 1).await.total_trips, 0);
     }
 }
 
