@@ -108,7 +108,8 @@ async fn publish(app: &App, plugin: Prepared) -> Result<Beside, NotSwapped> {
     if let Some(ended) = before {
         telling::tell_of_discard(app, Way::Shadow, &ended, None);
     }
-    running(app, slot).ok_or_else(|| without_shadow(slot))
+    running(app, slot)
+        .ok_or_else(|| NotSwapped::Impossible(format!("the shadow of the slot {slot} has ended meanwhile")))
 }
 
 /// Publishes plugins, each by its way. A shadow that serves from now on runs
@@ -134,5 +135,5 @@ fn running(app: &App, slot: Slot) -> Option<Beside> {
 }
 
 fn without_shadow(slot: Slot) -> NotSwapped {
-    NotSwapped::Impossible(format!("nothing runs beside the plugin in the slot {slot}"))
+    NotSwapped::Unknown(format!("nothing runs beside the plugin in the slot {slot}"))
 }

@@ -57,6 +57,9 @@ pub(super) fn parse<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
 /// The largest JSON body: names are short.
 const LARGEST_JSON: usize = 16 * 1024;
 
+/// What is told of a body that cannot be read: characters.
+const LONGEST_CAUSE: usize = 300;
+
 /// A JSON body.
 pub(super) struct Json<T>(pub T);
 
@@ -68,10 +71,9 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for Json<T> {
         let body = read_body(app, &parts.headers, body, LARGEST_JSON).await.map_err(Problem)?;
         let parsed = serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_slice(&body));
         parsed.map(Self).map_err(|error| {
-            Problem(
-                Failure::new(Code::E303, "the body is not the JSON that is wanted")
-                    .caused_by("JsonError", error),
-            )
+            // It says where, and may repeat what was sent.
+            let cause: String = error.to_string().chars().take(LONGEST_CAUSE).collect();
+            Problem(Failure::new(Code::E303, format!("the body is not the JSON that is wanted: {cause}")))
         })
     }
 }

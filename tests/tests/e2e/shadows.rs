@@ -143,7 +143,7 @@ async fn only_an_administrator_begins_a_shadow_and_an_unfit_one_is_refused() -> 
     assert_eq!(refused.body["problems"][0], "missing export: volttracker:plugins/sampling@0.1.0");
     for (method, path) in [(Method::DELETE, "shadow"), (Method::POST, "shadow/promote")] {
         let refused = admin(&server, method, &format!("{POLICY}/{path}"), vec![]).await?;
-        assert_eq!((refused.status, &refused.body["code"]), (422, &json!("E412")), "{refused:?}");
+        assert_eq!((refused.status, &refused.body["code"]), (400, &json!("E004")), "{refused:?}");
     }
     let refused = begin(&server, POLICY, built(POLICY)?).await?;
     assert_eq!(refused.body["detail"], "this plugin serves the slot sampling-policy already");

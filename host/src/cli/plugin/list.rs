@@ -105,6 +105,9 @@ fn rejections(text: &mut String, plugin: &Value) -> std::fmt::Result {
 
 fn calls(text: &mut String, indent: &str, plugin: &Value) -> std::fmt::Result {
     let calls = &plugin["calls"];
+    if calls["calls"] == 0 {
+        return writeln!(text, "{indent}no calls yet");
+    }
     let within = |percentile: &str| calls[percentile].as_f64().map_or_else(|| "?".to_owned(), duration);
     writeln!(
         text,
