@@ -93,7 +93,8 @@ impl Known {
 
     /// Where the first of them is in a text, in whatever case.
     fn find(&self, text: &str) -> Option<(Range<usize>, &Secret)> {
-        let places = self.all().filter_map(|secret| Some((place_of(secret.text(), text)?, secret)));
+        let fitting = self.all().filter(|secret| secret.text().len() <= text.len());
+        let places = fitting.filter_map(|secret| Some((place_of(secret.text(), text)?, secret)));
         // Of those that begin at one place the longest.
         places.min_by_key(|(place, _)| (place.start, usize::MAX - place.end))
     }
