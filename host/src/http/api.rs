@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -83,8 +83,12 @@ pub(super) async fn readyz(State(app): State<Arc<App>>) -> Answer {
     }
 }
 
-pub(super) async fn not_found() -> (StatusCode, &'static str) {
-    (StatusCode::NOT_FOUND, "no such page; uploads go to /torque/upload")
+pub(super) async fn not_found(uri: Uri) -> Response {
+    if uri.path().starts_with("/api/") {
+        return Problem(Failure::new(Code::E400, "there is no such page: /api/openapi.json names all"))
+            .into_response();
+    }
+    (StatusCode::NOT_FOUND, "no such page; uploads go to /torque/upload").into_response()
 }
 
 pub(super) fn store_problem(error: &StoreError) -> Problem {

@@ -110,6 +110,8 @@ async fn trips_are_found_shown_and_exported(engine: Engine) -> anyhow::Result<()
     assert_eq!(export("pdf").await?.json()["code"], "E003");
     assert_eq!(get(&server, &format!("/api/trips/{trip}/export")).await?.json()["code"], "E002");
     assert_eq!(get(&server, "/api/trips/nowhere/readings").await?.status, 404);
+    let nowhere = get(&server, "/api/journeys").await?;
+    assert_eq!((nowhere.status, &nowhere.json()["code"]), (404, &json!("E400")));
 
     let events = server.stop().await?;
     let asked: Vec<&Value> = events.iter().filter(|event| event["operation"] == "api_request").collect();
