@@ -177,7 +177,7 @@ async fn a_promoted_shadow_serves_with_its_instances_and_outlives_the_process() 
     // The three of the trial and of the comparison: none was made for the uploads.
     let pool = serde_json::json!(status.pool);
     assert!(pool["made"].as_u64().is_some_and(|made| made <= 2), "{pool}");
-    assert!(matches!(promote(&process.app, POLICY).await, Err(NotSwapped::Impossible(_))));
+    assert!(matches!(promote(&process.app, POLICY).await, Err(NotSwapped::Unknown(_))));
     let swaps = process.stop().await;
     let told: Vec<_> = swaps[3..].iter().map(|swap| (&swap["swap"], &swap["way"])).collect();
     let expected = [("shadow", "shadow"), ("activation", "promotion")];
@@ -208,7 +208,7 @@ async fn a_discarded_shadow_is_asked_no_more_and_one_that_is_refused_never_was()
         pinned.status(POLICY).shadow.is_some_and(|shadow| serde_json::json!(shadow.pool)["idle"] == 0)
     })
     .await;
-    assert!(matches!(discard(&process.app, POLICY).await, Err(NotSwapped::Impossible(_))));
+    assert!(matches!(discard(&process.app, POLICY).await, Err(NotSwapped::Unknown(_))));
     // An event that began while it ran.
     process.app.events.open(pinned, UploadDetails::default()).finish(Outcome::Success);
     process.uploads(1).await;
