@@ -50,6 +50,9 @@ pub enum Problems {
     /// Too many requests (E007).
     #[response(status = 429, content_type = "application/problem+json")]
     TooOften(ProblemDetails),
+    /// The head of the request is too large (E006); the answer has no body.
+    #[response(status = 431)]
+    TooLong,
     /// The operation failed.
     #[response(status = 500, content_type = "application/problem+json")]
     Failed(ProblemDetails),
