@@ -18,7 +18,9 @@ async fn three_simulated_cars_at_once_come_out_as_they_were_driven() -> anyhow::
 }
 
 async fn simulated_drives_come_out(vehicles: usize) -> anyhow::Result<()> {
-    let mut server = Server::start(Settings::default().set("TRIP_TIMEOUT_SECONDS", "2")).await?;
+    // Longer than a slow machine takes from one upload to the next: a trip that
+    // goes on while it is finalized has an event that says so.
+    let mut server = Server::start(Settings::default().set("TRIP_TIMEOUT_SECONDS", "8")).await?;
     let simulate = Command::new(binary()?)
         .args(["simulate", "--speed-up", "0", "--check", "--minutes", "20", "--seed", "3"])
         .args(["--vehicles", &vehicles.to_string(), "--timeout-seconds", "60"])
