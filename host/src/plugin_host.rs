@@ -64,7 +64,7 @@ pub use health::Trouble;
 pub use imports::{EventFields, FieldValue};
 pub use prepared::{Candidate, CheckTimes, Placed, Prepared};
 pub use readings::TripReadings;
-pub use runtime::PluginRuntime;
+pub use runtime::{PluginRuntime, Purpose};
 pub use set::{PluginIdentity, PluginSet};
 pub use settings::{Limits, PluginSettings, SlotSettings};
 pub use shadow::{Decided, Said, ShadowStatus, Shadowed};

@@ -10,7 +10,7 @@ use super::publication::{Published, Ready, publish, stop_is_due};
 use super::{NotSwapped, Swapped, Way, telling};
 use crate::app::App;
 use crate::events::{Code, Failure, PluginSwapDetails, SwappedPlugin, WideEvent};
-use crate::plugin_host::{Candidate, PluginRuntime, Prepared, Refusal, Slot};
+use crate::plugin_host::{Candidate, PluginRuntime, Prepared, Purpose, Refusal, Slot};
 use crate::store::{Rejection, Store};
 
 /// How often settings are held against another plugin than the one that they
@@ -23,6 +23,8 @@ pub(super) struct Swap {
     pub(super) way: Way,
     /// The candidate, or why there is none.
     pub(super) candidate: Result<Candidate, Refusal>,
+    /// What it is made ready for.
+    pub(super) purpose: Purpose,
     /// What a rollback leaves.
     pub(super) back_from: Option<BackFrom>,
     /// The generation that served when it was decided that its component is to
@@ -35,7 +37,8 @@ pub(super) struct Swap {
 impl Swap {
     /// One that takes the place of whatever serves.
     pub(super) fn new(slot: Slot, way: Way, candidate: Result<Candidate, Refusal>) -> Self {
-        Self { slot, way, candidate, back_from: None, follows: None, resets: false }
+        let purpose = Purpose::Ordinary;
+        Self { slot, way, candidate, purpose, back_from: None, follows: None, resets: false }
     }
 }
 
@@ -191,15 +194,15 @@ async fn follow(app: &App, attempt: &mut Attempt, overtaken: Prepared) -> Result
     attempt.target = telling::target(&candidate);
     attempt.event.details.to = Some(attempt.target.clone());
     let runtime = app.plugins.runtime().clone();
-    attempt.preparing = tokio::spawn(async move { prepare(&runtime, candidate).await });
+    attempt.preparing = tokio::spawn(async move { prepare(&runtime, candidate, Purpose::Ordinary).await });
     prepared(app, attempt).await
 }
 
 /// Opens the event of a swap, and begins with the checks.
 pub(super) fn begin(app: &App, swap: Swap) -> Attempt {
     let runtime = app.plugins.runtime().clone();
-    let candidate = swap.candidate.clone();
-    begin_with(app, swap, async move { prepare(&runtime, candidate).await })
+    let (candidate, purpose) = (swap.candidate.clone(), swap.purpose);
+    begin_with(app, swap, async move { prepare(&runtime, candidate, purpose).await })
 }
 
 fn begin_with(
@@ -207,7 +210,7 @@ fn begin_with(
     swap: Swap,
     preparing: impl Future<Output = Result<Prepared, Refusal>> + Send + 'static,
 ) -> Attempt {
-    let Swap { slot, way, candidate, back_from, follows, resets } = swap;
+    let Swap { slot, way, candidate, back_from, follows, resets, .. } = swap;
     let target = telling::target(&candidate);
     let event = telling::open(app, slot, way, &candidate, &target);
     // A task of its own: a panic ends this attempt only.
@@ -218,8 +221,9 @@ fn begin_with(
 pub(super) async fn prepare(
     runtime: &PluginRuntime,
     candidate: Result<Candidate, Refusal>,
+    purpose: Purpose,
 ) -> Result<Prepared, Refusal> {
-    runtime.prepare(candidate?).await
+    runtime.prepare(candidate?, purpose).await
 }
 
 /// Waits for the checks, and remembers a refusal. A stop waits for none.

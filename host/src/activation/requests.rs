@@ -7,7 +7,9 @@ use super::attempt::{BackFrom, Swap, swap};
 use super::{NotSwapped, Swapped, Way, folder, telling};
 use crate::app::App;
 use crate::events::{Failure, Outcome};
-use crate::plugin_host::{Candidate, Fault, PluginIdentity, PluginSettings, Refusal, Slot, SlotSettings};
+use crate::plugin_host::{
+    Candidate, Fault, PluginIdentity, PluginSettings, Purpose, Refusal, Slot, SlotSettings,
+};
 use crate::store::{Activation, Rejection};
 
 /// Predecessors that a rollback tries, one after the other.
@@ -34,7 +36,7 @@ pub async fn upload_limit(app: &App, slot: Slot) -> Result<u64, NotSwapped> {
 /// It is refused, or cannot be kept.
 pub async fn put(app: &App, slot: Slot, bytes: Vec<u8>) -> Result<Swapped, NotSwapped> {
     let candidate = uploaded(app, slot, bytes).await;
-    by_operator(app, slot, candidate).await
+    by_operator(app, slot, candidate, Purpose::Ordinary).await
 }
 
 pub(super) async fn uploaded(app: &App, slot: Slot, bytes: Vec<u8>) -> Result<Candidate, Refusal> {
@@ -58,7 +60,7 @@ pub async fn refuse_upload(app: &App, slot: Slot, way: Way, problem: String) -> 
 /// There is no such component, it is refused, or the library cannot be used.
 pub async fn activate(app: &App, slot: Slot, digest: &str) -> Result<Swapped, NotSwapped> {
     let candidate = from_library(app, slot, digest).await?;
-    by_operator(app, slot, candidate).await
+    by_operator(app, slot, candidate, Purpose::WayBack).await
 }
 
 pub(super) async fn from_library(
@@ -111,7 +113,8 @@ pub(super) async fn roll_back(
             rejection: rejection(slot, from, trouble),
             trouble: trouble.cloned(),
         };
-        let swapped = Swap { back_from: Some(back_from), ..Swap::new(slot, way, candidate) };
+        let swapped =
+            Swap { purpose: Purpose::WayBack, back_from: Some(back_from), ..Swap::new(slot, way, candidate) };
         match one(slot, swap(app, vec![swapped]).await) {
             // It told its own refusal; the one before it may do.
             Err(NotSwapped::Refused(refusal)) if !refusal.is_for_now() => {
@@ -160,6 +163,7 @@ pub(super) async fn by_operator(
     app: &App,
     slot: Slot,
     candidate: Result<Candidate, Refusal>,
+    purpose: Purpose,
 ) -> Result<Swapped, NotSwapped> {
     let plugins = app.plugins.pin();
     let active = plugins.identity(slot).clone();
@@ -177,7 +181,8 @@ pub(super) async fn by_operator(
             Ok(Swapped { slot, changed: false, from, to, settings: None, renewed: false })
         }
         candidate => {
-            let swapped = one(slot, swap(app, vec![Swap::new(slot, Way::Api, candidate)]).await)?;
+            let wanted = Swap { purpose, ..Swap::new(slot, Way::Api, candidate) };
+            let swapped = one(slot, swap(app, vec![wanted]).await)?;
             Ok(with_settings_of_now(app, swapped).await)
         }
     }

@@ -10,7 +10,7 @@ use super::telling::Report;
 use super::{NotSwapped, Way, shadow, survive, telling};
 use crate::app::App;
 use crate::events::{Failure, PluginSwapDetails, SwappedPlugin};
-use crate::plugin_host::{Candidate, Refusal, Slot, SlotSettings};
+use crate::plugin_host::{Candidate, Purpose, Refusal, Slot, SlotSettings};
 use crate::store::{Activation, Engine, StoreError};
 
 /// How often the library is looked at.
@@ -88,7 +88,8 @@ async fn publish(
     let bytes = bytes.ok_or_else(|| refused("is not kept any more".to_owned()))?;
     let settings = SlotSettings::from_stored(slot, &newest.settings).map_err(refused)?;
     let candidate = Candidate::new(slot, origin, bytes, settings).await;
-    let prepared = prepare(app.plugins.runtime(), candidate).await?;
+    let purpose = if leads_back(newest) { Purpose::WayBack } else { Purpose::Ordinary };
+    let prepared = prepare(app.plugins.runtime(), candidate, purpose).await?;
     report.details.compiled = Some(prepared.compiled());
     report.times = Some(prepared.times());
     let _turn = app.activations.publishing.lock().await;
@@ -98,6 +99,11 @@ async fn publish(
     shadow::publish_beside(app, vec![(Way::Shared, place(prepared, newest, Way::Shared, None))]);
     tracing::info!(%slot, generation = newest.generation, "plugin of another host active");
     Ok(true)
+}
+
+/// Whether that host left something that was not to go on.
+fn leads_back(newest: &Activation) -> bool {
+    [Way::Rollback, Way::AutoRollback].iter().any(|way| way.as_str() == newest.way)
 }
 
 fn report(app: &App, newest: &Activation) -> Report {

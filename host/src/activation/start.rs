@@ -18,7 +18,7 @@ use super::{Activations, NotSwapped, Way};
 use crate::events::{Code, Failure, PluginSwapDetails, SwappedPlugin};
 use crate::plugin_host::{
     Candidate, Compiling, Placed, PluginHost, PluginIdentity, PluginRuntime, PluginSettings, Prepared,
-    Refusal, Slot, SlotSettings, StartError,
+    Purpose, Refusal, Slot, SlotSettings, StartError,
 };
 use crate::store::{Activated, Activation, Store, StoreError};
 
@@ -383,7 +383,7 @@ fn prepared_by(
     runtime: PluginRuntime,
     candidate: Result<Candidate, Refusal>,
 ) -> JoinHandle<Result<Prepared, Refusal>> {
-    tokio::spawn(async move { prepare(&runtime, candidate).await })
+    tokio::spawn(async move { prepare(&runtime, candidate, Purpose::Ordinary).await })
 }
 
 async fn finished(slot: Slot, preparing: JoinHandle<Result<Prepared, Refusal>>) -> Result<Prepared, Refusal> {

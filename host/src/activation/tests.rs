@@ -17,6 +17,7 @@ use std::time::Duration;
 use clap::Parser;
 use serde_json::Value;
 use tempfile::TempDir;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::{Started, start};
 use crate::app::App;
@@ -81,6 +82,14 @@ impl Home {
             .expect("write");
     }
 
+    /// Removes all compiled code.
+    fn forget_code(&self) {
+        let cache = self.data_dir.path().join("plugin-cache");
+        for code in std::fs::read_dir(cache).expect("a folder") {
+            std::fs::remove_file(code.expect("a file").path()).expect("remove");
+        }
+    }
+
     /// Everything of a process but its door.
     async fn process(&self) -> Process {
         let written = Arc::default();
@@ -117,6 +126,13 @@ impl Process {
 
     fn degraded(&self, slot: Slot) -> Option<String> {
         self.app.plugins.pin().degraded(slot)
+    }
+
+    /// Has others compile as much as they may, until that is dropped.
+    async fn busy_compilers(&self) -> OwnedSemaphorePermit {
+        let compilers = Arc::clone(self.app.plugins.runtime().compilers());
+        let all = compilers.available_permits() as u32;
+        compilers.acquire_many_owned(all).await.expect("compilers")
     }
 
     /// Another host that shares the library activates this.

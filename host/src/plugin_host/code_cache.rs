@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::SystemTime;
 
 use sha2::{Digest, Sha256};
+use tokio::sync::{OwnedMutexGuard, watch};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
@@ -42,6 +43,8 @@ struct Digested {
     digest: String,
     /// Taken by who brings its code.
     turn: Arc<tokio::sync::Mutex<()>>,
+    /// Whether somebody goes back to it.
+    wanted_back: watch::Sender<bool>,
 }
 
 impl Held {
@@ -51,8 +54,20 @@ impl Held {
 
     /// Waits until nobody else compiles this one: it is compiled once, however
     /// many want it.
-    pub(super) async fn turn(&self) -> tokio::sync::OwnedMutexGuard<()> {
+    pub(super) async fn turn(&self) -> OwnedMutexGuard<()> {
         Arc::clone(&self.0.turn).lock_owned().await
+    }
+
+    /// Says that somebody goes back to this one, which is so for as long as
+    /// anybody holds it.
+    pub(super) fn want_back(&self) {
+        self.0.wanted_back.send_replace(true);
+    }
+
+    /// Waits until somebody goes back to this one.
+    pub(super) async fn wanted_back(&self) {
+        // The sender is this one's own.
+        self.0.wanted_back.subscribe().wait_for(|wanted| *wanted).await.ok();
     }
 }
 
@@ -90,7 +105,11 @@ impl CodeCache {
         if let Some(known) = held.iter().filter_map(Weak::upgrade).find(|one| one.digest == digest) {
             return Held(known);
         }
-        let new = Arc::new(Digested { digest: digest.to_owned(), turn: Arc::default() });
+        let new = Arc::new(Digested {
+            digest: digest.to_owned(),
+            turn: Arc::default(),
+            wanted_back: watch::Sender::default(),
+        });
         held.push(Arc::downgrade(&new));
         Held(new)
     }

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{AcquireError, Semaphore, SemaphorePermit};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
@@ -20,6 +20,18 @@ use super::{Slot, engine, load};
 /// Components that are compiled at one time: one need not wait for another that
 /// takes long, and the memory that compiling takes is bounded.
 const COMPILERS: usize = 2;
+/// Compilers beside them, for what somebody goes back to: it is not to wait for
+/// others, however long they take.
+const COMPILERS_FOR_WAYS_BACK: usize = 1;
+
+/// What a plugin is made ready for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// To take the place of another one, or to run beside it.
+    Ordinary,
+    /// To serve once more, where what came after it is not to go on.
+    WayBack,
+}
 
 /// Makes plugins ready. Clones share engine, cache and compilers.
 #[derive(Clone)]
@@ -27,6 +39,7 @@ pub struct PluginRuntime {
     code: Arc<CodeCache>,
     compiling: Compiling,
     compilers: Arc<Semaphore>,
+    ways_back: Arc<Semaphore>,
 }
 
 impl PluginRuntime {
@@ -40,7 +53,8 @@ impl PluginRuntime {
         let code = CodeCache::open(&engine, cache_dir)
             .map_err(|error| StartError::Cache { dir: cache_dir.to_owned(), problem: error.to_string() })?;
         let compilers = Arc::new(Semaphore::new(COMPILERS));
-        Ok(Self { code: Arc::new(code), compiling, compilers })
+        let ways_back = Arc::new(Semaphore::new(COMPILERS_FOR_WAYS_BACK));
+        Ok(Self { code: Arc::new(code), compiling, compilers, ways_back })
     }
 
     /// Takes a candidate through every check, up to a trial on two instances.
@@ -48,21 +62,25 @@ impl PluginRuntime {
     ///
     /// # Errors
     /// What is wrong with it.
-    pub async fn prepare(&self, candidate: Candidate) -> Result<Prepared, Refusal> {
+    pub async fn prepare(&self, candidate: Candidate, purpose: Purpose) -> Result<Prepared, Refusal> {
         match candidate.slot {
-            Slot::SamplingPolicy => self.load(candidate, Ready::SamplingPolicy).await,
-            Slot::UsageTier => self.load(candidate, Ready::UsageTier).await,
-            Slot::TripCalculator => self.load(candidate, Ready::TripCalculator).await,
+            Slot::SamplingPolicy => self.load(candidate, purpose, Ready::SamplingPolicy).await,
+            Slot::UsageTier => self.load(candidate, purpose, Ready::UsageTier).await,
+            Slot::TripCalculator => self.load(candidate, purpose, Ready::TripCalculator).await,
         }
     }
 
     async fn load<W: Ask>(
         &self,
         candidate: Candidate,
+        purpose: Purpose,
         ready: impl FnOnce(Arc<Pool<W>>) -> Ready,
     ) -> Result<Prepared, Refusal> {
         let Candidate { slot, origin, bytes, digest, settings } = candidate;
         let held = self.code.hold(&digest);
+        if purpose == Purpose::WayBack {
+            held.want_back();
+        }
         let code = self.code(&held, Arc::clone(&bytes));
         let loaded = match load::load::<W>(&bytes, settings.clone(), code).await {
             Ok(loaded) => loaded,
@@ -93,12 +111,27 @@ impl PluginRuntime {
         if let Some(component) = found {
             return Ok((component, Origin::Cache));
         }
-        // Nobody closes it; who has no place compiles in none.
-        let _place = self.compilers.acquire().await.map_err(|error| Unfit::for_now(error.to_string()))?;
+        // Nobody closes them; who has no place compiles in none.
+        let _place = self.place(held).await.map_err(|error| Unfit::for_now(error.to_string()))?;
         let compiled = self.compiling.compile(self.code.engine(), bytes).await?;
         let adopted = self.with_cache(held, move |code, digest| code.adopt(digest, &compiled)).await?;
         let component = adopted.map_err(|error| Unfit::rejected(compiler::uncompiled(&error)))?;
         Ok((component, Origin::Compiler))
+    }
+
+    /// A place among the compilers, whichever comes free. Who has the turn takes
+    /// it for all who want the component: also if only one behind it goes back.
+    async fn place(&self, held: &Held) -> Result<SemaphorePermit<'_>, AcquireError> {
+        let way_back = async {
+            held.wanted_back().await;
+            self.ways_back.acquire().await
+        };
+        tokio::select! {
+            // Of two that are free the one that anybody may take.
+            biased;
+            place = self.compilers.acquire() => place,
+            place = way_back => place,
+        }
     }
 
     /// Works on the cache off the async threads: it reads and writes files.

@@ -52,8 +52,12 @@ async fn what_one_activates_or_rolls_back_all_serve_by_one_generation() {
     until_generation(&second, 2).await;
     assert_eq!(second.app.activations.fault.armed(), 0);
     assert_eq!(second.digest(POLICY), first.digest(POLICY));
+    // A rollback is one for all: none waits for what others compile.
+    other.forget_code();
+    let busy = second.busy_compilers().await;
     roll_back_for_operator(&first.app, POLICY).await.expect("a predecessor");
     until_generation(&second, 3).await;
+    drop(busy);
     assert_eq!(second.digest(POLICY), first.digest(POLICY));
     let ways: Vec<_> = second.swaps().iter().map(|swap| swap["way"].clone()).collect();
     assert_eq!(ways, ["shared", "shared", "shared"]);

@@ -4,8 +4,8 @@ use sqlx::{AnyConnection, Connection as _};
 
 use super::*;
 use crate::activation::requests::{by_operator, uploaded};
-use crate::activation::{NotSwapped, activate, put, roll_back_for_operator};
-use crate::plugin_host::{VehicleStats, sha256_hex};
+use crate::activation::{NotSwapped, activate, begin_shadow_from_library, put, roll_back_for_operator};
+use crate::plugin_host::{Purpose, VehicleStats, sha256_hex};
 
 const POLICY: Slot = Slot::SamplingPolicy;
 
@@ -40,7 +40,7 @@ async fn settings_that_change_while_an_upload_is_checked_are_for_what_is_uploade
     let digest = upload.as_ref().expect("a candidate").digest.clone();
     // The watch over the folder gives them to what serves now.
     home.set("[sampling-policy.settings]\nrate = 0.5\n");
-    let swapped = by_operator(&process.app, POLICY, upload).await.expect("fit");
+    let swapped = by_operator(&process.app, POLICY, upload, Purpose::Ordinary).await.expect("fit");
     assert_eq!(swapped.from.generation, 1);
     let plugins = process.app.plugins.pin();
     assert_eq!((&plugins.identity(POLICY).digest, plugins.identity(POLICY)), (&digest, &swapped.to));
@@ -202,6 +202,32 @@ async fn a_component_of_the_library_is_activated_by_the_first_digits_of_its_dige
         let refused = activate(&process.app, POLICY, unknown).await;
         assert!(matches!(refused, Err(NotSwapped::Unknown(_))), "{unknown}: {refused:?}");
     }
+    process.stop().await;
+}
+
+#[tokio::test]
+async fn a_rollback_and_a_digest_of_the_library_wait_for_no_compiler_that_others_have() {
+    let home = Home::with_guests();
+    let process = home.process().await;
+    let digests = Slot::ALL.map(|slot| (slot, process.digest(slot)));
+    for (slot, _) in &digests {
+        put(&process.app, *slot, variant(&home.component(*slot), 1)).await.expect("fit");
+    }
+    home.forget_code();
+    let _busy = process.busy_compilers().await;
+    let [(calculator, other), (tier, digest), (policy, first)] = &digests;
+    let ways_back = async {
+        let back = roll_back_for_operator(&process.app, *policy).await.expect("a predecessor");
+        let activated = activate(&process.app, *tier, digest).await.expect("in the library");
+        assert_eq!([&back.to.digest, &activated.to.digest], [first, digest]);
+    };
+    tokio::select! {
+        begun = begin_shadow_from_library(&process.app, *calculator, other) => {
+            panic!("a shadow is no way back: {begun:?}")
+        }
+        ended = tokio::time::timeout(PATIENCE, ways_back) => ended.expect("they wait for others"),
+    }
+    assert_eq!([policy, tier].map(|slot| process.app.plugins.pin().status(*slot).compiled), [true; 2]);
     process.stop().await;
 }
 
