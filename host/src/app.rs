@@ -155,7 +155,11 @@ pub async fn serve(config: Config, stop: impl Future<Output = &'static str>) -> 
     let mut marker = RunMarker::take(&config.store.data_dir)?;
     let sinks = Sinks::start(&config)?;
     let compiling = Compiling::Apart(config.plugins.compile_limits);
-    let (app, swaps, wishes) = start(&config, compiling, sinks).await?;
+    let mut stop = std::pin::pin!(stop);
+    let Some((app, swaps, wishes)) = start(&config, compiling, sinks, &mut stop).await? else {
+        // The process before it is still the last one that served.
+        return Ok(());
+    };
     if let Some(dead) = marker.previous_instance() {
         app.store
             .release_claims(dead)
@@ -190,20 +194,25 @@ pub async fn serve(config: Config, stop: impl Future<Output = &'static str>) -> 
 }
 
 /// Everything but the door: store, plugins, events; what became of the plugins
-/// that were found; and the wishes that the finalizer is to fulfil.
+/// that were found; and the wishes that the finalizer is to fulfil. Nothing where
+/// `stop` comes while plugins are checked.
 pub async fn start(
     config: &Config,
     compiling: Compiling,
     mut sinks: Sinks,
-) -> anyhow::Result<(Arc<App>, Vec<Report>, mpsc::Receiver<Wish>)> {
+    stop: impl Future<Output = &'static str>,
+) -> anyhow::Result<Option<(Arc<App>, Vec<Report>, mpsc::Receiver<Wish>)>> {
     let catalogue = catalogue(&config.http)?;
     let weather = config.features.feature_weather.then(|| Weather::new(&config.weather)).transpose()?;
     let store = Store::open(&config.store, &config.trips, layout_of(catalogue)).await?;
     let key = store.identity_key(&config.store).await?;
     let event_store = start_event_store(config, &mut sinks).await?;
     let plugin_dir = config.plugins.plugin_dir.clone();
-    let Started { plugins, activations, reports } =
-        activation::start(compiling, &plugin_dir, &config.store.data_dir, &store).await?;
+    let started = activation::start(compiling, &plugin_dir, &config.store.data_dir, &store, stop).await?;
+    let Some(Started { plugins, activations, reports }) = started else {
+        store.close(LAST_COMMITS).await;
+        return Ok(None);
+    };
     let (wishes, wished) = mpsc::channel(WISHES);
     let app = Arc::new(App {
         events: Events::start(config, &key, sinks),
@@ -235,7 +244,7 @@ pub async fn start(
         trip_timeout: config.trips.timeout(),
         weather,
     });
-    Ok((app, reports, wished))
+    Ok(Some((app, reports, wished)))
 }
 
 /// Opens the store of events, if there is to be one, and fills it.

@@ -118,6 +118,30 @@ impl Server {
         Ok(Refused { status: output.status, stderr })
     }
 
+    /// Starts one, asks it to stop as soon as `when` is over, and waits until it
+    /// has.
+    ///
+    /// # Errors
+    /// It cannot be started, `when` fails, or it does not end.
+    pub async fn stopped_early(
+        settings: &Settings,
+        when: impl AsyncFnOnce(Process) -> anyhow::Result<()>,
+    ) -> anyhow::Result<Stopped> {
+        let data_dir = settings.data_dir.clone().map_or_else(fresh_dir, Ok)?;
+        let plugin_dir = patient_plugins()?;
+        let child = spawn(settings, data_dir.path(), plugin_dir.path())?;
+        let process = Process { id: child.id().context("it runs")? };
+        when(process).await?;
+        let asked = Instant::now();
+        process.terminate()?;
+        let output = tokio::time::timeout(PATIENCE, child.wait_with_output());
+        let output = output.await.context("it does not end")??;
+        let took = asked.elapsed();
+        let events = output.stdout.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+        let events = events.map(serde_json::from_slice).collect::<Result<_, _>>()?;
+        Ok(Stopped { status: output.status, took, events })
+    }
+
     /// Starts one and ends it as a power cut would that long after, whether it
     /// listens by then or not.
     ///

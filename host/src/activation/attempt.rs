@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinError, JoinHandle};
 
 use super::publication::{Published, Ready, publish, stop_is_due};
 use super::{NotSwapped, Swapped, Way, telling};
@@ -59,7 +59,27 @@ pub(super) struct Attempt {
     resets: bool,
     pub(super) target: SwappedPlugin,
     pub(super) event: WideEvent<PluginSwapDetails>,
-    preparing: JoinHandle<Result<Prepared, Refusal>>,
+    checks: Checks,
+}
+
+/// Checks in a task of their own: a panic ends no more than them. They end when
+/// nobody waits for them any more.
+pub(super) struct Checks(JoinHandle<Result<Prepared, Refusal>>);
+
+impl Checks {
+    pub(super) fn begin(checks: impl Future<Output = Result<Prepared, Refusal>> + Send + 'static) -> Self {
+        Self(tokio::spawn(checks))
+    }
+
+    pub(super) async fn end(&mut self) -> Result<Result<Prepared, Refusal>, JoinError> {
+        (&mut self.0).await
+    }
+}
+
+impl Drop for Checks {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 /// What became of each slot.
@@ -194,7 +214,7 @@ async fn follow(app: &App, attempt: &mut Attempt, overtaken: Prepared) -> Result
     attempt.target = telling::target(&candidate);
     attempt.event.details.to = Some(attempt.target.clone());
     let runtime = app.plugins.runtime().clone();
-    attempt.preparing = tokio::spawn(async move { prepare(&runtime, candidate, Purpose::Ordinary).await });
+    attempt.checks = Checks::begin(async move { prepare(&runtime, candidate, Purpose::Ordinary).await });
     prepared(app, attempt).await
 }
 
@@ -208,14 +228,12 @@ pub(super) fn begin(app: &App, swap: Swap) -> Attempt {
 fn begin_with(
     app: &App,
     swap: Swap,
-    preparing: impl Future<Output = Result<Prepared, Refusal>> + Send + 'static,
+    checks: impl Future<Output = Result<Prepared, Refusal>> + Send + 'static,
 ) -> Attempt {
     let Swap { slot, way, candidate, back_from, follows, resets, .. } = swap;
     let target = telling::target(&candidate);
     let event = telling::open(app, slot, way, &candidate, &target);
-    // A task of its own: a panic ends this attempt only.
-    let preparing = tokio::spawn(preparing);
-    Attempt { slot, way, back_from, follows, resets, target, event, preparing }
+    Attempt { slot, way, back_from, follows, resets, target, event, checks: Checks::begin(checks) }
 }
 
 pub(super) async fn prepare(
@@ -228,11 +246,8 @@ pub(super) async fn prepare(
 
 /// Waits for the checks, and remembers a refusal. A stop waits for none.
 pub(super) async fn prepared(app: &App, attempt: &mut Attempt) -> Result<Prepared, NotSwapped> {
-    let refusal = match app.until_stop(&mut attempt.preparing).await {
-        None => {
-            attempt.preparing.abort();
-            return Err(NotSwapped::Stopping);
-        }
+    let refusal = match app.until_stop(attempt.checks.end()).await {
+        None => return Err(NotSwapped::Stopping),
         Some(Ok(Ok(prepared))) => return Ok(prepared),
         Some(Ok(Err(refusal))) => refusal,
         Some(Err(panic)) => {

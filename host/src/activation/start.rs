@@ -7,9 +7,7 @@ use std::fmt::Display;
 use std::path::Path;
 use std::time::Instant;
 
-use tokio::task::JoinHandle;
-
-use super::attempt::{prepare, remember};
+use super::attempt::{Checks, prepare, remember};
 use super::folder::Found;
 use super::inbox::{Dealt, Inbox, Offer, Source, Unfit};
 use super::publication::{keep, place};
@@ -35,7 +33,8 @@ pub struct Started {
     pub reports: Vec<Report>,
 }
 
-/// Finds a plugin for every slot.
+/// Finds a plugin for every slot, unless `stop` comes first, with its reason:
+/// then nothing is under its checks any more, and there is nothing to serve with.
 ///
 /// # Errors
 /// A slot that never had a fit plugin has none now, either.
@@ -44,9 +43,30 @@ pub async fn start(
     plugin_dir: &Path,
     data_dir: &Path,
     store: &Store,
-) -> Result<Started, StartError> {
+    stop: impl Future<Output = &'static str>,
+) -> Result<Option<Started>, StartError> {
     let runtime = PluginRuntime::start(&data_dir.join("plugin-cache"), compiling)?;
     let mut inbox = Inbox::open(plugin_dir, data_dir);
+    let found = tokio::select! {
+        // What is found is served, if only to be told.
+        biased;
+        found = find(&runtime, &mut inbox, store) => found,
+        reason = stop => {
+            tracing::info!(reason, "stopping before all plugins are checked");
+            // None of them is to blame for it.
+            inbox.trials.end().await;
+            return Ok(None);
+        }
+    };
+    let (plugins, reports) = found?;
+    Ok(Some(Started { plugins, activations: Activations::new(inbox), reports }))
+}
+
+async fn find(
+    runtime: &PluginRuntime,
+    inbox: &mut Inbox,
+    store: &Store,
+) -> Result<(PluginHost, Vec<Report>), StartError> {
     for rejection in inbox.trials.deadly() {
         store.reject_plugin(&rejection).await.map_err(unreadable)?;
     }
@@ -60,14 +80,14 @@ pub async fn start(
         };
         let mut dealt = BTreeMap::new();
         match &found.settings {
-            Ok(settings) => dealt = start.try_offers(&inbox, &found, settings).await.map_err(unreadable)?,
-            Err(problem) => start.do_without_settings(&inbox, problem)?,
+            Ok(settings) => dealt = start.try_offers(inbox, &found, settings).await.map_err(unreadable)?,
+            Err(problem) => start.do_without_settings(inbox, problem)?,
         }
         start.fill_from_library().await.map_err(unreadable)?;
         match start.finish().await? {
-            Some((plugins, reports)) => {
+            Some(started) => {
                 inbox.note(found, &dealt).await;
-                return Ok(Started { plugins, activations: Activations::new(inbox), reports });
+                return Ok(started);
             }
             // The settings were for what served a slot before: once more, for
             // what another host has put there.
@@ -102,7 +122,7 @@ struct Trial {
     from: Source,
     /// Whether its part of `plugins.toml` has changed.
     resets: bool,
-    preparing: JoinHandle<Result<Prepared, Refusal>>,
+    checks: Checks,
 }
 
 /// A plugin that a start begins with instead of what served before.
@@ -137,9 +157,9 @@ impl<'a> Start<'a> {
         let mut dealt = BTreeMap::new();
         let mut refused_part = None;
         for (slot, trial) in self.begin_trials(inbox, found, settings, &mut dealt).await? {
-            let Trial { report, from, resets, preparing } = trial;
+            let Trial { report, from, resets, checks } = trial;
             let file = from == Source::File;
-            match finished(slot, preparing).await {
+            match finished(slot, checks).await {
                 Ok(prepared) => {
                     dealt.insert(slot, (Dealt::Taken, file));
                     self.new.push(New { prepared, report, from, resets });
@@ -183,8 +203,8 @@ impl<'a> Start<'a> {
                 Offer::New { candidate, from, resets } => {
                     unfit.remove(&slot);
                     let report = self.report(slot, &candidate);
-                    let preparing = prepared_by(self.runtime.clone(), candidate);
-                    trials.push((slot, Trial { report, from, resets, preparing }));
+                    let checks = checks_of(self.runtime.clone(), candidate);
+                    trials.push((slot, Trial { report, from, resets, checks }));
                 }
                 Offer::Tried { rejection, resets } => {
                     if rejection.verdict == "refused" {
@@ -311,7 +331,7 @@ impl<'a> Start<'a> {
             },
         };
         let report = self.report(slot, &candidate);
-        match finished(slot, prepared_by(self.runtime.clone(), candidate)).await {
+        match finished(slot, checks_of(self.runtime.clone(), candidate)).await {
             Ok(prepared) => {
                 self.kept.push((prepared, activation.clone()));
                 Ok(true)
@@ -379,15 +399,12 @@ enum Remembers {
     No,
 }
 
-fn prepared_by(
-    runtime: PluginRuntime,
-    candidate: Result<Candidate, Refusal>,
-) -> JoinHandle<Result<Prepared, Refusal>> {
-    tokio::spawn(async move { prepare(&runtime, candidate, Purpose::Ordinary).await })
+pub(super) fn checks_of(runtime: PluginRuntime, candidate: Result<Candidate, Refusal>) -> Checks {
+    Checks::begin(async move { prepare(&runtime, candidate, Purpose::Ordinary).await })
 }
 
-async fn finished(slot: Slot, preparing: JoinHandle<Result<Prepared, Refusal>>) -> Result<Prepared, Refusal> {
-    preparing.await.unwrap_or_else(|panic| {
+async fn finished(slot: Slot, mut checks: Checks) -> Result<Prepared, Refusal> {
+    checks.end().await.unwrap_or_else(|panic| {
         let problems = vec![format!("cannot be checked: {panic}")];
         Err(Refusal::new(slot, "the candidate", problems))
     })

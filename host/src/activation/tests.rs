@@ -10,6 +10,7 @@ mod starts;
 mod stops;
 mod watching;
 
+use std::future::pending;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -17,13 +18,14 @@ use std::time::Duration;
 use clap::Parser;
 use serde_json::Value;
 use tempfile::TempDir;
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
-use super::{Started, start};
+use super::{Report, start};
 use crate::app::App;
 use crate::config::Config;
 use crate::events::sink::Sinks;
 use crate::events::tests::contract::assert_as_published;
+use crate::finalize::Wish;
 use crate::plugin_host::tests::plugin_dir;
 use crate::plugin_host::{Compiling, PluginHost, Slot, StartError, sha256_hex};
 use crate::store::{Layout, NewActivation, Store};
@@ -93,12 +95,18 @@ impl Home {
     /// Everything of a process but its door.
     async fn process(&self) -> Process {
         let written = Arc::default();
-        let (app, reports, _) =
-            crate::app::start(&self.config(), Compiling::InPlace, Sinks::memory(Arc::clone(&written)))
-                .await
-                .expect("a start");
+        let started = self.start(Arc::clone(&written), pending()).await.expect("a start");
+        let (app, reports, _) = started.expect("nobody stops it");
         super::tell(&app, reports);
         Process { app, written }
+    }
+
+    async fn start(
+        &self,
+        written: Arc<Mutex<Vec<Value>>>,
+        stop: impl Future<Output = &'static str>,
+    ) -> anyhow::Result<Option<(Arc<App>, Vec<Report>, mpsc::Receiver<Wish>)>> {
+        crate::app::start(&self.config(), Compiling::InPlace, Sinks::memory(written), stop).await
     }
 }
 
@@ -178,8 +186,7 @@ pub(crate) async fn first_start(plugin_dir: &Path) -> Result<PluginHost, StartEr
     let data_dir = tempfile::tempdir().expect("temporary directory");
     let config = config(data_dir.path(), plugin_dir, None);
     let store = Store::open(&config.store, &config.trips, Layout::new(["speed_mph"])).await.expect("a store");
-    let started: Result<Started, StartError> =
-        start(Compiling::InPlace, plugin_dir, data_dir.path(), &store).await;
+    let started = start(Compiling::InPlace, plugin_dir, data_dir.path(), &store, pending()).await;
     store.close(PATIENCE).await;
-    started.map(|started| started.plugins)
+    started.map(|started| started.expect("nobody stops it").plugins)
 }

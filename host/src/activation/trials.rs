@@ -4,9 +4,11 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use tokio::sync::Mutex;
 
 use crate::durable;
 use crate::events::Code;
@@ -23,6 +25,8 @@ const ENDED: u32 = 3;
 /// The candidates under their checks.
 pub(super) struct Trials {
     note: PathBuf,
+    /// Held while it is written: a write goes on when nobody waits for it.
+    writing: Arc<Mutex<()>>,
     /// What was under its checks when the process before this one ended.
     before: BTreeMap<Slot, Trial>,
 }
@@ -41,7 +45,7 @@ impl Trials {
         let note = data_dir.join(NOTE);
         // Without a note, or with one that cannot be read, no process ended so.
         let before = std::fs::read(&note).ok().and_then(|text| serde_json::from_slice(&text).ok());
-        Self { note, before: before.unwrap_or_default() }
+        Self { note, writing: Arc::default(), before: before.unwrap_or_default() }
     }
 
     /// What is not to be tried by one process more.
@@ -89,7 +93,12 @@ impl Trials {
 
     /// Writes off the async threads: it waits for the disk.
     async fn settle(&self, write: impl FnOnce() -> std::io::Result<()> + Send + 'static) {
-        let written = tokio::task::spawn_blocking(write).await;
+        let turn = Arc::clone(&self.writing).lock_owned().await;
+        let written = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            write()
+        });
+        let written = written.await;
         if let Err(error) = written.map_err(std::io::Error::other).flatten() {
             tracing::warn!(path = %self.note.display(), %error, "what is under its checks cannot be noted");
         }

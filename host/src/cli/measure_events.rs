@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use anyhow::Context as _;
 use clap::Args;
 
 use super::output::say;
@@ -27,7 +28,8 @@ pub async fn run(args: MeasureArgs) -> anyhow::Result<()> {
     let MeasureArgs { config, rounds } = args;
     let sinks = Sinks::start(&config)?;
     let compiling = Compiling::Apart(config.plugins.compile_limits);
-    let (app, _, _) = crate::app::start(&config, compiling, sinks).await?;
+    let started = crate::app::start(&config, compiling, sinks, std::future::pending()).await?;
+    let (app, _, _) = started.context("nobody stops it")?;
     let costs = cost::measure(&app, &config, rounds).await?;
     app.events.close(Instant::now() + Duration::from_secs(10)).await;
     say(&serde_json::to_string(&costs)?);

@@ -37,13 +37,13 @@ async fn every_family_is_exposed_with_its_meaning_and_labels() {
     let flags = ["volttracker", "--deployment-id", "prod-1", "--plugin-dir"].map(std::ffi::OsStr::new);
     let paths = [plugins.path().as_os_str(), "--data-dir".as_ref(), data.path().as_os_str()];
     let cli = Cli::try_parse_from(flags.into_iter().chain(paths)).expect("flags");
-    let (app, ..) = crate::app::start(
+    let started = crate::app::start(
         &cli.config,
         crate::plugin_host::Compiling::InPlace,
         Sinks::memory(std::sync::Arc::default()),
-    )
-    .await
-    .expect("a start");
+        std::future::pending(),
+    );
+    let (app, ..) = started.await.expect("a start").expect("nobody stops it");
     let text = gather(&app, 1.5).await.into_text().expect("a text");
     app.store.close(std::time::Duration::from_secs(10)).await;
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
-use e2e::{Inbox, Server, Settings};
+use e2e::{Inbox, Process, Server, Settings};
 use insta::assert_snapshot;
 use serde_json::Value;
 
@@ -135,6 +135,35 @@ async fn a_stop_does_not_wait_for_a_compiler_and_leaves_none() -> anyhow::Result
 }
 
 #[tokio::test]
+async fn a_stop_during_a_start_ends_it_and_its_compilers_and_blames_no_file() -> anyhow::Result<()> {
+    let plugins = Inbox::fresh()?;
+    let settings = || Settings::default().set("PLUGIN_DIR", plugins.path());
+    let mut first = Server::start(settings()).await?;
+    first.stop().await?;
+    // Each is compiled for a minute and more.
+    plugins.put("sampling-policy", &one_long_function(1 << 20))?;
+    plugins.put("usage-tier", &one_long_function((1 << 20) + 17))?;
+    let note = first.data_dir().join("plugin-trials.json");
+    // More of them than processes that one file may end.
+    for _ in 1..=4 {
+        let mut compilers = Vec::new();
+        let compiling = async |process| {
+            wait_until("they are not compiled", || compilers_of(process).len() == 2).await?;
+            compilers = compilers_of(process);
+            ensure!(note.exists(), "what is under its checks is not noted");
+            Ok(())
+        };
+        let stopped = Server::stopped_early(&settings().data_of(&first), compiling).await?;
+        ensure!(stopped.status.success(), "{stopped:?}");
+        ensure!(stopped.took < Duration::from_secs(5), "{stopped:?}");
+        assert_eq!(stopped.events, [] as [Value; 0], "it never served");
+        ensure!(!note.exists(), "a file is blamed");
+        wait_until("a compiler goes on", || !compilers.iter().any(|id| is_there(*id))).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_start_serves_the_last_good_plugin_in_place_of_what_takes_too_long_and_remembers_it()
 -> anyhow::Result<()> {
     let plugins = Inbox::fresh()?;
@@ -158,16 +187,18 @@ async fn a_start_serves_the_last_good_plugin_in_place_of_what_takes_too_long_and
 /// The process that compiles for a receiver, once it is one.
 async fn compiler_of(server: &Server) -> anyhow::Result<u32> {
     let process = server.process()?;
-    let compiler = || {
-        // Before that it is a copy of the receiver.
-        let compiles = |id: &u32| {
-            let line = std::fs::read_to_string(format!("/proc/{id}/cmdline"));
-            line.is_ok_and(|line| line.contains("compile-component"))
-        };
-        process.children().ok()?.into_iter().find(compiles)
+    wait_until("nothing is compiled", || !compilers_of(process).is_empty()).await?;
+    compilers_of(process).pop().context("it is compiled already")
+}
+
+/// The processes that compile for a receiver.
+fn compilers_of(process: Process) -> Vec<u32> {
+    // Before it is one, each is a copy of the receiver.
+    let compiles = |id: &u32| {
+        let line = std::fs::read_to_string(format!("/proc/{id}/cmdline"));
+        line.is_ok_and(|line| line.contains("compile-component"))
     };
-    wait_until("nothing is compiled", || compiler().is_some()).await?;
-    compiler().context("it is compiled already")
+    process.children().unwrap_or_default().into_iter().filter(compiles).collect()
 }
 
 async fn wait_until(otherwise: &str, condition: impl Fn() -> bool) -> anyhow::Result<()> {

@@ -1,6 +1,8 @@
 //! What a start begins with.
 
 use super::*;
+use crate::activation::start::checks_of;
+use crate::plugin_host::{Candidate, PluginRuntime, PluginSettings};
 
 #[tokio::test]
 async fn a_first_start_activates_each_file_and_a_second_one_compiles_nothing() {
@@ -118,7 +120,7 @@ async fn a_file_that_was_refused_by_an_empty_library_is_tried_again() {
 }
 
 async fn first_process(home: &Home) -> String {
-    match crate::app::start(&home.config(), Compiling::InPlace, Sinks::memory(Arc::default())).await {
+    match home.start(Arc::default(), pending()).await {
         Ok(_) => panic!("it starts"),
         Err(error) => error.to_string(),
     }
@@ -181,36 +183,79 @@ async fn a_file_that_was_refused_before_a_crash_may_be_helped_by_settings_after_
 async fn a_file_that_ends_each_process_that_checks_it_is_given_up() {
     let home = Home::with_guests();
     home.process().await.stop().await;
-    // It is under its checks for a minute, in which the process ends.
-    let settings = "[usage-tier]\ndeadline_ms = 2000\n[sampling-policy]\ndeadline_ms = 60000\n\
-        settings = { in_configure = \"sleep\" }\n";
-    std::fs::write(home.plugin_dir.path().join("plugins.toml"), settings).expect("write");
-    home.put(Slot::SamplingPolicy, &variant(&home.component(Slot::SamplingPolicy), 1));
-    let note = home.data_dir.path().join("plugin-trials.json");
-    let begun = |times: u32| {
-        let text = std::fs::read_to_string(&note).unwrap_or_default();
-        text.contains(&format!("\"begun\":{times}}}"))
-    };
+    put_slow_one(&home);
     for times in 1..=3 {
-        let config = home.config();
-        let starting =
-            async { crate::app::start(&config, Compiling::InPlace, Sinks::memory(Arc::default())).await };
-        let killed = async {
-            let deadline = tokio::time::Instant::now() + PATIENCE;
-            while !begun(times) {
-                assert!(tokio::time::Instant::now() < deadline, "its checks do not begin");
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        };
         tokio::select! {
-            started = starting => panic!("it was checked: {:?}", started.err()),
-            () = killed => {}
+            started = home.start(Arc::default(), pending()) => panic!("it was checked: {:?}", started.err()),
+            () = until_noted(&home, times) => {}
         }
     }
     let process = tokio::time::timeout(PATIENCE, home.process()).await.expect("nobody checks it");
     assert_eq!(process.generation(Slot::SamplingPolicy), 1);
     let reason = process.degraded(Slot::SamplingPolicy).expect("degraded");
     assert!(reason.contains("3 processes ended while it was checked"), "{reason}");
-    assert!(!note.exists(), "nothing is under its checks");
+    assert!(!note(&home).exists(), "nothing is under its checks");
     process.stop().await;
+}
+
+#[tokio::test]
+async fn a_planned_stop_ends_a_start_and_leaves_no_file_to_blame() {
+    let home = Home::with_guests();
+    home.process().await.stop().await;
+    put_slow_one(&home);
+    for _ in 1..=4 {
+        let stop = async {
+            // No process before it counts.
+            until_noted(&home, 1).await;
+            "SIGTERM"
+        };
+        let started = tokio::time::timeout(PATIENCE, home.start(Arc::default(), stop)).await;
+        let started = started.expect("it does not wait for the checks").expect("a stop is no failure");
+        assert!(started.is_none(), "it would serve");
+        assert!(!note(&home).exists(), "nothing is under its checks");
+    }
+}
+
+#[tokio::test]
+async fn checks_that_nobody_waits_for_end() {
+    let cache = tempfile::tempdir().expect("temporary directory");
+    let runtime = PluginRuntime::start(cache.path(), Compiling::InPlace).expect("a runtime");
+    let home = Home::with_guests();
+    let slot = Slot::UsageTier;
+    let settings = PluginSettings::parse(PATIENT).expect("settings").of(slot).clone();
+    let candidate = Candidate::new(slot, "a file", home.component(slot), settings).await;
+    let compilers = Arc::clone(runtime.compilers());
+    let _busy = Arc::clone(&compilers).acquire_many_owned(2).await.expect("compilers");
+    let before = Arc::strong_count(&compilers);
+    let checks = checks_of(runtime.clone(), candidate);
+    assert_eq!(Arc::strong_count(&compilers), before + 1, "they want one");
+    drop(checks);
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    while Arc::strong_count(&compilers) > before {
+        assert!(tokio::time::Instant::now() < deadline, "they go on");
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Puts a policy there that is under its checks for a minute.
+fn put_slow_one(home: &Home) {
+    let settings = "[usage-tier]\ndeadline_ms = 2000\n[sampling-policy]\ndeadline_ms = 60000\n\
+        settings = { in_configure = \"sleep\" }\n";
+    std::fs::write(home.plugin_dir.path().join("plugins.toml"), settings).expect("write");
+    home.put(Slot::SamplingPolicy, &variant(&home.component(Slot::SamplingPolicy), 1));
+}
+
+/// Where it is noted what is under its checks.
+fn note(home: &Home) -> PathBuf {
+    home.data_dir.path().join("plugin-trials.json")
+}
+
+/// Waits until it is noted that they began for so many processes.
+async fn until_noted(home: &Home, times: u32) {
+    let begun = format!("\"begun\":{times}}}");
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    while !std::fs::read_to_string(note(home)).unwrap_or_default().contains(&begun) {
+        assert!(tokio::time::Instant::now() < deadline, "its checks do not begin");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }
