@@ -304,17 +304,14 @@ impl Record {
         longest > LONGEST_TEXT
     }
 
-    /// Cuts every text that somebody outside can make long.
-    pub(super) fn bound(&mut self) {
-        let mut cut_fields = std::mem::take(&mut self.truncated_fields);
+    /// Leaves out the problems of a refusal that are too many to be listed.
+    pub(super) fn cut_problems(&mut self) {
         if let Details::PluginSwap(swap) = &mut self.details
             && swap.problems.len() > MOST_PROBLEMS
         {
             swap.problems.truncate(MOST_PROBLEMS);
-            cut_fields.push("problems".to_owned());
+            self.truncated_fields.push("problems".to_owned());
         }
-        self.each_text(|name, text| cut_field(name, text, &mut cut_fields));
-        self.truncated_fields = cut_fields;
     }
 
     /// Every text that comes from outside, with the field's name.
@@ -381,7 +378,8 @@ pub(super) fn cut(text: &str) -> String {
     text[..text.floor_char_boundary(LONGEST_TEXT)].to_owned()
 }
 
-fn cut_field(name: &str, text: &mut Cow<'static, str>, cut_fields: &mut Vec<String>) {
+/// The same with a field of an event, which is then listed among those.
+pub(super) fn cut_field(name: &str, text: &mut Cow<'static, str>, cut_fields: &mut Vec<String>) {
     if text.len() > LONGEST_TEXT {
         let text = text.to_mut();
         text.truncate(text.floor_char_boundary(LONGEST_TEXT));

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use super::details::Details;
-use super::record::Record;
+use super::record::{Record, cut_field};
 use crate::identity::IdentityKey;
 use crate::torque::{Hiding, Shapes};
 
@@ -15,6 +15,8 @@ impl Record {
         let Some(known) = self.known.take() else { return };
         let replace = |identity: &str| key.pseudonym(identity);
         let from_a_client = self.is_of_a_client();
+        self.cut_problems();
+        let mut cut_fields = std::mem::take(&mut self.truncated_fields);
         self.each_text(|name, text| {
             let shapes = if from_a_client { shapes_in(name) } else { Shapes::None };
             let hiding = Hiding { known: &known, shapes, replace };
@@ -22,8 +24,9 @@ impl Record {
             if let Cow::Owned(text) = text {
                 hiding.hide(text);
             }
+            cut_field(name, text, &mut cut_fields);
         });
-        self.bound();
+        self.truncated_fields = cut_fields;
     }
 
     /// Whether its texts may repeat what a client sent.

@@ -38,6 +38,25 @@ pub struct Claim {
     pub(super) last_received_ms: i64,
 }
 
+impl Claim {
+    /// The claim of a trip, by its row, at the first attempt.
+    pub(super) fn first(row: &AnyRow, owner: String) -> Result<Self, sqlx::Error> {
+        Ok(Self {
+            trip_id: row.try_get("trip_id")?,
+            phone: PhoneId::from_stored(row.try_get("phone_id")?),
+            vehicle: VehicleId::from_stored(row.try_get("vehicle_id")?),
+            session_id: row.try_get("session_id")?,
+            start_time_ms: row.try_get("start_time_ms")?,
+            attempt: 1,
+            setbacks: 0,
+            readings: row.try_get("reading_count")?,
+            closed_start_ms: row.try_get("closed_start_ms")?,
+            owner,
+            last_received_ms: row.try_get("last_received_ms")?,
+        })
+    }
+}
+
 /// What a claim asks for.
 #[derive(Debug, Clone, Copy)]
 pub struct ClaimRequest<'a> {
@@ -183,20 +202,11 @@ impl Store {
             .await?;
         transaction.commit().await?;
         let claim = |row: &AnyRow| {
-            let claim = Claim {
-                trip_id: row.try_get("trip_id")?,
-                phone: PhoneId::from_stored(row.try_get("phone_id")?),
-                vehicle: VehicleId::from_stored(row.try_get("vehicle_id")?),
-                session_id: row.try_get("session_id")?,
-                start_time_ms: row.try_get("start_time_ms")?,
+            Ok(Claim {
                 attempt: row.try_get::<i64, _>("attempts")? + 1,
                 setbacks: row.try_get("setbacks")?,
-                readings: row.try_get("reading_count")?,
-                closed_start_ms: row.try_get("closed_start_ms")?,
-                owner: request.owner.to_owned(),
-                last_received_ms: row.try_get("last_received_ms")?,
-            };
-            Ok(claim)
+                ..Claim::first(row, request.owner.to_owned())?
+            })
         };
         let mut claims = rows.iter().map(claim).collect::<Result<Vec<_>, StoreError>>()?;
         // RETURNING promises no order.

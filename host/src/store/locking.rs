@@ -7,7 +7,6 @@ use super::StoreError;
 use super::claims::Claim;
 use super::open::{Engine, WritePool};
 use super::previous_fuel::{LaterTrip, lock_with_later_trips};
-use crate::identity::{PhoneId, VehicleId};
 
 /// How often a trip is looked for anew because it changed before it was locked.
 const MOST_ATTEMPTS: usize = 4;
@@ -83,18 +82,5 @@ async fn find(
     );
     let row = sqlx::query(AssertSqlSafe(text)).bind(trip_id).fetch_optional(&mut **transaction).await?;
     let Some(row) = row else { return Ok(None) };
-    let claim = Claim {
-        trip_id: row.try_get("trip_id")?,
-        phone: PhoneId::from_stored(row.try_get("phone_id")?),
-        vehicle: VehicleId::from_stored(row.try_get("vehicle_id")?),
-        session_id: row.try_get("session_id")?,
-        start_time_ms: row.try_get("start_time_ms")?,
-        attempt: 1,
-        setbacks: 0,
-        readings: row.try_get("reading_count")?,
-        closed_start_ms: row.try_get("closed_start_ms")?,
-        owner: String::new(),
-        last_received_ms: row.try_get("last_received_ms")?,
-    };
-    Ok(Some(LockedTrip { claim, status: row.try_get("status")? }))
+    Ok(Some(LockedTrip { claim: Claim::first(&row, String::new())?, status: row.try_get("status")? }))
 }
