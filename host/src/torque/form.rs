@@ -49,6 +49,10 @@ fn plain(form: &[u8]) -> Option<&str> {
 
 /// The pair of any segment but an empty one, which has none.
 pub(super) fn decoded(segment: &[u8]) -> Option<Pair<'_>> {
+    if let Some(text) = plain(segment) {
+        let (key, value) = text.split_once('=').unwrap_or((text, ""));
+        return (!text.is_empty()).then_some((key.into(), value.into()));
+    }
     let (key, value) = form_urlencoded::parse(segment).next()?;
     Some((without_nul(key), without_nul(value)))
 }

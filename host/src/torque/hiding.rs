@@ -18,14 +18,43 @@ const LEVELS: u32 = 4;
 #[derive(Clone, Default)]
 pub struct Known {
     /// What every request has in common.
-    tokens: Arc<[Secret]>,
-    own: Vec<Secret>,
+    tokens: Arc<Secrets>,
+    own: Secrets,
 }
 
-#[derive(Clone)]
-enum Secret {
-    Identity(Box<str>),
-    Token(Box<str>),
+#[derive(Clone, Copy)]
+enum Secret<'k> {
+    Identity(&'k str),
+    Token(&'k str),
+}
+
+/// Secrets in one text, each with a letter of its kind before it and a NUL, which
+/// none has, behind it: every request has two or three.
+#[derive(Clone, Default)]
+struct Secrets(String);
+
+impl Secrets {
+    /// As much as most requests need, so that it grows once.
+    const ROOM: usize = 96;
+
+    fn add(&mut self, secret: Secret<'_>) {
+        if self.0.is_empty() {
+            self.0.reserve(Self::ROOM);
+        }
+        self.0.push(match secret {
+            Secret::Identity(_) => 'i',
+            Secret::Token(_) => 't',
+        });
+        self.0.extend(secret.text().split('\0'));
+        self.0.push('\0');
+    }
+
+    fn iter(&self) -> impl Iterator<Item = Secret<'_>> {
+        self.0.split_terminator('\0').map(|secret| match secret.split_at(1) {
+            ("i", text) => Secret::Identity(text),
+            (_, text) => Secret::Token(text),
+        })
+    }
 }
 
 /// What is found by its shape.
@@ -46,28 +75,28 @@ impl Known {
     pub fn tokens<'t>(tokens: impl Iterator<Item = &'t str>) -> Self {
         let mut known = Self::default();
         tokens.for_each(|token| known.add_token(token));
-        Self { tokens: known.own.into(), own: Vec::new() }
+        Self { tokens: Arc::new(known.own), own: Secrets::default() }
     }
 
     /// Adds the id of a device, or an e-mail.
     pub fn add_identity(&mut self, text: &str) {
-        self.add(text, Secret::Identity);
+        self.add(Secret::Identity(text.trim()));
     }
 
     /// Adds a token, whether it is the right one or not.
     pub fn add_token(&mut self, text: &str) {
-        self.add(text, Secret::Token);
+        self.add(Secret::Token(text.trim()));
     }
 
-    fn add(&mut self, text: &str, secret: fn(Box<str>) -> Secret) {
-        let text = text.trim();
-        if text.len() >= SHORTEST_KNOWN && !self.all().any(|other| other.text() == text) {
-            self.own.push(secret(text.into()));
+    fn add(&mut self, secret: Secret<'_>) {
+        let text = secret.text();
+        if text.len() >= SHORTEST_KNOWN {
+            self.own.add(secret);
         }
     }
 
-    fn all(&self) -> impl Iterator<Item = &Secret> {
-        self.tokens.iter().chain(&self.own)
+    fn all(&self) -> impl Iterator<Item = Secret<'_>> {
+        self.tokens.iter().chain(self.own.iter())
     }
 
     /// The unescaped text, and how often it may be unescaped again, where more of
@@ -92,7 +121,7 @@ impl Known {
     }
 
     /// Where the first of them is in a text, in whatever case.
-    fn find(&self, text: &str) -> Option<(Range<usize>, &Secret)> {
+    fn find(&self, text: &str) -> Option<(Range<usize>, Secret<'_>)> {
         let fitting = self.all().filter(|secret| secret.text().len() <= text.len());
         let places = fitting.filter_map(|secret| Some((place_of(secret.text(), text)?, secret)));
         // Of those that begin at one place the longest.
@@ -107,8 +136,8 @@ impl fmt::Debug for Known {
     }
 }
 
-impl Secret {
-    fn text(&self) -> &str {
+impl<'k> Secret<'k> {
+    fn text(self) -> &'k str {
         let (Self::Identity(text) | Self::Token(text)) = self;
         text
     }

@@ -3,6 +3,7 @@
 //! not here.
 
 use std::borrow::Cow;
+use std::cmp::Ordering;
 
 use serde::Serializer as _;
 
@@ -39,8 +40,14 @@ impl Reading {
         debug_assert!(sorted.is_sorted(), "{sorted:?}");
         let mut fields = self.fields.iter().peekable();
         sorted.map(|field| {
-            while fields.next_if(|(name, _)| *name < field).is_some() {}
-            fields.next_if(|(name, _)| *name == field).map(|&(_, value)| value)
+            loop {
+                let &(name, value) = *fields.peek()?;
+                match name.cmp(field) {
+                    Ordering::Greater => return None,
+                    Ordering::Equal => return Some(value),
+                    Ordering::Less => _ = fields.next(),
+                }
+            }
         })
     }
 
