@@ -6,6 +6,7 @@
 //! rule and no I/O of an operation belongs here.
 
 pub(crate) mod cost;
+mod decision;
 mod details;
 mod fields;
 mod ledger;

@@ -149,7 +149,7 @@ async fn end(
     event.details.session_id.clone_from(&claim.session_id);
     event.details.vehicle_id = claim.vehicle.to_string();
     event.details.attempt = Some(claim.attempt);
-    event.trace_id = Some(claim.session_id.clone());
+    event.trace_id = claim.session_id.parse().ok();
     let hopeless = hopeless(claim);
     let gives_up = hopeless.is_some();
     let ended = match hopeless {
@@ -279,7 +279,7 @@ async fn weather(
     let by = by.min(started + WEATHER_OF_A_TRIP);
     let open = |details| {
         let mut asked = app.events.open(event.plugins().clone(), details);
-        asked.trace_id.clone_from(&event.trace_id);
+        asked.trace_id = event.trace_id;
         asked.parent_request_id = Some(event.request_id);
         asked
     };

@@ -1,6 +1,7 @@
 //! Keyed hashes: what stands for a device, an e-mail or a coin toss. The
 //! identity itself is never kept.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -11,47 +12,63 @@ use sha2::Sha256;
 #[derive(Clone)]
 pub struct IdentityKey(Arc<Hmac<Sha256>>);
 
-/// A phone's pseudonym: 32 hexadecimal digits.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PhoneId(Arc<str>);
+/// An id that many hold: its text is there once.
+macro_rules! id {
+    ($(#[$doc:meta])* $Id:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $Id(Arc<str>);
 
-/// A vehicle's pseudonym: 32 hexadecimal digits.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct VehicleId(Arc<str>);
+        impl $Id {
+            /// The id as text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+
+            /// An id that was kept.
+            pub fn from_stored(text: &str) -> Self {
+                Self(text.into())
+            }
+        }
+
+        impl fmt::Display for $Id {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl serde::Serialize for $Id {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
+            }
+        }
+
+        impl Borrow<str> for $Id {
+            fn borrow(&self) -> &str {
+                &self.0
+            }
+        }
+    };
+}
+
+id! {
+    /// A phone's pseudonym: 32 hexadecimal digits.
+    PhoneId
+}
+id! {
+    /// A vehicle's pseudonym: 32 hexadecimal digits.
+    VehicleId
+}
+id! {
+    /// A trip's id: a UUID.
+    TripId
+}
 
 impl PhoneId {
-    /// The pseudonym.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// A pseudonym that was kept.
-    pub fn from_stored(text: &str) -> Self {
-        Self(text.into())
-    }
-
     /// The vehicle that the phone is in as long as no profile says otherwise:
     /// it shares the phone's pseudonym.
     pub fn own_vehicle(&self) -> VehicleId {
         VehicleId(self.0.clone())
-    }
-}
-
-impl VehicleId {
-    /// The pseudonym.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// A pseudonym that was kept.
-    pub fn from_stored(text: &str) -> Self {
-        Self(text.into())
-    }
-}
-
-impl fmt::Display for VehicleId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
     }
 }
 

@@ -75,8 +75,8 @@ async fn store_upload(
     let phone = app.key.phone(upload.identity.key());
     describe_header(event, &upload.header, Some(upload.kind()));
     recognize(app, event, &phone);
-    event.details.session_id = Some(upload.session_id.to_string());
-    event.trace_id = event.details.session_id.clone();
+    event.details.session_id = Some(upload.session_id);
+    event.trace_id = Some(upload.session_id);
     if let Err(too_often) = app.rate_limits.admit_phone(&phone) {
         return Received::TooOften(too_often);
     }
@@ -188,7 +188,7 @@ async fn kept(
             event.details.trip_id = Some(trip_id);
             name_vehicle(event, &vehicle_id);
             let message = "the reading's trip was closed longer ago than LATE_READING_DAYS";
-            let session = event.details.session_id.as_deref().and_then(|text| text.parse().ok());
+            let session = event.details.session_id;
             quarantine(app, event, Failure::new(Code::E401, message), Some(phone), session, raw).await
         }
         Stored::Session { vehicle_id, moved_trip } => {
@@ -213,8 +213,8 @@ async fn refuse(
     if let Some(phone) = &phone {
         recognize(app, event, phone);
     }
-    event.details.session_id = refusal.session_id.map(|session| session.to_string());
-    event.trace_id = event.details.session_id.clone();
+    event.details.session_id = refusal.session_id;
+    event.trace_id = refusal.session_id;
     if let Some(Err(too_often)) = phone.as_ref().map(|phone| app.rate_limits.admit_phone(phone)) {
         return Received::TooOften(too_often);
     }
@@ -262,17 +262,17 @@ fn not_kept(event: &mut WideEvent<UploadDetails>, error: &StoreError) -> Receive
 /// says which vehicle it is: also what fails says whose it was.
 fn recognize(app: &App, event: &mut WideEvent<UploadDetails>, phone: &PhoneId) {
     let vehicle = phone.own_vehicle();
-    event.details.vehicle_id = Some(vehicle.to_string());
     if let Some(stats) = app.known_vehicles.get(&vehicle) {
         event.vehicle = Some(VehicleContext { stats: Some(stats), ..VehicleContext::default() });
     }
+    event.details.vehicle_id = Some(vehicle);
 }
 
 /// Names the vehicle that the store knows; with what is known of its figures
 /// only where that is known of this vehicle.
 fn name_vehicle(event: &mut WideEvent<UploadDetails>, vehicle: &VehicleId) {
-    if event.details.vehicle_id.as_deref() != Some(vehicle.as_str()) {
-        event.details.vehicle_id = Some(vehicle.to_string());
+    if event.details.vehicle_id.as_ref() != Some(vehicle) {
+        event.details.vehicle_id = Some(vehicle.clone());
         event.vehicle = None;
     }
 }

@@ -2,6 +2,7 @@
 //! view shows, and with which upload charging started. Behind the answer, and
 //! in memory only: a host knows what it received itself since its start.
 
+mod charger;
 mod running;
 mod view;
 
@@ -9,9 +10,10 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use self::running::{Charger, Running};
+use self::running::Running;
 pub use self::view::LiveTrip;
 use crate::events::UploadDetails;
+use crate::identity::TripId;
 use crate::plugin_host::{Point, TripReadings};
 
 /// Trips that are watched at most; further ones are not, until some end.
@@ -35,18 +37,19 @@ pub struct Live {
 
 #[derive(Default)]
 struct Trips {
-    by_id: HashMap<String, Running>,
+    by_id: HashMap<TripId, Running>,
     /// Grows with each change of a trip.
     sequence: u64,
-    ended: VecDeque<(u64, String)>,
+    ended: VecDeque<(u64, TripId)>,
     swept: Option<Instant>,
     paused_until: Option<Instant>,
 }
 
 /// Does a reading charge? To be asked of the calculator.
 pub struct ChargerQuestion {
-    trip_id: String,
+    trip_id: TripId,
     time_ms: i64,
+    plugged_since_ms: i64,
     power_kw: Option<f64>,
     soc_percent: Option<f64>,
 }
@@ -71,9 +74,9 @@ pub struct News {
     /// Up to which change it has heard then.
     pub sequence: u64,
     /// Trips that changed.
-    pub changed: Vec<String>,
+    pub changed: Vec<TripId>,
     /// Trips that ended.
-    pub ended: Vec<String>,
+    pub ended: Vec<TripId>,
 }
 
 impl Live {
@@ -83,27 +86,37 @@ impl Live {
     }
 
     /// Takes notice of an upload that was stored as new. Comes back with a
-    /// question where charging may have started with it.
-    pub fn saw(&self, upload: &UploadDetails, opens_trip: bool) -> Option<ChargerQuestion> {
-        let trip_id = upload.trip_id.as_deref()?;
-        let mut trips = self.trips();
+    /// question where charging may have started with it. It is `now`.
+    pub fn saw(&self, upload: &UploadDetails, opens_trip: bool, now: Instant) -> Option<ChargerQuestion> {
+        let trip_id = upload.trip_id.as_ref()?;
+        let trips = &mut *self.trips();
         trips.sequence += 1;
         let sequence = trips.sequence;
         let Some(time) = upload.reading_time else {
             // A profile, and the trip is another vehicle's now.
             if let Some(running) = trips.by_id.get_mut(trip_id) {
-                running.belongs_to(upload.vehicle_id.as_deref(), sequence);
+                running.belongs_to(upload.vehicle_id.as_ref(), sequence);
             }
             return None;
         };
         let time_ms = time.as_millisecond();
-        let paused = trips.paused_until.is_some_and(|until| Instant::now() < until);
-        let running = trips.find_or_add(trip_id, upload, opens_trip, self.trip_timeout)?;
-        running.see(upload, time_ms, sequence);
-        let may_start = running.sees_charger(upload.charger_connected, time_ms) && !paused;
-        may_start.then(|| ChargerQuestion {
-            trip_id: trip_id.to_owned(),
+        let paused = trips.paused_until.is_some_and(|until| now < until);
+        let running = match trips.by_id.get_mut(trip_id) {
+            Some(running) => running,
+            None => {
+                if !trips.has_room(self.trip_timeout) {
+                    return None;
+                }
+                trips.by_id.entry(trip_id.clone()).or_insert(Running::new(upload, opens_trip, now))
+            }
+        };
+        running.belongs_to(upload.vehicle_id.as_ref(), sequence);
+        running.see(upload, time_ms, now);
+        let plugged_since_ms = running.charger.see(upload.charger_connected, time_ms)?;
+        (!paused).then(|| ChargerQuestion {
+            trip_id: trip_id.clone(),
             time_ms,
+            plugged_since_ms,
             power_kw: upload.charger_power_kw,
             soc_percent: upload.state_of_charge,
         })
@@ -115,11 +128,7 @@ impl Live {
     pub fn judged(&self, question: &ChargerQuestion, charges: bool) -> bool {
         let mut trips = self.trips();
         let Some(running) = trips.by_id.get_mut(&question.trip_id) else { return false };
-        let started = charges && running.charger == Charger::Idle;
-        if charges || running.charger == Charger::Unknown {
-            running.charger = if charges { Charger::Charging } else { Charger::Idle };
-        }
-        started
+        running.charger.answer(question.time_ms, question.plugged_since_ms, charges)
     }
 
     /// Leaves the calculator alone for a while.
@@ -130,8 +139,8 @@ impl Live {
     /// A trip was closed.
     pub fn ended(&self, trip_id: &str) {
         let mut trips = self.trips();
-        if trips.by_id.remove(trip_id).is_some() {
-            trips.note_end(trip_id.to_owned());
+        if let Some((trip_id, _)) = trips.by_id.remove_entry(trip_id) {
+            trips.note_end(trip_id);
         }
     }
 
@@ -142,7 +151,7 @@ impl Live {
             .by_id
             .iter()
             .filter(|(_, running)| running.sequence > since && running.seen.elapsed() < self.trip_timeout)
-            .filter(|(_, running)| vehicle_id.is_none_or(|vehicle_id| running.vehicle_id == vehicle_id))
+            .filter(|(_, running)| running.is_of(vehicle_id))
             .map(|(trip_id, running)| (running.sequence, trip_id.clone()))
             .collect();
         changed.sort_unstable();
@@ -155,7 +164,7 @@ impl Live {
     }
 
     /// The trip that a vehicle is on: the one that was heard of last.
-    pub fn trip_of(&self, vehicle_id: &str) -> Option<String> {
+    pub fn trip_of(&self, vehicle_id: &str) -> Option<TripId> {
         self.news(0, Some(vehicle_id)).changed.pop()
     }
 
@@ -166,24 +175,12 @@ impl Live {
 }
 
 impl Trips {
-    /// The trip of an upload; nothing where there is no room for it.
-    fn find_or_add(
-        &mut self,
-        trip_id: &str,
-        upload: &UploadDetails,
-        opens_trip: bool,
-        trip_timeout: Duration,
-    ) -> Option<&mut Running> {
-        if !self.by_id.contains_key(trip_id) {
-            if self.by_id.len() >= MOST_TRIPS {
-                self.sweep(trip_timeout);
-            }
-            if self.by_id.len() >= MOST_TRIPS {
-                return None;
-            }
-            self.by_id.insert(trip_id.to_owned(), Running::new(upload, opens_trip));
+    /// Whether there is room for one more.
+    fn has_room(&mut self, trip_timeout: Duration) -> bool {
+        if self.by_id.len() >= MOST_TRIPS {
+            self.sweep(trip_timeout);
         }
-        self.by_id.get_mut(trip_id)
+        self.by_id.len() < MOST_TRIPS
     }
 
     fn sweep(&mut self, trip_timeout: Duration) {
@@ -194,7 +191,7 @@ impl Trips {
         self.by_id.retain(|_, running| running.seen.elapsed() < trip_timeout);
     }
 
-    fn note_end(&mut self, trip_id: String) {
+    fn note_end(&mut self, trip_id: TripId) {
         self.sequence += 1;
         if self.ended.len() >= MOST_ENDED {
             self.ended.pop_front();

@@ -29,6 +29,7 @@ mod sandbox;
 mod set;
 mod settings;
 mod shadow;
+mod tiers;
 mod usage;
 mod workbench;
 mod world;

@@ -30,7 +30,12 @@ pub async fn run(args: MeasureArgs) -> anyhow::Result<()> {
     let compiling = Compiling::Apart(config.plugins.compile_limits);
     let started = crate::app::start(&config, compiling, sinks, std::future::pending()).await?;
     let (app, _, _) = started.context("nobody stops it")?;
-    let costs = cost::measure(&app, &config, rounds).await?;
+    // On a thread of the runtime, as uploads are.
+    let measuring = {
+        let app = app.clone();
+        tokio::spawn(async move { cost::measure(&app, &config, rounds).await })
+    };
+    let costs = measuring.await??;
     app.events.close(Instant::now() + Duration::from_secs(10)).await;
     say(&serde_json::to_string(&costs)?);
     Ok(())

@@ -11,13 +11,14 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, ensure};
 use rustix::time::{ClockId, clock_gettime};
 use serde::Serialize;
+use uuid::Uuid;
 
 use super::names::{Business, Timing};
 use super::record::{Record, SamplingRecord};
 use super::{Heard, Outcome, UploadDetails, VehicleContext, WideEvent};
 use crate::app::App;
 use crate::config::Config;
-use crate::identity::VehicleId;
+use crate::identity::{TripId, VehicleId};
 use crate::ingest;
 use crate::plugin_host::{Slot, VehicleStats};
 use crate::simulate::{Drive, DriveSpec, Identity, uploads};
@@ -89,7 +90,7 @@ pub async fn measure(app: &App, config: &Config, rounds: u32) -> anyhow::Result<
 /// A trip under way: its last reading, and what the store said of it.
 struct Trip {
     vehicle: VehicleId,
-    session: String,
+    session: Uuid,
     header: Header,
     reading: Reading,
     query: String,
@@ -127,7 +128,7 @@ impl Trip {
             avg_gas_mpg: Some(38.4),
         };
         let stored = Stored::Reading {
-            trip_id: uuid::Uuid::now_v7().to_string(),
+            trip_id: TripId::from_stored(&Uuid::now_v7().to_string()),
             vehicle_id: vehicle.clone(),
             trip_created: false,
             trip_reopened: false,
@@ -145,7 +146,7 @@ impl Trip {
             batch_size: 35,
             retried: false,
         };
-        let (session, header) = (upload.session_id.to_string(), upload.header);
+        let (session, header) = (upload.session_id, upload.header);
         Ok(Self { vehicle, session, header, reading, query: sent.query, put })
     }
 
@@ -159,15 +160,15 @@ impl Trip {
             user_agent: Some("Apache-HttpClient/UNAVAILABLE (java 1.4)".to_owned()),
             has_token: Some(false),
             request_bytes: Some(self.query.len() as u64),
-            vehicle_id: Some(self.vehicle.to_string()),
-            session_id: Some(self.session.clone()),
+            vehicle_id: Some(self.vehicle.clone()),
+            session_id: Some(self.session),
             ..UploadDetails::default()
         };
         let mut event = app.events.open(app.plugins.pin(), details);
         let started = Instant::now();
         event.timings.add_since(Timing::PARSE_TELEMETRY, started);
         event.known.add_form(self.query.as_bytes());
-        event.trace_id = event.details.session_id.clone();
+        event.trace_id = Some(self.session);
         ingest::describe_header(&mut event, &self.header, Some(UploadKind::Telemetry));
         ingest::describe_reading(&mut event, &self.reading, self.reading.time_ms + 400);
         ingest::describe_put(&mut event, &self.put);
@@ -194,11 +195,11 @@ impl Trip {
 fn as_written(app: &App, trip: &mut Trip) -> Box<Record> {
     let mut event = ManuallyDrop::new(trip.event(app));
     event.outcome = Some(Outcome::Success);
-    let mut record = event.record();
+    let mut record = event.record(Instant::now());
     record.performance_breakdown.add(Timing::USAGE_TIER, 0.0015);
     record.performance_breakdown.add(Timing::SAMPLING_POLICY, 0.0021);
     if let Some(vehicle) = &mut record.vehicle_context {
-        vehicle.usage_tier = Some("moderate".to_owned());
+        vehicle.usage_tier = Some("moderate".into());
     }
     let policy = record.service.plugins.identity(Slot::SamplingPolicy);
     let (policy, policy_version) = (Some(policy.name.clone()), Some(policy.version.clone()));

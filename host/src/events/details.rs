@@ -5,9 +5,11 @@ use std::net::IpAddr;
 
 use schemars::JsonSchema;
 use serde::Serialize;
+use uuid::Uuid;
 
 use super::shadow::ShadowTrip;
 use super::sink::SinkTotals;
+use crate::identity::{TripId, VehicleId};
 
 /// The fields of the operation, beside the envelope.
 #[derive(Debug, Clone, Serialize)]
@@ -79,13 +81,15 @@ pub struct UploadDetails {
     pub app_version: Option<String>,
     /// The vehicle: a keyed hash.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub vehicle_id: Option<String>,
+    #[schemars(with = "Option<String>")]
+    pub vehicle_id: Option<VehicleId>,
     /// The app's session.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub session_id: Option<String>,
+    pub session_id: Option<Uuid>,
     /// The trip.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub trip_id: Option<String>,
+    #[schemars(with = "Option<String>")]
+    pub trip_id: Option<TripId>,
     /// Name of the vehicle profile, where the request carries it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub profile_name: Option<String>,

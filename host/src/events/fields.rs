@@ -16,9 +16,9 @@ pub fn cut_coordinate(degrees: f64) -> f64 {
 }
 
 /// As much as most events need, so that a group grows once.
-fn make_room<T>(group: &mut Vec<T>) {
+fn make_room<T>(group: &mut Vec<T>, usual: usize) {
     if group.is_empty() {
-        group.reserve(10);
+        group.reserve_exact(usual);
     }
 }
 
@@ -107,7 +107,7 @@ impl<G: Group> Fields<G> {
     fn add(&mut self, name: Cow<'static, str>, value: Value) {
         let finite = !matches!(value, Value::Number(number) if !number.is_finite());
         if finite && self.get(&name).is_none() {
-            make_room(&mut self.values);
+            make_room(&mut self.values, G::USUAL);
             self.values.push((name, value));
         }
     }
@@ -189,7 +189,7 @@ impl Timings {
             Some((_, total)) if (*total + ms).is_finite() => *total += ms,
             Some(_) => {}
             None => {
-                make_room(&mut self.0);
+                make_room(&mut self.0, Timing::USUAL);
                 self.0.push((name, ms));
             }
         }

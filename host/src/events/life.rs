@@ -75,7 +75,7 @@ impl Events {
     /// that the whole operation uses.
     pub fn open<D: Opening>(&self, plugins: Arc<PluginSet>, details: D) -> WideEvent<D> {
         WideEvent {
-            open: Open {
+            open: Some(Open {
                 details: Box::new(details),
                 request_id: Uuid::now_v7(),
                 client_request_id: None,
@@ -88,8 +88,8 @@ impl Events {
                 vehicle: None,
                 shadow_trip: None,
                 noted: Vec::new(),
-            },
-            plugins,
+                plugins,
+            }),
             events: self.clone(),
             outcome: None,
             timestamp: micros(Timestamp::now()),
@@ -274,7 +274,7 @@ pub struct Open<D> {
     /// The client's own identity of the request.
     pub client_request_id: Option<String>,
     /// The session of the trip, for all that belongs to a trip.
-    pub trace_id: Option<String>,
+    pub trace_id: Option<Uuid>,
     /// The operation that this one is a part of.
     pub parent_request_id: Option<Uuid>,
     /// What the request is known to say of its sender, and tokens: no text of the
@@ -291,13 +291,17 @@ pub struct Open<D> {
     /// The trip that a shadow is asked about.
     pub shadow_trip: Option<Shadowed<Summary>>,
     noted: Vec<Failure>,
+    plugins: Arc<PluginSet>,
 }
+
+/// Why an event has what an operation adds to it.
+const OPEN: &str = "an event is open until it is dropped";
 
 /// An operation under way. Finish it with its outcome, once that is durable.
 #[must_use = "an event that is dropped unfinished says that the operation was abandoned"]
 pub struct WideEvent<D: Opening> {
-    open: Open<D>,
-    plugins: Arc<PluginSet>,
+    /// Nothing once it is dropped.
+    open: Option<Open<D>>,
     events: Events,
     pub(super) outcome: Option<Outcome>,
     timestamp: Timestamp,
@@ -319,7 +323,7 @@ impl<D: Opening> WideEvent<D> {
 
     /// Records a failure that does not decide the outcome.
     pub fn note(&mut self, failure: Failure) {
-        self.open.noted.push(failure);
+        self.noted.push(failure);
     }
 
     /// The plugin set that this operation uses.
@@ -332,45 +336,46 @@ impl<D: Opening> WideEvent<D> {
         self.timestamp.as_millisecond()
     }
 
-    pub(super) fn record(&mut self) -> Box<Record> {
+    /// The event as it ends then. Nothing is left of it.
+    pub(super) fn record(&mut self, ended: Instant) -> Box<Record> {
+        let mut open = self.open.take().expect(OPEN);
         let (outcome, success, failure) = match self.outcome.take() {
             Some(Outcome::Success) => (OutcomeName::Success, true, None),
             Some(Outcome::Failure(failure)) => (OutcomeName::Failure, false, Some(failure)),
             Some(Outcome::Rejected(failure)) => (OutcomeName::Rejected, false, Some(failure)),
             None => {
-                self.open.details.abandon();
+                open.details.abandon();
                 let how = if std::thread::panicking() { "panicked" } else { "was abandoned" };
                 let failure = Failure::new(Code::E500, format!("the operation {how} before it was finished"));
                 (OutcomeName::Abandoned, false, Some(failure))
             }
         };
-        let open = &mut self.open;
         let mut record = Box::new(Record {
-            known: Some(std::mem::take(&mut open.known)),
+            known: Some(open.known),
             schema_version: SCHEMA_VERSION,
             operation: open.details.operation(),
             timestamp: self.timestamp,
             request_id: open.request_id,
-            client_request_id: open.client_request_id.take(),
-            trace_id: open.trace_id.take(),
+            client_request_id: open.client_request_id,
+            trace_id: open.trace_id,
             parent_request_id: open.parent_request_id,
-            duration_ms: super::record::milliseconds(self.started.elapsed()),
+            duration_ms: super::record::milliseconds(ended.saturating_duration_since(self.started)),
             success,
             outcome,
             failure_reason: failure.as_ref().map(|failure| failure.message.clone().into()),
-            details: std::mem::take(&mut open.details).into_details(),
-            service: ServiceRecord { info: self.events.0.service.clone(), plugins: self.plugins.clone() },
+            details: open.details.into_details(),
+            service: ServiceRecord { info: self.events.0.service.clone(), plugins: open.plugins },
             feature_flags: self.events.0.flags,
-            performance_breakdown: std::mem::take(&mut open.timings),
-            business_metrics: std::mem::take(&mut open.business),
-            technical_metrics: std::mem::take(&mut open.technical),
-            vehicle_context: open.vehicle.take(),
+            performance_breakdown: open.timings,
+            business_metrics: open.business,
+            technical_metrics: open.technical,
+            vehicle_context: open.vehicle,
             error: failure.map(Into::into),
             further_error_codes: Vec::new(),
             truncated_fields: Vec::new(),
             sampling: None,
         });
-        open.noted.drain(..).for_each(|failure| record.note(failure));
+        open.noted.into_iter().for_each(|failure| record.note(failure));
         record
     }
 }
@@ -378,21 +383,22 @@ impl<D: Opening> WideEvent<D> {
 impl<D: Opening> Deref for WideEvent<D> {
     type Target = Open<D>;
     fn deref(&self) -> &Open<D> {
-        &self.open
+        self.open.as_ref().expect(OPEN)
     }
 }
 
 impl<D: Opening> DerefMut for WideEvent<D> {
     fn deref_mut(&mut self) -> &mut Open<D> {
-        &mut self.open
+        self.open.as_mut().expect(OPEN)
     }
 }
 
 impl<D: Opening> Drop for WideEvent<D> {
     fn drop(&mut self) {
-        let trip = self.open.shadow_trip.take().map(Box::new);
-        let record = self.record();
-        self.events.0.pipeline.hand_over(Finished { record, trip });
+        let ended = Instant::now();
+        let trip = self.shadow_trip.take().map(Box::new);
+        let record = self.record(ended);
+        self.events.0.pipeline.hand_over(Finished { record, trip, charger: None }, ended);
     }
 }
 

@@ -94,6 +94,8 @@ pub struct Declared {
 pub trait Group: 'static {
     /// All that the host gives.
     const DECLARED: &'static [Declared];
+    /// How many an upload has.
+    const USUAL: usize;
 }
 
 /// What an operation means for the business: names in `business_metrics`.
@@ -135,7 +137,7 @@ const OF_VEHICLES: &[Operation] = &[
 ];
 
 macro_rules! names {
-    ($group:ident: $($constant:ident $name:literal $value:ty, $operations:expr, $meaning:literal;)*) => {
+    ($group:ident, usually $usual:literal: $($constant:ident $name:literal $value:ty, $operations:expr, $meaning:literal;)*) => {
         impl $group {
             $(
                 #[doc = $meaning]
@@ -144,6 +146,7 @@ macro_rules! names {
         }
 
         impl Group for $group {
+            const USUAL: usize = $usual;
             const DECLARED: &'static [Declared] = &[$(Declared {
                 name: $name,
                 kind: <$value as Worth>::KIND,
@@ -154,7 +157,7 @@ macro_rules! names {
     };
 }
 
-names! { Business:
+names! { Business, usually 5:
     TRIP_CREATED "trip_created" bool, UPLOAD_AND_IMPORT, "Whether a trip began with it.";
     TRIP_REOPENED "trip_reopened" bool, UPLOAD, "Whether it came late and opened a closed trip again.";
     DUPLICATE_READING "duplicate_reading" bool, UPLOAD, "Whether the trip had a reading of that time.";
@@ -180,7 +183,7 @@ names! { Business:
     CHARGING_COST "charging_cost" f64, CHARGING, "What the energy charged cost: $.";
 }
 
-names! { Technical:
+names! { Technical, usually 3:
     BATCH_SIZE "batch_size" Count, UPLOAD, "Uploads of the batch that it was committed with.";
     BATCH_RETRIED "batch_retried" bool, UPLOAD, "Whether the batch was rolled back and it was retried alone.";
     IGNORED_PARAMS_COUNT "ignored_params_count" Count, UPLOAD, "Parameters of another kind of upload, which are not looked at.";
@@ -202,7 +205,7 @@ names! { Technical:
     LATE "late" Count, SWAP, "Answers of a discarded shadow that came when their event had gone.";
 }
 
-names! { Timing:
+names! { Timing, usually 9:
     PARSE_TELEMETRY "parse_telemetry_ms" f64, UPLOAD, "Decoding the request.";
     DB_QUEUE "db_queue_ms" f64, UPLOAD, "Waiting for the batch to begin.";
     DB_TRIP_QUERY "db_trip_query_ms" f64, UPLOAD, "Looking up the trips of the batch.";

@@ -218,7 +218,7 @@ pub(super) struct Record {
     pub(super) client_request_id: Option<String>,
     /// The session of the trip, of all that belongs to a trip.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) trace_id: Option<String>,
+    pub(super) trace_id: Option<Uuid>,
     /// The operation that this one is a part of.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) parent_request_id: Option<Uuid>,

@@ -11,8 +11,10 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use serde_json::Value as Json;
+use uuid::Uuid;
 
 use super::lookup::Lookup;
+use super::pipeline::QUEUE;
 use super::sink::Sinks;
 use super::{
     Business, Code, Drained, Events, Failure, FinalizationDetails, Outcome, Timing, UploadDetails,
@@ -172,17 +174,17 @@ async fn a_full_queue_keeps_events_without_asking_the_policy() {
     let rig =
         Rig::start("[sampling-policy]\ndeadline_ms = 2000\n[sampling-policy.settings]\nrate = 0\n", &[])
             .await;
-    let sent = 3 * 4096;
+    let sent = (rig.events.waiting().count() + 1) * QUEUE;
     for _ in 0..sent {
         rig.upload().finish(Outcome::Success);
     }
     let overloaded = rig.written.lock().expect("no writer panicked").len();
-    assert_eq!(overloaded, 4096);
+    assert_eq!(overloaded, QUEUE);
 
     let written = rig.written().await;
     assert_eq!(written.len(), overloaded, "the policy, when it is asked, keeps nothing");
     assert!(written.iter().all(|event| event["sampling"]["reason"] == "policy_overload"));
-    assert_eq!(rig.events.totals().received, sent);
+    assert_eq!(rig.events.totals().received, sent as u64);
 }
 
 #[tokio::test]
@@ -192,12 +194,12 @@ async fn one_trace_stays_or_goes_together_and_requests_each_for_themselves() {
         let rig = Rig::start(half, &["--sampling-unit", unit]).await;
         for number in 0..400 {
             let mut event = rig.upload();
-            event.trace_id = Some(format!("session {}", number % 20));
+            event.trace_id = Some(Uuid::from_u128(number % 20));
             event.finish(Outcome::Success);
         }
         let written = rig.written().await;
-        let of_trace = |trace: u32| {
-            written.iter().filter(|event| event["trace_id"] == format!("session {trace}")).count()
+        let of_trace = |trace: u128| {
+            written.iter().filter(|event| event["trace_id"] == Uuid::from_u128(trace).to_string()).count()
         };
         let whole = (0..20).all(|trace| matches!(of_trace(trace), 0 | 20));
         assert_eq!(whole, whole_traces, "{unit}");
@@ -254,7 +256,7 @@ async fn a_policy_reads_what_is_written_and_nothing_else_of_a_text() {
     ] {
         let mut event = rig.upload();
         event.details.user_agent = Some(agent);
-        let event = Lookup::new(ManuallyDrop::new(event).record(), key.clone());
+        let event = Lookup::new(ManuallyDrop::new(event).record(Instant::now()), key.clone());
         let read = read.unwrap_or(format!("curl by {} with [token]", key.pseudonym("anna@example.com")));
         assert_eq!(event.get("user_agent"), Some(FieldValue::Text(read.clone())));
         let line = event.into_record().write_line(&key).expect("JSON");

@@ -1,5 +1,7 @@
 //! What an event says of the vehicle. How it is counted is not known here.
 
+use std::sync::Arc;
+
 use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 
@@ -13,7 +15,7 @@ pub struct VehicleContext {
     /// Closed trips, added up.
     pub stats: Option<VehicleStats>,
     /// The owner's tier, as the `usage-tier` plugin sees it.
-    pub usage_tier: Option<String>,
+    pub usage_tier: Option<Arc<str>>,
     /// The same, as the plugin beside it sees it.
     pub shadow_tier: Option<ShadowTier>,
     /// Whether the figures come from a cache because the store did not answer.

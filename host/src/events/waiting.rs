@@ -5,9 +5,9 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::decision::Decider;
 use super::lookup::Lookup;
 use super::names::{Reason, Timing};
-use super::pipeline::Shared;
 use super::record::Record;
 use super::shadow::{ShadowTier, ShadowVerdict};
 use super::taxonomy::Failure;
@@ -112,33 +112,33 @@ impl Waiting {
 
     /// Emits those that have waited long enough, if there was no look at them
     /// just now.
-    pub(super) fn look(&mut self, shared: &Shared) {
+    pub(super) fn look(&mut self, decider: &Decider) {
         if self.is_empty() {
             return;
         }
         let now = Instant::now();
         if self.looked.is_none_or(|looked| now >= looked + LOOK) {
-            self.emit_if(shared, |event| now >= event.until);
+            self.emit_if(decider, |event| now >= event.until);
             self.looked = Some(now);
         }
     }
 
     /// Emits all of them, each as soon as it is complete and none later than
     /// after the usual patience.
-    pub(super) async fn end(&mut self, shared: &Shared) {
+    pub(super) async fn end(&mut self, decider: &Decider) {
         let until = Instant::now() + PATIENCE;
         while !self.is_empty() {
-            self.emit_if(shared, |_| Instant::now() >= until);
+            self.emit_if(decider, |_| Instant::now() >= until);
             if !self.is_empty() {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
         }
     }
 
-    fn emit_if(&mut self, shared: &Shared, no_longer: impl Fn(&Decided) -> bool) {
+    fn emit_if(&mut self, decider: &Decider, no_longer: impl Fn(&Decided) -> bool) {
         for mut event in std::mem::take(&mut self.events) {
             if no_longer(&event) || !event.is_awaited() {
-                shared.emit_decided(event);
+                decider.emit_decided(event);
             } else {
                 self.events.push(event);
             }

@@ -115,7 +115,7 @@ pub(super) fn tell_of_charging(
     };
     let mut event = app.events.open(trip.plugins().clone(), details);
     event.began_before(asked);
-    event.trace_id.clone_from(&trip.trace_id);
+    event.trace_id = trip.trace_id;
     event.parent_request_id = Some(trip.request_id);
     event.vehicle = trip
         .vehicle

@@ -23,6 +23,7 @@ use super::params::{self, Query, VehicleId};
 use super::problem::{Problem, ProblemDetails, Problems};
 use crate::app::App;
 use crate::events::{Code, Failure};
+use crate::identity::TripId;
 use crate::live::LiveTrip;
 
 /// How often a listener hears of changes. What changed more often meanwhile is
@@ -44,7 +45,7 @@ pub(super) async fn of_vehicle(
     VehicleId(vehicle_id): VehicleId,
 ) -> Answer {
     let trip = match app.events.live().trip_of(&vehicle_id) {
-        Some(trip_id) => show(&app, &trip_id).await.map_err(Problem)?,
+        Some(trip_id) => show(&app, trip_id.as_str()).await.map_err(Problem)?,
         None => None,
     };
     let trip = trip.ok_or_else(|| Problem(Failure::new(Code::E400, "the vehicle is on no trip")))?;
@@ -100,8 +101,8 @@ struct Listener {
 }
 
 enum Tell {
-    Trip(String),
-    Ended(String),
+    Trip(TripId),
+    Ended(TripId),
 }
 
 impl Listener {
@@ -138,7 +139,7 @@ impl Listener {
     async fn event(&self, tell: Tell) -> Option<Event> {
         let (name, data) = match tell {
             Tell::Ended(trip_id) => ("trip_ended", Ok(json!({ "trip_id": trip_id }))),
-            Tell::Trip(trip_id) => match show(&self.app, &trip_id).await {
+            Tell::Trip(trip_id) => match show(&self.app, trip_id.as_str()).await {
                 Ok(trip) => ("trip", serde_json::to_value(trip?)),
                 Err(failure) => ("trip_failed", Ok(json!({ "trip_id": trip_id, "code": failure.code }))),
             },

@@ -6,6 +6,7 @@ use std::collections::HashSet;
 use serde::Serialize;
 
 use crate::events::{Code, Failure, ImportDetails};
+use crate::identity::TripId;
 use crate::plugin_host::VehicleStats;
 use crate::store::Stored;
 
@@ -36,7 +37,7 @@ pub struct Tally {
     /// Values that were no number or not plausible.
     pub dropped_values: u64,
     /// Trips that the rows belong to; the first hundred of them.
-    pub trips: Vec<String>,
+    pub trips: Vec<TripId>,
     /// How many there are.
     pub trips_count: u64,
     /// Trips that the import opened.
@@ -47,7 +48,7 @@ pub struct Tally {
     pub last_reading_ms: Option<i64>,
     /// As many as a file may have drives, and those that were near.
     #[serde(skip)]
-    seen_trips: HashSet<String>,
+    seen_trips: HashSet<TripId>,
 }
 
 /// A row that is not kept.
@@ -98,7 +99,7 @@ impl Tally {
         }
     }
 
-    fn see(&mut self, trip_id: String) {
+    fn see(&mut self, trip_id: TripId) {
         if self.seen_trips.contains(&trip_id) {
             return;
         }

@@ -3,17 +3,12 @@
 
 use std::time::Instant;
 
-use crate::events::UploadDetails;
-use crate::plugin_host::{Figures, Point};
+use uuid::Uuid;
 
-/// Whether the car charges.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Charger {
-    /// The trip's beginning was not seen.
-    Unknown,
-    Idle,
-    Charging,
-}
+use super::charger::Charger;
+use crate::events::UploadDetails;
+use crate::identity::VehicleId;
+use crate::plugin_host::{Figures, Point};
 
 /// A value over time.
 #[derive(Debug, Clone, Copy, Default)]
@@ -44,8 +39,8 @@ impl Value {
 
 /// A trip that runs.
 pub(super) struct Running {
-    pub(super) vehicle_id: String,
-    pub(super) session_id: String,
+    pub(super) vehicle_id: Option<VehicleId>,
+    pub(super) session_id: Option<Uuid>,
     /// When something was received for it last.
     pub(super) seen: Instant,
     /// The change that it was last part of.
@@ -62,7 +57,6 @@ pub(super) struct Running {
     pub(super) latitude: Value,
     pub(super) longitude: Value,
     pub(super) charger: Charger,
-    charger_ms: i64,
     /// What is asked of others, each once in a while.
     pub(super) before: Option<Before>,
     pub(super) asked: Option<Instant>,
@@ -79,12 +73,12 @@ pub(super) struct Before {
 }
 
 impl Running {
-    pub(super) fn new(upload: &UploadDetails, opens_trip: bool) -> Self {
+    pub(super) fn new(upload: &UploadDetails, opens_trip: bool, now: Instant) -> Self {
         let nothing = Value::default();
         Self {
-            vehicle_id: upload.vehicle_id.clone().unwrap_or_default(),
-            session_id: upload.session_id.clone().unwrap_or_default(),
-            seen: Instant::now(),
+            vehicle_id: upload.vehicle_id.clone(),
+            session_id: upload.session_id,
+            seen: now,
             sequence: 0,
             time_ms: i64::MIN,
             odometer_miles: nothing,
@@ -96,8 +90,7 @@ impl Running {
             charger_power_kw: nothing,
             latitude: nothing,
             longitude: nothing,
-            charger: if opens_trip { Charger::Idle } else { Charger::Unknown },
-            charger_ms: i64::MIN,
+            charger: Charger::new(opens_trip),
             before: None,
             asked: None,
             figures: None,
@@ -106,9 +99,8 @@ impl Running {
     }
 
     /// Takes what an upload says.
-    pub(super) fn see(&mut self, upload: &UploadDetails, time_ms: i64, sequence: u64) {
-        self.seen = Instant::now();
-        self.belongs_to(upload.vehicle_id.as_deref(), sequence);
+    pub(super) fn see(&mut self, upload: &UploadDetails, time_ms: i64, now: Instant) {
+        self.seen = now;
         self.time_ms = self.time_ms.max(time_ms);
         for (value, seen) in [
             (&mut self.odometer_miles, upload.odometer_miles),
@@ -127,23 +119,17 @@ impl Running {
 
     /// Takes what an upload says of whose trip it is. How it was before is asked
     /// again where that is another vehicle's now.
-    pub(super) fn belongs_to(&mut self, vehicle_id: Option<&str>, sequence: u64) {
+    pub(super) fn belongs_to(&mut self, vehicle_id: Option<&VehicleId>, sequence: u64) {
         self.sequence = sequence;
-        if let Some(vehicle_id) = vehicle_id.filter(|vehicle_id| *vehicle_id != self.vehicle_id) {
-            vehicle_id.clone_into(&mut self.vehicle_id);
+        if vehicle_id.is_some() && vehicle_id != self.vehicle_id.as_ref() {
+            self.vehicle_id = vehicle_id.cloned();
             self.before = None;
         }
     }
 
-    /// Takes what an upload says of the charger; whether charging may have
-    /// started. One that comes late changes nothing.
-    pub(super) fn sees_charger(&mut self, connected: Option<bool>, time_ms: i64) -> bool {
-        let Some(connected) = connected.filter(|_| time_ms > self.charger_ms) else { return false };
-        self.charger_ms = time_ms;
-        if !connected {
-            self.charger = Charger::Idle;
-        }
-        connected && self.charger != Charger::Charging
+    /// Whether it is that vehicle's; every trip is of no vehicle in particular.
+    pub(super) fn is_of(&self, vehicle_id: Option<&str>) -> bool {
+        vehicle_id.is_none() || vehicle_id == self.vehicle_id.as_ref().map(VehicleId::as_str)
     }
 
     /// The first values known: those in the store, or else those seen.

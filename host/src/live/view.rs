@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use super::running::{Before, Charger, Running};
+use super::running::{Before, Running};
 use super::{Live, first_of};
 use crate::events::Failure;
 use crate::plugin_host::{Figures, PluginError, PluginSet, Point};
@@ -106,9 +106,9 @@ impl Live {
             return Ok(());
         }
         let first = first_of(&store.first_readings(trip_id).await?);
-        let vehicle_id = self.trips().by_id.get(trip_id).map(|running| running.vehicle_id.clone());
+        let vehicle_id = self.trips().by_id.get(trip_id).and_then(|running| running.vehicle_id.clone());
         let health = match vehicle_id {
-            Some(vehicle_id) => store.battery_health(&vehicle_id).await?,
+            Some(vehicle_id) => store.battery_health(vehicle_id.as_str()).await?,
             None => None,
         };
         let before = Before { first, recent_kwh_per_mile: health.and_then(|health| health.kwh_per_mile) };
@@ -153,8 +153,8 @@ impl LiveTrip {
     fn of(trip_id: &str, running: &Running) -> Self {
         Self {
             trip_id: trip_id.to_owned(),
-            vehicle_id: running.vehicle_id.clone(),
-            session_id: running.session_id.clone(),
+            vehicle_id: running.vehicle_id.as_ref().map(ToString::to_string).unwrap_or_default(),
+            session_id: running.session_id.as_ref().map(ToString::to_string).unwrap_or_default(),
             time_ms: running.time_ms,
             odometer_miles: running.odometer_miles.latest(),
             state_of_charge: running.soc_percent.latest(),
@@ -162,7 +162,7 @@ impl LiveTrip {
             engine_rpm: running.engine_rpm.latest(),
             speed_mph: running.speed_mph.latest(),
             hv_battery_power_kw: running.hv_battery_power_kw.latest(),
-            charging: running.charger == Charger::Charging,
+            charging: running.charger.charges(),
             charger_power_kw: running.charger_power_kw.latest(),
             latitude: running.latitude.latest(),
             longitude: running.longitude.latest(),

@@ -27,6 +27,12 @@ pub(super) struct Summarized {
     pub(super) stages: Vec<(String, f64)>,
 }
 
+/// A tier, and whether it may be another one at another time.
+pub(super) struct Classified {
+    pub(super) tier: String,
+    pub(super) depends_on_time: bool,
+}
+
 /// One call that takes no handle: lease, call within the deadline, end, check
 /// the answer.
 macro_rules! call {
@@ -42,8 +48,15 @@ macro_rules! call {
 }
 
 impl Pool<UsageTier> {
-    pub(super) async fn classify(&self, stats: VehicleStats, at_ms: i64) -> Result<String, PluginError> {
-        call!(self, at_ms, tiers.call_classify(stats), |tier: &String| { answers::tier(tier) })
+    pub(super) async fn classify(&self, stats: VehicleStats, at_ms: i64) -> Result<Classified, PluginError> {
+        let mut lease = self.lease(at_ms).await?;
+        let deadline = lease.deadline();
+        let (store, exports) = lease.parts();
+        let outcome = within(deadline, pin!(exports.tiers.call_classify(store, stats))).await;
+        let depends_on_time = lease.depends_on_time();
+        let tier = lease.end(outcome)?;
+        answers::tier(&tier).map_err(Self::nonsense)?;
+        Ok(Classified { tier, depends_on_time })
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use rand::TryRng;
@@ -14,6 +14,7 @@ use wasmtime_wasi::{HostMonotonicClock, HostWallClock};
 pub(super) struct Moment {
     at_ms: AtomicI64,
     random: AtomicU64,
+    looked_at: AtomicBool,
 }
 
 impl Moment {
@@ -21,9 +22,17 @@ impl Moment {
     pub(super) fn set(&self, at_ms: i64) {
         self.at_ms.store(at_ms, Ordering::Relaxed);
         self.random.store(at_ms.cast_unsigned(), Ordering::Relaxed);
+        self.looked_at.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether the call has asked for the time or for a random number: it may
+    /// answer something else at another time.
+    pub(super) fn was_looked_at(&self) -> bool {
+        self.looked_at.load(Ordering::Relaxed)
     }
 
     fn since_epoch(&self) -> Duration {
+        self.looked_at.store(true, Ordering::Relaxed);
         let at_ms = self.at_ms.load(Ordering::Relaxed);
         Duration::from_millis(u64::try_from(at_ms).unwrap_or(0))
     }
@@ -66,6 +75,7 @@ impl TryRng for SeededRandom {
 
     fn try_next_u64(&mut self) -> Result<u64, Infallible> {
         const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
+        self.0.looked_at.store(true, Ordering::Relaxed);
         let state = self.0.random.fetch_add(STEP, Ordering::Relaxed);
         let mut word = state.wrapping_add(STEP);
         word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -99,6 +109,20 @@ mod tests {
         let first = draw(1_700_000_000_000);
         assert_ne!(draw(1_700_000_000_001), first);
         assert_eq!(draw(1_700_000_000_000), first);
+    }
+
+    #[test]
+    fn a_call_that_asked_for_the_time_or_for_chance_is_known() {
+        let moment = Arc::new(Moment::default());
+        let asked = |ask: &dyn Fn()| {
+            moment.set(1);
+            ask();
+            moment.was_looked_at()
+        };
+        assert!(!asked(&|| {}));
+        assert!(asked(&|| _ = HostWallClock::now(&FixedClock(Arc::clone(&moment)))));
+        assert!(asked(&|| _ = HostMonotonicClock::now(&FixedClock(Arc::clone(&moment)))));
+        assert!(asked(&|| _ = SeededRandom(Arc::clone(&moment)).try_next_u32()));
     }
 
     #[test]

@@ -332,6 +332,11 @@ impl<W: World> Lease<'_, W> {
         let _ = self.instance.store.data_mut().handles().delete(lent.0);
     }
 
+    /// Whether the answer may be another one at another time.
+    pub(super) fn depends_on_time(&self) -> bool {
+        self.instance.store.data().looked_at_moment()
+    }
+
     /// The stages that the call went through.
     pub(super) fn stages(&mut self) -> Vec<(String, f64)> {
         self.instance.store.data_mut().progress().take()

@@ -106,7 +106,7 @@ impl Ask for UsageTier {
 
     async fn ask(pool: &Pool<Self>, question: TierQuestion, at_ms: i64) -> Result<String, PluginError> {
         let TierQuestion::Classify { stats } = question;
-        pool.classify(stats, at_ms).await
+        Ok(pool.classify(stats, at_ms).await?.tier)
     }
 }
 

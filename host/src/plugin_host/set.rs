@@ -24,6 +24,7 @@ use super::prepared::Placed;
 use super::readings::TripReadings;
 use super::settings::SlotSettings;
 use super::shadow::Shadows;
+use super::tiers::KnownTiers;
 use super::world::{SamplingPolicy, TripCalculator, UsageTier};
 
 /// Which plugin, in which version and with which settings, is active in a
@@ -49,6 +50,8 @@ pub struct PluginIdentity {
 pub struct PluginSet {
     pub(super) sampling_policy: Arc<Active<SamplingPolicy>>,
     pub(super) usage_tier: Arc<Active<UsageTier>>,
+    /// What that one has said.
+    known_tiers: Arc<KnownTiers>,
     pub(super) trip_calculator: Arc<Active<TripCalculator>>,
     /// What runs beside them, and decides nothing.
     pub(super) shadows: Shadows,
@@ -128,7 +131,10 @@ impl PluginSet {
             set.shadows.beside_another(&placed.plugin);
             match Serving::new(placed, alarm) {
                 Serving::SamplingPolicy(active) => set.sampling_policy = active,
-                Serving::UsageTier(active) => set.usage_tier = active,
+                Serving::UsageTier(active) => {
+                    set.usage_tier = active;
+                    set.known_tiers = Arc::default();
+                }
                 Serving::TripCalculator(active) => set.trip_calculator = active,
             }
         }
@@ -146,7 +152,13 @@ impl PluginSet {
             }
         }
         let shadows = Shadows::default();
-        Some(Self { sampling_policy: policy?, usage_tier: tier?, trip_calculator: calculator?, shadows })
+        Some(Self {
+            sampling_policy: policy?,
+            usage_tier: tier?,
+            known_tiers: Arc::default(),
+            trip_calculator: calculator?,
+            shadows,
+        })
     }
 
     /// This set with other shadows.
@@ -172,11 +184,20 @@ impl PluginSet {
     }
 
     /// The usage tier of a vehicle's owner: a snake_case word. `at_ms` (epoch
-    /// milliseconds), here and below, is the time that the plugin sees.
-    pub async fn classify(&self, stats: VehicleStats, at_ms: i64) -> Result<String, PluginError> {
-        let tier = &self.usage_tier;
-        let began = tier.begin()?;
-        tier.judge(began, tier.pool.classify(stats, at_ms).await)
+    /// milliseconds), here and below, is the time that the plugin sees. It is
+    /// asked once for the same figures, unless its answer depends on the time.
+    pub async fn classify(&self, stats: VehicleStats, at_ms: i64) -> Result<Arc<str>, PluginError> {
+        if let Some(tier) = self.known_tiers.get(&stats) {
+            return Ok(tier);
+        }
+        let active = &self.usage_tier;
+        let began = active.begin()?;
+        let classified = active.judge(began, active.pool.classify(stats, at_ms).await)?;
+        let tier = Arc::from(classified.tier);
+        if !classified.depends_on_time {
+            self.known_tiers.remember(&stats, Arc::clone(&tier));
+        }
+        Ok(tier)
     }
 
     /// With what probability, and why, a finished event is kept.

@@ -28,7 +28,10 @@ pub(super) struct Usage {
 impl Usage {
     /// A call ended.
     pub(super) fn record(&self, spent: Spent) {
-        self.peak_memory_bytes.fetch_max(spent.memory_bytes, Ordering::Relaxed);
+        // It seldom grows, and others read it.
+        if self.peak_memory_bytes() < spent.memory_bytes {
+            self.peak_memory_bytes.fetch_max(spent.memory_bytes, Ordering::Relaxed);
+        }
         let ns = u64::try_from(spent.time.as_nanos()).unwrap_or(u64::MAX);
         self.last_ns.store(ns, Ordering::Relaxed);
         self.last_memory_bytes.store(spent.memory_bytes, Ordering::Relaxed);

@@ -13,7 +13,7 @@ use super::record::{SessionFacts, Stored};
 use super::sessions::SessionsInBatch;
 use super::vehicles::{Seen, touch_vehicles, withdraw_contribution};
 use super::{StoreError, routes};
-use crate::identity::VehicleId;
+use crate::identity::{TripId, VehicleId};
 
 /// How often a move begins anew because another host was faster.
 const MOST_ATTEMPTS: usize = 3;
@@ -49,7 +49,7 @@ async fn try_move(writes: &WritePool, facts: &SessionFacts) -> Result<Option<Sto
             return Ok(None);
         };
         move_trip(&mut transaction, writes, &claim, &vehicle_id, &later).await?;
-        moved_trip = Some(claim.trip_id);
+        moved_trip = Some(TripId::from_stored(&claim.trip_id));
     }
     transaction.commit().await?;
     Ok(Some(Stored::Session { vehicle_id, moved_trip }))

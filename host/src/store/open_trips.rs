@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::trips::{TripInBatch, TripKey};
 use super::vehicles::VehicleTotals;
-use crate::identity::{PhoneId, VehicleId};
+use crate::identity::{PhoneId, TripId, VehicleId};
 
 /// Trips that are remembered at most: some 300 bytes each. Beyond them all is
 /// forgotten, and learnt again by the next batches.
@@ -21,7 +21,7 @@ pub(super) struct OpenTrips(HashMap<(PhoneId, Uuid), OpenTrip>);
 /// An open trip as the writer left it.
 #[derive(Clone)]
 pub(super) struct OpenTrip {
-    pub(super) trip_id: String,
+    pub(super) trip_id: TripId,
     pub(super) vehicle_id: VehicleId,
     /// Its first reading.
     pub(super) start_time_ms: i64,

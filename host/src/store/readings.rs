@@ -81,7 +81,7 @@ pub(super) async fn write_readings<'a>(
     let all = trips.values().any(|trip| trip.reopened() || trip.begins_earlier());
     touch_vehicles(transaction, engine, seen, all, &mut vehicles).await?;
     for trip in trips.values().filter(|trip| trip.reopened()) {
-        let left = withdraw_contribution(transaction, &trip.trip_id).await?;
+        let left = withdraw_contribution(transaction, trip.trip_id.as_str()).await?;
         vehicles.insert(trip.vehicle_id.clone(), left);
     }
     phases.vehicle_ms = since(started);

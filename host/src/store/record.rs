@@ -2,7 +2,7 @@
 
 use super::layout::Packed;
 use super::trips::TripKey;
-use crate::identity::{PhoneId, VehicleId};
+use crate::identity::{PhoneId, TripId, VehicleId};
 use crate::plugin_host::VehicleStats;
 use uuid::Uuid;
 
@@ -117,7 +117,7 @@ pub enum Stored {
     /// A reading of a trip.
     Reading {
         /// The trip.
-        trip_id: String,
+        trip_id: TripId,
         /// Its vehicle.
         vehicle_id: VehicleId,
         /// Whether it opened the trip.
@@ -134,7 +134,7 @@ pub enum Stored {
     /// The reading's trip was closed too long ago: nothing was stored.
     TooLate {
         /// The trip.
-        trip_id: String,
+        trip_id: TripId,
         /// Its vehicle.
         vehicle_id: VehicleId,
     },
@@ -143,7 +143,7 @@ pub enum Stored {
         /// The vehicle that it is in.
         vehicle_id: VehicleId,
         /// Its trip, where that was another vehicle's until now.
-        moved_trip: Option<String>,
+        moved_trip: Option<TripId>,
     },
     /// A row of quarantine.
     Kept,

@@ -14,11 +14,11 @@ use super::record::ReadingRow;
 use super::sessions::SessionsInBatch;
 use super::vehicles::VehicleTotals;
 use super::{StoreError, sql};
-use crate::identity::{PhoneId, VehicleId};
+use crate::identity::{PhoneId, TripId, VehicleId};
 
 /// A trip as the batch finds it, and what the batch adds to it.
 pub(super) struct TripInBatch {
-    pub(super) trip_id: String,
+    pub(super) trip_id: TripId,
     pub(super) vehicle_id: VehicleId,
     /// The batch opened it.
     pub(super) created: bool,
@@ -85,7 +85,7 @@ impl TripInBatch {
         let last_received_ms = last_received_ms(group);
         let takes_since_ms = last_received_ms - i64::try_from(late_readings.as_millis()).unwrap_or(i64::MAX);
         Ok(Self {
-            trip_id: row.try_get("trip_id")?,
+            trip_id: TripId::from_stored(row.try_get("trip_id")?),
             vehicle_id: VehicleId::from_stored(row.try_get("vehicle_id")?),
             created: false,
             remembered: false,
@@ -242,7 +242,7 @@ pub(super) async fn add(
         for trip in sql::padded(chunk, rows) {
             let revision = trip.vehicle.as_ref().filter(|_| trip.remembered).map(|vehicle| vehicle.revision);
             query = query
-                .bind(&trip.trip_id)
+                .bind(trip.trip_id.as_str())
                 .bind(trip.inserted)
                 .bind(trip.duplicates)
                 .bind(trip.conflicts)
@@ -266,7 +266,7 @@ async fn begin_earlier(
 ) -> Result<(), StoreError> {
     sqlx::query("UPDATE trips SET start_time_ms = $1 WHERE trip_id = $2 AND start_time_ms > $1")
         .bind(trip.start_time_ms)
-        .bind(&trip.trip_id)
+        .bind(trip.trip_id.as_str())
         .execute(&mut **transaction)
         .await?;
     Ok(())

@@ -54,15 +54,16 @@ async fn a_pinned_plugin_goes_on_answering_when_another_one_serves() {
     let process = home.process().await;
     let pinned = process.app.plugins.pin();
     put(&process.app, Slot::UsageTier, variant(&home.component(Slot::UsageTier), 1)).await.expect("fit");
-    let stats = VehicleStats {
-        total_trips: 101,
-        total_miles: 1.0,
-        account_age_days: 1,
-        avg_kwh_per_mile: None,
-        avg_gas_mpg: None,
-    };
     for calls in 1..=3 {
-        assert_eq!(pinned.classify(stats, 0).await.expect("a tier"), "many");
+        let stats = VehicleStats {
+            total_trips: 101,
+            // Each time another vehicle: it is asked once of each.
+            total_miles: calls as f64,
+            account_age_days: 1,
+            avg_kwh_per_mile: None,
+            avg_gas_mpg: None,
+        };
+        assert_eq!(&*pinned.classify(stats, 0).await.expect("a tier"), "many");
         assert_eq!(pinned.status(Slot::UsageTier).calls.calls, calls);
     }
     let pool = serde_json::json!(pinned.status(Slot::UsageTier).pool);

@@ -51,7 +51,7 @@ impl PluginSet {
     ) -> Option<Shadowed<String>> {
         let (shadow, pool) = shadow_of!(self, UsageTier);
         let served = served.map(str::to_owned);
-        let call = async move { pool.classify(stats, at_ms).await.map_err(broke) };
+        let call = async move { pool.classify(stats, at_ms).await.map(|said| said.tier).map_err(broke) };
         shadow.ask(call, None, move |tier, tally| tally.compared(Some(tier) == served.as_ref()))
     }
 

@@ -32,13 +32,35 @@ async fn a_good_set_answers_and_says_who_it_is() {
         avg_kwh_per_mile: None,
         avg_gas_mpg: None,
     };
-    assert_eq!(set.classify(stats, AT_MS).await.expect("classify"), "many");
+    assert_eq!(&*set.classify(stats, AT_MS).await.expect("classify"), "many");
 
     let identity = set.identity(Slot::SamplingPolicy);
     assert_eq!(identity.name, "wayward-policy");
     assert_eq!(identity.generation, 1);
     let file = std::fs::read(guest(Slot::SamplingPolicy)).expect("read");
     assert_eq!(identity.digest, super::super::sha256_hex(&file));
+}
+
+#[tokio::test]
+async fn a_tier_is_asked_for_once_unless_it_depends_on_the_time() {
+    let host = host().await;
+    let set = host.pin();
+    let asked = async |total_trips: u32| {
+        let stats = VehicleStats {
+            total_trips,
+            total_miles: 1.0,
+            account_age_days: 1,
+            avg_kwh_per_mile: None,
+            avg_gas_mpg: None,
+        };
+        let before = set.status(Slot::UsageTier).calls.calls;
+        for later_ms in 0..3 {
+            set.classify(stats, AT_MS + later_ms).await.expect("a tier");
+        }
+        set.status(Slot::UsageTier).calls.calls - before
+    };
+    // Of few trips the guest looks at the clock.
+    assert_eq!((asked(101).await, asked(102).await, asked(101).await, asked(5).await), (1, 1, 0, 3));
 }
 
 #[tokio::test]

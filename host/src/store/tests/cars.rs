@@ -3,7 +3,7 @@
 
 use super::home::{homes, number};
 use super::model::*;
-use crate::identity::VehicleId;
+use crate::identity::{TripId, VehicleId};
 use crate::plugin_host::Summary;
 use crate::store::{
     Closed, Engine, Page, Record, Retry, SessionFacts, Store, StoreError, Stored, TripFilter,
@@ -17,7 +17,7 @@ pub(super) fn profile(s: usize, name: &str, sent_ms: i64) -> SessionFacts {
 /// What the store says of a profile: the vehicle, and the trip that it moved.
 pub(super) async fn tell(store: &Store, facts: SessionFacts) -> (VehicleId, Option<String>) {
     match store.put(Record::Session(facts)).await.unwrap().stored {
-        Stored::Session { vehicle_id, moved_trip } => (vehicle_id, moved_trip),
+        Stored::Session { vehicle_id, moved_trip } => (vehicle_id, moved_trip.map(|trip| trip.to_string())),
         other => panic!("{other:?}"),
     }
 }
@@ -161,7 +161,10 @@ async fn a_profile_and_the_first_readings_may_be_committed_together() {
             assert_eq!((kept.vehicle_id, kept.created), (further("two"), index == 0), "{:?}", home.engine);
         }
         let session = |moved_trip| Stored::Session { vehicle_id: further("two"), moved_trip };
-        assert_eq!(stored[2..5], [session(None), session(Some(first.trip_id)), Stored::Kept]);
+        assert_eq!(
+            stored[2..5],
+            [session(None), session(Some(TripId::from_stored(&first.trip_id))), Stored::Kept]
+        );
         assert_eq!(counted(&store, &vehicle(1)).await, None);
         assert_eq!(number(&store, "SELECT CAST(SUM(reading_count) AS BIGINT) FROM trips").await, 4);
     }

@@ -8,6 +8,7 @@ use sqlx::{AnyPool, AssertSqlSafe};
 
 use super::home::{homes, number, postgres};
 use super::model::*;
+use crate::identity::TripId;
 use crate::store::open::PATIENCE;
 use crate::store::{Engine, Record, SessionFacts, Stored};
 
@@ -88,7 +89,7 @@ async fn vehicles_trips_and_readings_stay_when_phones_get_several_cars() {
         let again = SessionFacts { car: Some(car(1, "two")), ..facts(1, 1) };
         let stored = store.put(Record::Session(again)).await.unwrap().stored;
         let vehicle_id = car(1, "two").further_vehicle;
-        assert_eq!(stored, Stored::Session { vehicle_id, moved_trip: Some("trip 1".to_owned()) });
+        assert_eq!(stored, Stored::Session { vehicle_id, moved_trip: Some(TripId::from_stored("trip 1")) });
     }
 }
 

@@ -118,7 +118,10 @@ pub(super) fn kept(stored: Stored) -> Kept {
             duplicate,
             conflicting,
             vehicle,
-        } => Kept { trip_id, vehicle_id, created, reopened, duplicate, conflicting, vehicle },
+        } => {
+            let trip_id = trip_id.to_string();
+            Kept { trip_id, vehicle_id, created, reopened, duplicate, conflicting, vehicle }
+        }
         other => panic!("not a reading that was kept: {other:?}"),
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::home::{LATE_DAYS, homes, number};
 use super::model::*;
+use crate::identity::TripId;
 use crate::store::{ReadingRow, Record, StoreError, Stored};
 
 #[tokio::test]
@@ -160,7 +161,7 @@ async fn a_reading_after_the_late_days_changes_nothing() {
         let limit_ms = LATER_MS + LATE_DAYS * DAY_MS;
         assert_eq!(
             put(&store, late(limit_ms + 1)).await,
-            Stored::TooLate { trip_id: trip.clone(), vehicle_id: vehicle(1) }
+            Stored::TooLate { trip_id: TripId::from_stored(&trip), vehicle_id: vehicle(1) }
         );
         let after = store.trip(&trip).await.unwrap().unwrap();
         assert_eq!(after.last_received_ms, before.last_received_ms, "{:?}", home.engine);
@@ -187,7 +188,7 @@ async fn a_reading_that_is_there_is_a_duplicate_also_after_the_late_days() {
         let records = vec![late("{}", 0), late(r#"{"speed_mph":1}"#, 0), late("{}", 1000), late("{}", 0)];
         let puts = put_together(&store, records).await;
         let stored: Vec<_> = puts.into_iter().map(|put| put.unwrap().stored).collect();
-        let too_late = Stored::TooLate { trip_id: trip.clone(), vehicle_id: vehicle(1) };
+        let too_late = Stored::TooLate { trip_id: TripId::from_stored(&trip), vehicle_id: vehicle(1) };
         assert_eq!(stored[1..3], [too_late.clone(), too_late], "{:?}", home.engine);
         for stored in [stored[0].clone(), stored[3].clone()] {
             let kept = kept(stored);

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use serde_json::{Value, json};
+use uuid::Uuid;
 use vectors::{Group, Ours, Report};
 
 use super::AT_MS;
@@ -122,9 +123,9 @@ async fn is_emitted(plugins: &Arc<PluginSet>, input: &Value) -> bool {
 }
 
 /// A trace whose coin shows nearly this number.
-fn trace_with_coin(key: &IdentityKey, wanted: f64) -> String {
-    let near = |trace: &String| (key.fraction(trace.as_bytes()) - wanted).abs() < 0.005;
-    (0..100_000).map(|number| format!("trace {number}")).find(near).expect("coins are spread evenly")
+fn trace_with_coin(key: &IdentityKey, wanted: f64) -> Uuid {
+    let near = |trace: &Uuid| (key.fraction(trace.to_string().as_bytes()) - wanted).abs() < 0.005;
+    (0..100_000).map(Uuid::from_u128).find(near).expect("coins are spread evenly")
 }
 
 /// A vehicle that the tier plugin finds in the tier that the case names.

@@ -70,7 +70,7 @@ async fn usage_tier(report: &mut Report, plugins: &PluginSet) {
             avg_kwh_per_mile: None,
             avg_gas_mpg: None,
         };
-        answers.push(json!(plugins.classify(stats, AT_MS).await.expect("a tier")));
+        answers.push(json!(*plugins.classify(stats, AT_MS).await.expect("a tier")));
     }
     report.compare(&group, &[], &answers);
 }
