@@ -146,12 +146,13 @@ impl Live {
 
     /// What has changed since that change, of one vehicle or of all.
     pub fn news(&self, since: u64, vehicle_id: Option<&str>) -> News {
+        let now = Instant::now();
         let trips = self.trips();
+        let runs = |running: &Running| now.saturating_duration_since(running.seen) < self.trip_timeout;
         let mut changed: Vec<_> = trips
             .by_id
             .iter()
-            .filter(|(_, running)| running.sequence > since && running.seen.elapsed() < self.trip_timeout)
-            .filter(|(_, running)| running.is_of(vehicle_id))
+            .filter(|(_, running)| running.sequence > since && running.is_of(vehicle_id) && runs(running))
             .map(|(trip_id, running)| (running.sequence, trip_id.clone()))
             .collect();
         changed.sort_unstable();

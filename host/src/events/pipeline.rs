@@ -21,16 +21,17 @@ use crate::live::{ChargerQuestion, Live};
 use crate::plugin_host::{Shadowed, Summary};
 #[cfg(test)]
 use crate::supervision::PanicPoint;
+use crate::supervision::caught;
 
 /// Event tasks, one for each processor: at least so many that one that waits for
-/// a slow policy leaves another free, at most as many as a policy has instances.
-const TASKS: RangeInclusive<usize> = 2..=8;
+/// a slow policy leaves another free, and fewer than a policy usually has instances.
+const TASKS: RangeInclusive<usize> = 2..=4;
 /// Finished events that wait for one task.
 pub(super) const QUEUE: usize = 4096;
 /// So many that wait are worth waking their task.
 const HANDFUL: usize = 64;
 /// Events that a task takes before others on its thread have their turn.
-const MOST_AT_ONCE: usize = 256;
+const MOST_AT_ONCE: usize = 64;
 /// Events are not urgent: a task lets some gather, so that it is woken for each
 /// handful and not for each event.
 const PAUSE: Duration = Duration::from_millis(5);
@@ -83,15 +84,19 @@ impl Pipeline {
     /// kept without asking the policy.
     pub(super) fn hand_over(&self, mut finished: Finished, ended: Instant) {
         self.decider.ledger.received();
-        // Most events are let go, and nobody reads them: those that are kept are
-        // cleaned when they are written. What waits must not be large.
-        if finished.record.is_long() {
-            finished.record.clean(&self.decider.key);
-        }
+        // What goes wrong here must not take the event along.
+        let charger = caught("the end of an event", || {
+            // Most events are let go, and nobody reads them: those that are kept are
+            // cleaned when they are written. What waits must not be large.
+            if finished.record.is_long() {
+                finished.record.clean(&self.decider.key);
+            }
+            self.decider.follow_trip(&finished.record, ended)
+        });
+        finished.charger = charger.ok().flatten().map(Box::new);
         if finished.record.operation.always_kept() {
             return self.decider.emit(finished.record, Verdict::always(Reason::ALWAYS_KEPT), None);
         }
-        finished.charger = self.decider.follow_trip(&finished.record, ended).map(Box::new);
         let first = place_of_this_thread();
         let mut job = Job::Event(finished);
         for offset in 0..self.tasks.len() {

@@ -187,10 +187,12 @@ impl PluginSet {
     /// milliseconds), here and below, is the time that the plugin sees. It is
     /// asked once for the same figures, unless its answer depends on the time.
     pub async fn classify(&self, stats: VehicleStats, at_ms: i64) -> Result<Arc<str>, PluginError> {
+        let active = &self.usage_tier;
         if let Some(tier) = self.known_tiers.get(&stats) {
+            // Or one vehicle of which it fails would be all that it is judged by.
+            active.health.succeeded();
             return Ok(tier);
         }
-        let active = &self.usage_tier;
         let began = active.begin()?;
         let classified = active.judge(began, active.pool.classify(stats, at_ms).await)?;
         let tier = Arc::from(classified.tier);

@@ -2,6 +2,7 @@
 //! request is known to say of its sender, and by its shape. Which texts are
 //! looked through, and what takes the place of an identity, is not known here.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -45,7 +46,7 @@ impl Secrets {
             Secret::Identity(_) => 'i',
             Secret::Token(_) => 't',
         });
-        self.0.extend(secret.text().split('\0'));
+        self.0.push_str(secret.text());
         self.0.push('\0');
     }
 
@@ -80,18 +81,20 @@ impl Known {
 
     /// Adds the id of a device, or an e-mail.
     pub fn add_identity(&mut self, text: &str) {
-        self.add(Secret::Identity(text.trim()));
+        self.add(text, |text| Secret::Identity(text));
     }
 
     /// Adds a token, whether it is the right one or not.
     pub fn add_token(&mut self, text: &str) {
-        self.add(Secret::Token(text.trim()));
+        self.add(text, |text| Secret::Token(text));
     }
 
-    fn add(&mut self, secret: Secret<'_>) {
-        let text = secret.text();
-        if text.len() >= SHORTEST_KNOWN {
-            self.own.add(secret);
+    fn add(&mut self, text: &str, secret: for<'k> fn(&'k str) -> Secret<'k>) {
+        // Texts have no NUL where they are kept.
+        let plain = if text.contains('\0') { Cow::Owned(text.replace('\0', "")) } else { text.into() };
+        let text = plain.trim();
+        if text.len() >= SHORTEST_KNOWN && !self.all().any(|other| other.text() == text) {
+            self.own.add(secret(text));
         }
     }
 

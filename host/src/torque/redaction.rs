@@ -127,6 +127,10 @@ impl Known {
             return;
         }
         let start = memchr::memrchr(b'&', &raw[..equals]).map_or(0, |before| before + 1);
+        // A pair is read once, by its first equals sign.
+        if memchr::memchr(b'=', &raw[start..equals]).is_some() {
+            return;
+        }
         let end = memchr::memchr(b'&', &raw[equals..]).map_or(raw.len(), |length| equals + length);
         match Personal::of(&raw[start..end]) {
             Some(Personal { kind: Kind::Identity, value, .. }) => self.add_identity(&value),
@@ -366,6 +370,13 @@ mod tests {
                 Hiding { known: &known, shapes: Shapes::None, replace: |_: &str| "<who>".to_owned() };
             assert_eq!(hiding.hidden("by 00DEADBEEF"), "by <who>", "{form}");
         }
+        let mut repeating = Known::default();
+        repeating.add_form("id=".repeat(1000).as_bytes());
+        assert_eq!(format!("{repeating:?}"), "Known(1 hidden)", "a pair is read once");
+        let mut of_nothing = Known::default();
+        of_nothing.add_token("\0\0\0\0\0\0");
+        of_nothing.add_token("ab\0\0\0\0");
+        assert_eq!(format!("{of_nothing:?}"), "Known(0 hidden)", "NULs are nothing");
         let hiding = Hiding { known: &known, shapes: Shapes::All, replace: |_: &str| "<who>".to_owned() };
         assert_eq!(
             redact(b"notice=by%20annas%20pixel&x=S3CRET&v=9", &hiding),

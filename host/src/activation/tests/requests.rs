@@ -65,6 +65,10 @@ async fn a_pinned_plugin_goes_on_answering_when_another_one_serves() {
         };
         assert_eq!(&*pinned.classify(stats, 0).await.expect("a tier"), "many");
         assert_eq!(pinned.status(Slot::UsageTier).calls.calls, calls);
+        // What one said is not taken for what the other would say.
+        let serving = process.app.plugins.pin();
+        assert_eq!(&*serving.classify(stats, 0).await.expect("a tier"), "many");
+        assert_eq!(serving.status(Slot::UsageTier).calls.calls, calls);
     }
     let pool = serde_json::json!(pinned.status(Slot::UsageTier).pool);
     assert_eq!((&pool["idle"], &pool["made"]), (&0.into(), &4.into()), "it keeps no instance: {pool}");
