@@ -2,12 +2,13 @@
 //! odd state provokes: each by the path on which it is raised. Those that
 //! clients and plugins provoke are beside what they do.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use e2e::open_meteo::{OpenMeteo, Reply};
-use e2e::{Database, Engine, Inbox, Server, Settings, get, guest, raw};
+use e2e::{Database, Engine, Inbox, Look, Server, Settings, get, guest, raw};
 use serde_json::{Value, json};
+use tokio::task::JoinHandle;
 
 use crate::on_both_engines;
 use crate::volt::{Phone, now_ms};
@@ -35,19 +36,35 @@ fn with_code(events: &[Value], operation: &str, code: &str) -> Vec<Value> {
 async fn what_the_store_refuses_is_quarantined_and_its_neighbours_are_kept(
     engine: Engine,
 ) -> anyhow::Result<()> {
-    let Some(database) = Database::fresh(engine).await? else { return Ok(()) };
-    let mut server = Server::start(Settings::default().database(&database)).await?;
-    let mut look = server.look().await?;
-    look.execute(match engine {
-        Engine::Sqlite => {
-            "CREATE TRIGGER odd BEFORE INSERT ON readings WHEN NEW.time_ms = 1767312345678
-             BEGIN SELECT RAISE(ABORT, 'odd'); END"
+    // What metrics say may be a second old, and SQLite waits two for a lock: that
+    // the others wait behind the first is not always seen in time.
+    for _ in 0..10 {
+        let Some(database) = Database::fresh(engine).await? else { return Ok(()) };
+        let mut server = Server::start(Settings::default().database(&database)).await?;
+        let mut look = server.look().await?;
+        look.execute(match engine {
+            Engine::Sqlite => {
+                "CREATE TRIGGER odd BEFORE INSERT ON readings WHEN NEW.time_ms = 1767312345678
+                 BEGIN SELECT RAISE(ABORT, 'odd'); END"
+            }
+            Engine::Postgres => "ALTER TABLE readings ADD CONSTRAINT odd CHECK (time_ms <> 1767312345678)",
+        })
+        .await?;
+        if one_is_refused_among_others(&server, &mut look, engine).await? {
+            return refused_is_told_and_its_neighbours_are_kept(server, look).await;
         }
-        Engine::Postgres => "ALTER TABLE readings ADD CONSTRAINT odd CHECK (time_ms <> 1767312345678)",
-    })
-    .await?;
-    // While the first waits for the lock, the others wait for the writer: they
-    // are committed together.
+        server.stop().await?;
+    }
+    anyhow::bail!("uploads were never seen to wait together and be acknowledged")
+}
+
+/// Uploads one that the store refuses together with another, behind a first one
+/// that waits for a lock; whether they were seen to wait, and all were acknowledged.
+async fn one_is_refused_among_others(
+    server: &Server,
+    look: &mut Look,
+    engine: Engine,
+) -> anyhow::Result<bool> {
     look.hold_writes(engine).await?;
     let phone = Phone::new(1, REFUSED_MS);
     let upload = |time_ms| {
@@ -55,15 +72,20 @@ async fn what_the_store_refuses_is_quarantined_and_its_neighbours_are_kept(
         tokio::spawn(async move { e2e::upload(address, &query).await })
     };
     let mut uploads = vec![upload(REFUSED_MS - 1000)];
-    until_metrics_say(&server, "volttracker_write_batch_size_count 1").await?;
+    let mut wait = metrics_say(server, "volttracker_write_batch_size_count 1", &uploads[0]).await?;
     uploads.extend([upload(REFUSED_MS), upload(REFUSED_MS + 1000)]);
-    until_metrics_say(&server, "volttracker_write_queue_length 2").await?;
+    wait &= metrics_say(server, "volttracker_write_queue_length 2", &uploads[0]).await?;
     look.execute("ROLLBACK").await?;
     for answer in uploads {
-        let answer = answer.await??;
-        assert!(answer.is_ok(), "{answer:?}");
+        wait &= answer.await??.is_ok();
     }
+    Ok(wait)
+}
 
+async fn refused_is_told_and_its_neighbours_are_kept(
+    mut server: Server,
+    mut look: Look,
+) -> anyhow::Result<()> {
     assert_eq!(server.trips().await?[0]["readings"], 2, "its neighbours are kept");
     let quarantined = look.number("SELECT COUNT(*) FROM quarantine WHERE code = 'E202'").await?;
     assert_eq!(quarantined, 1);
@@ -84,17 +106,17 @@ async fn what_the_store_refuses_is_quarantined_and_its_neighbours_are_kept(
     Ok(())
 }
 
-/// Waits until the metrics have this line.
-async fn until_metrics_say(server: &Server, line: &str) -> anyhow::Result<()> {
-    let deadline = Instant::now() + Duration::from_secs(60);
-    loop {
+/// Waits until the metrics have this line; whether they have before the upload is
+/// answered.
+async fn metrics_say<T>(server: &Server, line: &str, upload: &JoinHandle<T>) -> anyhow::Result<bool> {
+    while !upload.is_finished() {
         let metrics = get(server.address(), "/metrics", &[]).await?.body;
         if metrics.lines().any(|other| other == line) {
-            return Ok(());
+            return Ok(true);
         }
-        anyhow::ensure!(Instant::now() < deadline, "waited in vain for {line}: {metrics}");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
+    Ok(false)
 }
 
 #[tokio::test]
