@@ -16,7 +16,7 @@ use super::details::{
 use super::fields::{Fields, Timings};
 use super::ledger::{Counts, Totals};
 use super::names::{Business, Technical};
-use super::pipeline::{Drained, Finished, Pipeline};
+use super::pipeline::{Drained, Pipeline};
 use super::record::{FeatureFlags, Operation, Outcome, OutcomeName, Record, SCHEMA_VERSION, cut};
 use super::service::{ServiceInfo, ServiceRecord};
 use super::sink::{SinkTotals, Sinks, Tail};
@@ -398,7 +398,7 @@ impl<D: Opening> Drop for WideEvent<D> {
         let ended = Instant::now();
         let trip = self.shadow_trip.take().map(Box::new);
         let record = self.record(ended);
-        self.events.0.pipeline.hand_over(Finished { record, trip, charger: None }, ended);
+        self.events.0.pipeline.hand_over(record, trip, ended);
     }
 }
 

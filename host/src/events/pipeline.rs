@@ -14,6 +14,7 @@ use super::ledger::{Counts, Totals};
 use super::names::Reason;
 use super::record::Record;
 use super::sink::Sinks;
+use super::taxonomy::Failure;
 use super::waiting::{Verdict, Waiting};
 use crate::config::Config;
 use crate::identity::IdentityKey;
@@ -82,21 +83,30 @@ impl Pipeline {
 
     /// Takes an event that has just ended. Never blocks: with full queues the event is
     /// kept without asking the policy.
-    pub(super) fn hand_over(&self, mut finished: Finished, ended: Instant) {
+    pub(super) fn hand_over(
+        &self,
+        mut record: Box<Record>,
+        trip: Option<Box<Shadowed<Summary>>>,
+        ended: Instant,
+    ) {
         self.decider.ledger.received();
-        // What goes wrong here must not take the event along.
-        let charger = caught("the end of an event", || {
+        // What goes wrong here must not take the event along: it tells of it.
+        let followed = caught("the end of an event", || {
             // Most events are let go, and nobody reads them: those that are kept are
             // cleaned when they are written. What waits must not be large.
-            if finished.record.is_long() {
-                finished.record.clean(&self.decider.key);
+            if record.is_long() {
+                record.clean(&self.decider.key);
             }
-            self.decider.follow_trip(&finished.record, ended)
+            self.decider.follow_trip(&record, ended).map(Box::new)
         });
-        finished.charger = charger.ok().flatten().map(Box::new);
-        if finished.record.operation.always_kept() {
-            return self.decider.emit(finished.record, Verdict::always(Reason::ALWAYS_KEPT), None);
+        let charger = followed.unwrap_or_else(|panicked| {
+            record.note(Failure::from(panicked));
+            None
+        });
+        if record.operation.always_kept() {
+            return self.decider.emit(record, Verdict::always(Reason::ALWAYS_KEPT), None);
         }
+        let finished = Finished { record, trip, charger };
         let first = place_of_this_thread();
         let mut job = Job::Event(finished);
         for offset in 0..self.tasks.len() {
