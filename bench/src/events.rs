@@ -43,7 +43,9 @@ pub fn measure(options: &Options, dir: &Path) -> anyhow::Result<Costs> {
     let said = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "measure-events ended with {}: {said}", output.status);
     let written = reader.join().ok().context("the reader of the events panicked")??;
-    let costs: Costs = serde_json::from_str(&said).with_context(|| format!("it said: {said}"))?;
+    // Its log may say something before.
+    let figures = said.lines().next_back().unwrap_or_default();
+    let costs: Costs = serde_json::from_str(figures).with_context(|| format!("it said: {said}"))?;
     ensure!(written > 0, "no event was written");
     Ok(costs)
 }
